@@ -1,7 +1,7 @@
 //! Benchmark items, answered by a run at every recurrence depth.
 //!
 //! ```text
-//! Σ_j ln p_r(t_j | t_<j)     over the tokens t_j of a choice; p_r is the prediction after r iterations
+//! Σ_j ln p_r(t_j | t_<j)   over the tokens t_j of a choice; p_r: the prediction after r iterations
 //! ```
 //!
 //! * `tokens`: texts to tokens; `batches`: rows of unequal length in a batch

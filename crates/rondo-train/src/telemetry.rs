@@ -1,16 +1,17 @@
-//! What the states of a forward pass tell: correlations, residuals and norms.
+//! Measurements of the states of a forward pass: correlations, residuals and norms.
 //!
-//! Token correlation of a state x `[batch, seq, d_model]`: each token's features are centred and
-//! scaled to length 1; c is the mean dot product over all pairs of positions, minus 1/S. As the
-//! mean of all pairwise dot products is the squared length of the mean vector, no S × S matrix is
-//! needed. c is at most 1 − 1/S; the headline `hidden_state_corr` is c·S/(S−1), the mean over
-//! off-diagonal pairs, exactly 1 where every token has one state.
+//! Token correlation c of a state x `[batch, seq, d_model]`: the features of each token are centred
+//! and scaled to length 1. c is the mean dot product over all pairs of positions, minus 1/S, where
+//! S is the number of positions. The mean of all pairwise dot products is the squared length of the
+//! mean vector, so no S × S matrix is needed. c is at most 1 − 1/S. The metric `hidden_state_corr`
+//! is c·S/(S−1), the mean over off-diagonal pairs. It is exactly 1 if all tokens have the same
+//! state.
 //!
-//! Iteration correlation: Pearson correlation over features of s_i and s_{i−1}, averaged over
-//! tokens. Names as in the reference implementation of arXiv 2502.05171.
+//! Iteration correlation: the Pearson correlation over features of s_i and s_{i−1}, averaged over
+//! tokens. Names are those of the reference implementation of arXiv 2502.05171.
 //!
-//! Everything is computed on the device and read at once. A correlation that does not exist (one position, a constant
-//! state) is NaN there and null in a record.
+//! Everything is computed on the device and read at once. A correlation that does not exist (one
+//! position, a constant state) is NaN on the device and null in a record.
 
 use burn::tensor::Tensor;
 use rondo_metrics::Draft;
@@ -44,7 +45,7 @@ named! {
             pub recurrent_diff,
             /// ‖n_f(s_r) − s_{r−1}‖, mean over tokens.
             pub recurrent_residual,
-            /// The same over ‖n_f(s_r)‖, mean over tokens.
+            /// ‖n_f(s_r) − s_{r−1}‖ / ‖n_f(s_r)‖, mean over tokens.
             pub rel_residual,
         }
         parts {
@@ -52,14 +53,14 @@ named! {
             pub iterations: Vec<Iteration<T>>,
         }
         beside {
-            /// S, the positions of a sequence.
+            /// S, the number of positions in a sequence.
             pub seq: usize,
         }
     }
 }
 
 named! {
-    /// Telemetry of one iteration, on raw states; means over tokens.
+    /// Telemetry of one iteration, on raw states; all values are means over tokens.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Iteration<T> {
         values {
@@ -123,13 +124,13 @@ fn iterations(trace: &Trace) -> Vec<Iteration<Tensor<1>>> {
     iterations
 }
 
-/// Feature vectors centred and scaled to length 1; NaN where a vector is constant.
+/// Centres feature vectors and scales them to length 1; constant vectors become NaN.
 fn unit(x: Tensor<3>) -> Tensor<3> {
     let centred = x.clone() - x.mean_dim(2);
     centred.clone() / length(centred)
 }
 
-/// c of unit vectors `[batch, seq, d_model]`, as `[1]`.
+/// Returns c of unit vectors `[batch, seq, d_model]`, as `[1]`.
 fn token_corr(unit: Tensor<3>) -> Tensor<1> {
     let [_, seq, _] = unit.dims();
     let mean_vector = unit.mean_dim(1);
@@ -137,13 +138,13 @@ fn token_corr(unit: Tensor<3>) -> Tensor<1> {
 }
 
 impl Telemetry<f64> {
-    /// Writes it into the record of its step.
+    /// Writes the telemetry into the record of its step.
     pub fn write(&self, record: &mut Draft<Train>) {
         let seq = self.seq as f64;
         let token_corr = self.correlation(self.recurrent_state_token_corr);
         let state_corr: Vec<Option<f64>> = (0..)
             .zip(&self.iterations)
-            // The predecessor of the first is noise.
+            // s_0, which precedes the first iteration, is noise.
             .map(|(i, each)| finite(each.state_corr).filter(|_| i > 0))
             .collect();
         let known: Vec<f64> = state_corr.iter().flatten().copied().collect();
@@ -181,7 +182,7 @@ impl Telemetry<f64> {
         self.iterations.iter().map(value).collect()
     }
 
-    /// Returns a correlation of tokens, which a single one does not have.
+    /// Returns a correlation between tokens; `None` for a single token.
     fn correlation(&self, c: f64) -> Option<f64> {
         finite(c).filter(|_| self.seq > 1)
     }

@@ -1,12 +1,18 @@
-//! Training: how a session opens, and the loop.
+//! Training: opens a session, and runs the loop.
 //!
-//! In reading order: `resume` (whether a run that is there is resumed), `place` (which directory), `bearing` (what depends
-//! on a key), `start` (new, resumed, or finished), `launches` (which steps were trained how), `corpora` (the data), `setup`
-//! (weights, optimizer and records) with `event_files` (those of TensorBoard), `open` (a session from them); `found` and `joined` (what rank 0 of
-//! several has found and taken, given to all), `ranks`. A session has three owners: `session`, the loop with
-//! weights, data and the `feed` of its steps, `evaluation` and its `samples` of text; `journal`, the records and the screen with `summary` (the newest
-//! readings), `watch` (failures that the metrics show), `clock`, and `expected` (how long it will take); `keeper`, the
-//! checkpoints. `control` sets the strength of a penalty.
+//! In reading order:
+//!
+//! * `resume`: whether an existing run is resumed; `place`: the run directory; `bearing`: what a
+//!   change of a key affects
+//! * `start`: new, resumed or finished; `launches`: how each step was trained; `found` and
+//!   `joined`: rank 0 shares what it finds and reads with all ranks; `ranks`
+//! * `corpora`: the data; `setup`: weights, optimizer and records, with `event_files` (of
+//!   TensorBoard); `open`: a session made of these
+//! * `session`: the loop with weights and data; `feed`: the inputs of its steps; `evaluation`, with
+//!   `samples` of text; `control`: the strength of a penalty
+//! * `journal`: records and screen, with `summary` (the newest readings), `watch` (failures in the
+//!   metrics), `clock`, and `expected` (the duration)
+//! * `keeper`: the checkpoints
 
 mod bearing;
 mod clock;
@@ -54,27 +60,27 @@ use crate::run_dir::{CREATED_BY, RunDir};
 pub struct TrainOptions {
     /// What to do about a run directory that is there.
     pub resume: Resume,
-    /// Whether whatever the run directory holds is replaced.
+    /// Whether to replace the contents of the run directory.
     pub overwrite: bool,
-    /// Whether a run starts even where the estimate of memory exceeds what is free.
+    /// Whether to start a run even if the estimated memory exceeds the free memory.
     pub force: bool,
     /// The program that starts it.
     pub build: Build,
 }
 
-/// What a start came to.
+/// The result of a start.
 pub enum Outcome {
-    /// The run was trained to the end of its budget; its summary.
+    /// The run was trained to the end of its budget. Holds its summary.
     Trained(serde_json::Value),
-    /// The run had reached the end of its budget at this step already; nothing was changed.
+    /// The run had already reached the end of its budget, at this step. Nothing was changed.
     WasFinished(u64),
 }
 
-/// Trains the run in a directory to the end of its budget: a new one, or one that is resumed.
+/// Trains the run in a directory to the end of its budget, as a new or a resumed run.
 ///
 /// # Errors
 ///
-/// Whatever ends a run; see the exit codes.
+/// Every error that ends a run; see the exit codes.
 pub fn train(
     config: &RunConfig,
     run_dir: &RunDir,
@@ -84,12 +90,14 @@ pub fn train(
     train_on(&World::alone(), config, run_dir, options, mode)
 }
 
-/// As [`train`] on every rank of a world, each of which calls it with the same arguments. The summary is rank 0's.
+/// Trains like [`train`], on every rank of a world. Each rank calls it with the same arguments. The
+/// summary is that of rank 0.
 ///
 /// # Errors
 ///
-/// As [`train`]. Those for which [`Error::is_of_all_ranks`](crate::error::Error::is_of_all_ranks) holds are the same on every
-/// rank, which ends in order then ([`World::finish`]); after any other one [`World::abort`] must end the other ranks.
+/// As [`train`]. Errors for which [`Error::is_of_all_ranks`](crate::error::Error::is_of_all_ranks)
+/// holds are the same on every rank, and each rank ends regularly with [`World::finish`]. After any
+/// other error, [`World::abort`] must end the other ranks.
 pub fn train_on(
     world: &World,
     config: &RunConfig,
@@ -100,7 +108,7 @@ pub fn train_on(
     train_staged(world, config, run_dir, options, mode, None)
 }
 
-/// As [`train_on`]; where `staging` is given, inputs are made then and not when the device chooses.
+/// Trains like [`train_on`]. If given, `staging` replaces the choice for the device.
 fn train_staged(
     world: &World,
     config: &RunConfig,
@@ -141,7 +149,7 @@ fn train_staged(
     Ok(Outcome::Trained(session.run(staging)?))
 }
 
-/// Refuses ranks of another build, or with a configuration that gives other numbers.
+/// Refuses ranks of another build, or with a configuration that would give other numbers.
 fn refuse_another_launch(world: &World, config: &RunConfig) -> Result<()> {
     world.refuse_others(CREATED_BY.as_bytes(), |who| {
         Error::Usage(format!(
@@ -149,7 +157,7 @@ fn refuse_another_launch(world: &World, config: &RunConfig) -> Result<()> {
         ))
     })?;
     let mut alike = config.clone();
-    // Where a rank computes and keeps its corpora is its own.
+    // Each rank may have its own device and its own cache folder.
     alike.device = DeviceConfig {
         precision: config.device.precision,
         ..DeviceConfig::default()

@@ -1,4 +1,4 @@
-//! The validation losses of a run by step, and the checkpoint that they make the best.
+//! The validation losses of a run by step, which decide the best checkpoint.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use crate::error::Result;
 pub struct ValidationLosses(Vec<(u64, f64)>);
 
 impl ValidationLosses {
-    /// Reads them from the `metrics` of a run; none where it has not written any.
+    /// Reads the losses from the `metrics` of a run; empty if there is no such file.
     ///
     /// # Errors
     ///
-    /// Where the metrics cannot be read.
+    /// When the metrics cannot be read.
     pub fn read(metrics: &Path) -> Result<Self> {
         if !metrics.is_file() {
             return Ok(Self::default());
@@ -31,13 +31,14 @@ impl ValidationLosses {
         ))
     }
 
-    /// Returns the loss after a step, where it was evaluated and is finite.
+    /// Returns the loss after a step, if it was evaluated and the loss is finite.
     pub fn after(&self, step: u64) -> Option<f64> {
         let found = self.0.iter().rev().find(|(at, _)| *at == step);
         found.map(|(_, loss)| *loss).filter(|loss| loss.is_finite())
     }
 
-    /// Returns which of the steps has the lowest loss, and that; none where none was evaluated.
+    /// Returns the step with the lowest loss, and that loss; `None` if none of the steps was
+    /// evaluated.
     pub fn lowest(&self, steps: impl Iterator<Item = u64>) -> Option<(u64, f64)> {
         steps
             .filter_map(|step| Some((step, self.after(step)?)))

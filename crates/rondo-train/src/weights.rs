@@ -1,4 +1,4 @@
-//! Weights and moments as named tensors, and back.
+//! Converts weights and moments to named tensors, and back.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::optim::Optimizer;
 
 /// The file of the weights in a checkpoint.
 pub const MODEL_FILE: &str = "model.safetensors";
-/// The file of the moments.
+/// The file of the moments in a checkpoint.
 pub const OPTIMIZER_FILE: &str = "optimizer.safetensors";
 
 /// Returns the weights under the names of the parameter table, read from the device.
@@ -45,7 +45,8 @@ impl<I: Iterator<Item = String>> ModuleVisitor for Reader<I> {
     }
 }
 
-/// Shows every parameter with its number in the table, flat and outside the graph.
+/// Calls `show` for every parameter, with its number in the table and its values, flat and outside
+/// the graph.
 pub(crate) fn each_parameter(model: &LoopedTransformer, show: impl FnMut(usize, Tensor<1>)) {
     model.visit(&mut Each { show, number: 0 });
 }
@@ -64,7 +65,8 @@ impl<F: FnMut(usize, Tensor<1>)> ModuleVisitor for Each<F> {
     }
 }
 
-/// Gives parameters other values; `values` returns those of a parameter by its number in the table, none where it keeps its own.
+/// Replaces the values of parameters. `values` returns the new values for a number in the table, or
+/// `None` to keep the present ones.
 pub(crate) fn replace_parameters(
     model: LoopedTransformer,
     values: impl FnMut(usize) -> Option<Vec<f32>>,
@@ -121,8 +123,8 @@ pub fn named<const D: usize>(name: String, tensor: Tensor<D>) -> NamedTensor<'st
 ///
 /// # Errors
 ///
-/// Where the file is damaged or belongs to another model, with the lists of missing, unexpected and
-/// mis-shaped tensors.
+/// When the file is damaged or belongs to another model; lists missing, unexpected and mis-shaped
+/// tensors.
 pub fn load_model(
     checkpoint: &Checkpoint,
     config: &ModelConfig,
@@ -132,8 +134,8 @@ pub fn load_model(
     load(checkpoint, config, device, precision, None)
 }
 
-/// As [`load_model`], where biases of gates that the checkpoint does not have start at zero: a dense
-/// model starts a gated one.
+/// Loads like [`load_model`], but gate biases that the checkpoint does not have become zero: a
+/// dense model may provide the weights of a gated one.
 ///
 /// # Errors
 ///
@@ -147,7 +149,7 @@ pub fn load_first_model(
     load(checkpoint, config, device, precision, Some(Role::GateBias))
 }
 
-/// Loads a model whose tensors are all there, but for those of the role `optional`, which are 0.
+/// Loads a model from its tensors. Missing tensors of the role `optional` become zero.
 fn load(
     checkpoint: &Checkpoint,
     config: &ModelConfig,
@@ -193,7 +195,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Reads the values of a tensor; none where there is no such tensor.
+    /// Reads the values of a tensor; `None` if it does not exist.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<f32>>> {
         let values = self
             .tensors
@@ -206,8 +208,8 @@ impl Stored {
     }
 }
 
-/// Opens a file of f32 tensors whose names and shapes must be `expected`, but for those of the names
-/// `optional`, which may be left out.
+/// Opens a file of f32 tensors. Names and shapes must be the `expected` ones, but tensors with
+/// `optional` names may be missing.
 fn open(
     checkpoint: &Checkpoint,
     name: &str,

@@ -1,4 +1,4 @@
-//! Items whose answer is written: generation up to a stop, and what is found in it.
+//! Items with a written answer: generates text up to a stop, and finds the answer in it.
 
 use std::ops::ControlFlow;
 
@@ -22,13 +22,13 @@ pub struct Answering<'a> {
     pub run: &'a OpenRun<'a>,
     /// Its tokenizer and context.
     pub reading: &'a Reading,
-    /// Where s_0 comes from.
+    /// Source of the initial states s_0.
     pub states: &'a InitialStates,
-    /// New tokens, at most.
+    /// Maximum number of new tokens.
     pub max_new_tokens: usize,
-    /// Texts at which an answer ends; they are no part of it.
+    /// Texts at which an answer ends; they are not part of it.
     pub stops: &'a [String],
-    /// What is right.
+    /// Decides which answers are right.
     pub matching: &'a Matching,
 }
 
@@ -37,7 +37,7 @@ pub struct Answering<'a> {
 pub struct Prompt {
     /// Its tokens.
     pub tokens: Vec<u32>,
-    /// Tokens that were cut off on the left so that the answer fits.
+    /// Number of tokens that were cut off on the left to leave room for the answer.
     pub cut: usize,
 }
 
@@ -46,7 +46,7 @@ impl Answering<'_> {
     ///
     /// # Errors
     ///
-    /// Where the answers leave no room for a prompt, or a text has no tokens; names the item's line.
+    /// When the answers leave no room for a prompt, or a text has no tokens; names the item's line.
     pub fn prompts(&self, task: &Task, template: &Template) -> Result<Vec<Prompt>> {
         template.check(task)?;
         let context = self.reading.window.context;
@@ -76,15 +76,15 @@ impl Answering<'_> {
         (0..task.items.len()).map(prompt).collect()
     }
 
-    /// Writes and judges the answer of an item; each token is the likeliest.
+    /// Writes the answer of an item, with the likeliest token at each position, and judges it.
     ///
     /// # Errors
     ///
-    /// Where the device fails.
+    /// When the device fails.
     ///
     /// # Panics
     ///
-    /// Panics where the question is of another kind.
+    /// Panics when the question has choices.
     pub fn outcome(
         &self,
         question: &Question,
@@ -130,7 +130,7 @@ impl Answering<'_> {
         })
     }
 
-    /// Returns where an answer ends: before the first of the texts that end it.
+    /// Returns the end of an answer: the position of the first stop text, if there is one.
     fn end(&self, text: &str) -> Option<usize> {
         self.stops
             .iter()

@@ -15,22 +15,23 @@ use crate::step::read;
 /// A prediction.
 #[derive(Clone, Copy, Debug)]
 pub struct Prediction<'a> {
-    /// The number of its row.
+    /// The index of its row.
     pub row: usize,
-    /// The position that predicts.
+    /// The position from which the next token is predicted.
     pub position: usize,
     /// The logits of the next token, one for each row of the model's vocabulary.
     pub logits: &'a [f32],
 }
 
-/// Runs rows in batches of similar length and hands over each prediction: batch by batch, of a row in order. A row without
-/// tokens predicts nothing. Every row starts from the states of the first sequence, as the first item of a task does.
+/// Runs rows in batches of similar length and calls `visit` for each prediction: batch by batch,
+/// and in order within a row. A row without tokens has no predictions. Every row starts from the
+/// states of the first sequence, like the first item of a task.
 ///
 /// `progress` is called after each batch.
 ///
 /// # Errors
 ///
-/// Where the device fails, there is no initial state for a position, or `progress` says so.
+/// When the device fails, a position has no initial state, or `progress` returns an error.
 pub fn predictions(
     run: &OpenRun<'_>,
     states: &InitialStates,
@@ -49,7 +50,7 @@ pub fn predictions(
                 item: 0,
                 inputs: tokens.to_vec(),
                 first: 0,
-                // Of these only the number counts here.
+                // Only the number of targets matters here.
                 targets: tokens.to_vec(),
             };
             (number, row)
@@ -65,7 +66,7 @@ pub fn predictions(
             hidden = Some(scored_positions(readout.hidden, shape, positions));
         };
         model.forward_at_depths(on_device.inputs, on_device.state, &pass, &[depth], keep);
-        // Which row and position each prediction belongs to; what comes after the last one fills up.
+        // The row and position of each prediction. Padding follows after the last one.
         let counts = batch.rows.iter().zip(&on_device.counts);
         let mut places = counts.flat_map(|(row, count)| (0..*count).map(|at| (numbers[*row], at)));
         if let Some(hidden) = hidden {

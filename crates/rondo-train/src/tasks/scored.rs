@@ -1,4 +1,4 @@
-//! Log-likelihoods of rows at every depth, in one pass of the deepest.
+//! Log-likelihoods of rows at every depth, in one pass to the deepest depth.
 
 use burn::tensor::{Tensor, s};
 use rondo_model::config::ModelConfig;
@@ -22,17 +22,18 @@ use crate::step::read;
 pub struct Scoring<'a> {
     /// The run.
     pub run: &'a OpenRun<'a>,
-    /// Where s_0 comes from.
+    /// Source of the initial states s_0.
     pub states: &'a InitialStates,
-    /// Recurrence depths, in rising order, each once.
+    /// Recurrence depths, in ascending order and distinct.
     pub depths: &'a [usize],
-    /// What is done to the readouts besides.
+    /// Maps that are applied to the readouts in addition.
     pub controls: &'a Controls,
-    /// Positions of a batch.
+    /// Maximum number of positions in a batch.
     pub positions: usize,
 }
 
-/// Returns the depths that share a pass: all of them where an iteration does not depend on how many there will be.
+/// Groups the depths that can share a pass: all of them, unless an iteration depends on their total
+/// number.
 pub fn passes(config: &ModelConfig, depths: &[usize]) -> Vec<Vec<usize>> {
     match config.conditioning.reads_depth() {
         true => depths.iter().map(|depth| vec![*depth]).collect(),
@@ -41,7 +42,8 @@ pub fn passes(config: &ModelConfig, depths: &[usize]) -> Vec<Vec<usize>> {
 }
 
 impl Scoring<'_> {
-    /// Returns the conditions, in the order of the scores: each depth without a control, then under each control.
+    /// Returns the conditions in the order of the scores: each depth without a control first, then
+    /// under each control.
     pub fn conditions(&self) -> Vec<Condition> {
         let of_depth = |depth: &usize| {
             let depth = *depth;
@@ -53,19 +55,20 @@ impl Scoring<'_> {
         self.depths.iter().flat_map(of_depth).collect()
     }
 
-    /// Returns the batches that `plan` is run in.
+    /// Returns the number of batches for `plan`.
     pub fn batches(&self, plan: &Plan) -> usize {
         batches(&plan.rows, self.positions).len()
             * passes(&self.run.model_config, self.depths).len()
     }
 
-    /// Scores the items of a task: for each condition an outcome for each item, none of those that are undecided.
+    /// Scores the items of a task. Returns the outcome of each item under each condition; `None`
+    /// for an undecided item.
     ///
     /// `progress` is called after each batch.
     ///
     /// # Errors
     ///
-    /// Where the device fails, there is no initial state for an item, or `progress` says so.
+    /// When the device fails, an item has no initial state, or `progress` returns an error.
     pub fn outcomes(
         &self,
         task: &Task,
@@ -87,7 +90,7 @@ impl Scoring<'_> {
         Ok(scores.into_iter().map(of_condition).collect())
     }
 
-    /// Returns for each condition the score of each row.
+    /// Returns the score of each row under each condition.
     fn rows(
         &self,
         rows: &[Row],
@@ -118,7 +121,8 @@ impl Scoring<'_> {
         Ok(scores)
     }
 
-    /// Returns for each condition at `depths` the score of each row of a batch; the device is read once.
+    /// Returns the score of each row of a batch under each condition at `depths`. Reads the device
+    /// once.
     fn batch(
         &self,
         rows: &[Row],
@@ -172,7 +176,8 @@ impl Scoring<'_> {
     }
 }
 
-/// Returns the hidden states at positions that are counted through a batch, `[1, scored, d_model]`.
+/// Returns the hidden states at `positions`, which are counted through the batch, `[1, scored,
+/// d_model]`.
 pub(super) fn scored_positions(
     hidden: Tensor<3>,
     [batch, seq]: [usize; 2],

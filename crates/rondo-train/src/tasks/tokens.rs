@@ -1,4 +1,4 @@
-//! How the texts of items become tokens.
+//! Turns the texts of items into tokens.
 
 use rondo_data::Tokenizer;
 use rondo_tasks::prompt::Template;
@@ -15,19 +15,19 @@ use crate::prompting::Prompting;
 pub struct Reading {
     /// The tokenizer.
     pub tokenizer: Tokenizer,
-    /// The positions of a row, and the token before a text.
+    /// Number of positions in a row, and the token that begins a text.
     pub window: Window,
 }
 
 impl Reading {
     /// Takes the tokenizer of a run.
     ///
-    /// Where nobody says otherwise no token begins a text under lm-eval's rules, as in lm-eval itself; under CORE's one
-    /// always does.
+    /// By default, no token begins a text under lm-eval's rules, as in lm-eval itself. Under CORE's
+    /// rules one always does.
     ///
     /// # Errors
     ///
-    /// Where the run has no tokenizer, or `--bos` was given under CORE's rules.
+    /// When the run has no tokenizer, or `--bos` was given under CORE's rules.
     pub fn of(run: &OpenRun<'_>, rules: Rules, prompting: Prompting) -> Result<Self> {
         if rules == Rules::Core && prompting.bos.is_some() {
             return Err(Error::Usage(
@@ -54,7 +54,8 @@ impl Reading {
     ///
     /// # Errors
     ///
-    /// Where an item cannot be made into tokens, or what is scored of it does not fit the context; names its line.
+    /// When an item cannot be encoded, or its scored part does not fit into the context; names the
+    /// item's line.
     pub fn plan(&self, task: &Task, template: &Template) -> Result<Plan> {
         let encode = |text: &str| {
             self.tokenizer

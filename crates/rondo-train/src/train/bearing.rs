@@ -1,21 +1,22 @@
-//! What it means for a run when a key of its configuration changes.
+//! How a change of a configuration key affects a run.
 
-/// What depends on a key.
+/// What a key affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bearing {
-    /// No number of the run: where it computes, what it keeps and where.
+    /// No number of the run, only where it computes, and what it keeps and where.
     Output,
-    /// How far it goes.
+    /// The length of the run.
     Budget,
-    /// What is measured, and when the run stops itself.
+    /// Measurements, and rules that stop the run.
     Watch,
-    /// The steps to come.
+    /// The remaining steps.
     Course,
     /// Every step: model, data, optimizer, batches, seed.
     Identity,
 }
 
-/// The keys that a resume may change; all others are the run's identity. A section ends with a dot.
+/// The keys that a resume may change; all other keys are the identity of the run. A name that ends
+/// with a dot is a section.
 const KEYS: [(&str, Bearing); 14] = [
     ("device.precision", Bearing::Course),
     ("device.", Bearing::Output),
@@ -34,7 +35,7 @@ const KEYS: [(&str, Bearing); 14] = [
 ];
 
 impl Bearing {
-    /// Returns what depends on a dotted key.
+    /// Returns what a dotted key affects.
     pub(super) fn of(key: &str) -> Self {
         let covers = |known: &str| match known.ends_with('.') {
             true => key.starts_with(known) || key == known.trim_end_matches('.'),
@@ -44,18 +45,18 @@ impl Bearing {
         found.map_or(Self::Identity, |(_, bearing)| *bearing)
     }
 
-    /// Returns whether a run may go on with another value.
+    /// Returns whether a run may be resumed with another value.
     pub(super) fn may_change(self) -> bool {
         self != Self::Identity
     }
 
-    /// Returns whether a finished run with another value is another run than the one that is asked for.
+    /// Returns whether a finished run with another value is a different run from the requested one.
     pub(super) fn matters_at_the_end(self) -> bool {
         self != Self::Output
     }
 
-    /// Returns whether a run that is started with the key set is called after it: what is computed depends on it,
-    /// not only how far or what is seen of it.
+    /// Returns whether the name of a run includes the key if it is set. This is so if it changes
+    /// what is computed, not only the length or the measurements.
     pub(super) fn names_a_run(self) -> bool {
         matches!(self, Self::Course | Self::Identity)
     }

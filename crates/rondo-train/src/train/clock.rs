@@ -1,4 +1,5 @@
-//! Time since the start of a run, and time spent training between two logged steps, evaluations and saves left out.
+//! Time since the start of a run, and training time between two logged steps, without evaluations
+//! and saves.
 
 use std::time::Instant;
 
@@ -7,7 +8,7 @@ use rondo_metrics::format::duration;
 /// The time and the work since the last reading.
 pub(super) struct Clock {
     started: Instant,
-    /// Seconds that earlier launches have recorded.
+    /// Seconds in the records of earlier launches.
     before: f64,
     since: Instant,
     paused: f64,
@@ -24,7 +25,7 @@ pub(super) struct Lap {
 }
 
 impl Clock {
-    /// Starts now, in a run that has lasted `before` seconds.
+    /// Starts now, in a run that has already lasted `before` seconds.
     pub(super) fn start(before: f64) -> Self {
         let now = Instant::now();
         Self {
@@ -37,18 +38,18 @@ impl Clock {
         }
     }
 
-    /// Returns the seconds since the start of the run: of this launch, by a clock that is never set, and of those before
-    /// it up to what was kept of them.
+    /// Returns the seconds since the start of the run: those of this launch, by a monotonic clock,
+    /// plus those in the kept records of earlier launches.
     pub(super) fn run_seconds(&self) -> f64 {
         self.before + self.started.elapsed().as_secs_f64()
     }
 
-    /// Returns the time since this launch, in words.
+    /// Returns the time since the start of this launch, formatted.
     pub(super) fn launch_duration(&self) -> String {
         duration(self.started.elapsed().as_secs_f64())
     }
 
-    /// Leaves the time since `started` out.
+    /// Excludes the time since `started`.
     pub(super) fn pause(&mut self, started: Instant) {
         self.paused += started.elapsed().as_secs_f64();
     }

@@ -8,26 +8,26 @@ use rondo_schedule::control::{
 use crate::error::{Error, Result};
 use crate::run_history::RunHistory;
 
-/// A controller, and what it has said.
+/// A controller, with its newest reading.
 pub(super) struct Control {
     config: ControlConfig,
     controller: Controller,
-    /// What it said before the newest step, and what it knew after it.
+    /// The strength in the newest step, with target and moving average after that step.
     reading: ControllerReading,
 }
 
-/// A target that the weakest penalty misses.
+/// A target that is missed even with the weakest penalty.
 pub(super) struct Missed {
     target: f64,
     above: f64,
 }
 
 impl Missed {
-    /// Adds to an event's record what was missed.
+    /// Adds the missed target to the record of an event.
     ///
     /// # Errors
     ///
-    /// Never: the names differ.
+    /// Never: all names are different.
     pub(super) fn describe(&self, event: &mut Record) -> Result<(), RecordError> {
         event
             .push("target", self.target)?
@@ -37,11 +37,11 @@ impl Missed {
 }
 
 impl Control {
-    /// Starts the controller of a run, or goes on with it.
+    /// Starts the controller of a run, or resumes it.
     ///
     /// # Errors
     ///
-    /// Where its target is made of the loss of a run that has none, or its state is damaged.
+    /// When its target needs the loss of a run that has none, or its state is damaged.
     pub(super) fn open(
         config: &ControlConfig,
         step: u64,
@@ -69,8 +69,8 @@ impl Control {
         self.reading.strength
     }
 
-    /// Takes a cross entropy after `step` where it is the one that counts; returns what is missed where
-    /// patience has just ended.
+    /// Passes a cross entropy after `step` to the controller, if it is of the kind that the
+    /// controller uses. Returns the missed target when patience has just ended.
     pub(super) fn observe(
         &mut self,
         constraint: Constraint,
@@ -98,7 +98,7 @@ impl Control {
         self.reading
     }
 
-    /// Returns what a checkpoint needs.
+    /// Returns the state for a checkpoint.
     pub(super) fn state(&self) -> ControllerState {
         self.controller.state().clone()
     }

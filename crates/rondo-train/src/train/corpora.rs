@@ -1,4 +1,4 @@
-//! What a run is trained on: its own data, and that of each `data-switch`.
+//! The training data of a run: its own data, and that of each `data-switch`.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::rows::Rows;
 /// The data of a run.
 pub(super) struct Corpora {
     own: Source,
-    /// Other training data, by the step from which on it is used.
+    /// Other training data, with the first step that uses it.
     switched: Vec<(u64, Source)>,
 }
 
@@ -25,7 +25,7 @@ impl Corpora {
     ///
     /// # Errors
     ///
-    /// Where it cannot be opened, or has other tokens than the run's data.
+    /// When data cannot be opened, or has other tokens than the run's data.
     pub(super) fn open(
         own: Source,
         config: &ResolvedConfig,
@@ -53,7 +53,7 @@ impl Corpora {
         Ok(Self { own, switched })
     }
 
-    /// Returns the run's own data, which it is evaluated on.
+    /// Returns the run's own data, on which it is evaluated.
     pub(super) fn own(&self) -> &Source {
         &self.own
     }
@@ -66,7 +66,7 @@ impl Corpora {
             .map_or(&self.own, |(_, source)| source)
     }
 
-    /// Names every text and says which it is: the run's own first.
+    /// Returns the name and the identity of every text, with the run's own text first.
     pub(super) fn identities(&self) -> Vec<(String, CorpusIdentity)> {
         let own = std::iter::once(("data".to_owned(), &self.own));
         let others = self.switched.iter();
@@ -78,12 +78,12 @@ impl Corpora {
             .collect()
     }
 
-    /// Makes a row for training and returns the batches for validation: what is too short is found before anything is
-    /// written.
+    /// Makes one training row from each source and returns the validation batches, so that a text
+    /// that is too short is found before anything is written.
     ///
     /// # Errors
     ///
-    /// Where a text does not fill a row.
+    /// When a text does not fill a row.
     pub(super) fn first_rows(&self, config: &ResolvedConfig) -> Result<Vec<Batch>> {
         let others = self.switched.iter().map(|(_, source)| source);
         for source in std::iter::once(&self.own).chain(others) {
@@ -97,7 +97,7 @@ impl Corpora {
     ///
     /// # Errors
     ///
-    /// Where the text is too short.
+    /// When the text is too short.
     pub(super) fn val_sources(
         &self,
         config: &ResolvedConfig,

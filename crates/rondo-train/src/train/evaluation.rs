@@ -13,22 +13,23 @@ use crate::evaluate::{Evaluated, Evaluation};
 use crate::initial_states::InitialStates;
 use crate::record::{self, Beside};
 
-/// What a run is evaluated on.
+/// The data on which a run is evaluated.
 pub(super) struct Validation {
     pub(super) batches: Vec<Batch>,
-    /// Bytes of text that a target stands for; none on tasks.
+    /// Bytes of text per target; `None` for tasks.
     pub(super) bytes_per_token: Option<f64>,
-    /// Which of the batches belong to each source of a mixture; none of other data.
+    /// Range of the batches of each source of a mixture; empty for other data.
     pub(super) sources: Vec<(String, Range<usize>)>,
 }
 
 impl Session {
-    /// Evaluates at the configured depths and the mean one, goes on from the configured prompts, and records the result.
+    /// Evaluates at the configured depths and the mean one, continues the configured prompts, and
+    /// records the results.
     ///
     /// # Errors
     ///
-    /// Where the device fails, a record cannot be written, or a signal comes: then the evaluation is pending, and
-    /// what there is has been saved.
+    /// When the device fails, a record cannot be written, or a signal comes. After a signal the
+    /// evaluation is pending, and the run has been saved.
     pub(super) fn evaluate(&mut self) -> Result<()> {
         let paused = Instant::now();
         let mean = self.config.model.recurrence.planned().total();
@@ -41,7 +42,7 @@ impl Session {
         if let Err(Error::Interrupted(_)) = &evaluated
             && self.progress.step > 0
         {
-            // The run is resumed with it.
+            // A resume will rerun the evaluation.
             self.progress.owes_evaluation = true;
             self.save()?;
         }
@@ -77,7 +78,8 @@ impl Session {
                 .filter(|depth| configured.contains(&depth.recurrence))
                 .collect();
         })?;
-        // After the record of the evaluation: a resume that makes it again cuts off what follows it.
+        // Samples follow the record of the evaluation: a resume that reruns the evaluation removes
+        // that record and all later ones.
         for sample in &samples {
             self.journal.sample(sample, &self.progress)?;
         }
@@ -85,7 +87,7 @@ impl Session {
         Ok(())
     }
 
-    /// Evaluates without a record; a signal ends it.
+    /// Evaluates without a record. A signal interrupts it.
     fn evaluated_at(&mut self, depths: &[usize]) -> Result<Evaluated> {
         let states = InitialStates::Seed(self.config.seed);
         let evaluation = Evaluation {
@@ -108,7 +110,7 @@ impl Session {
             if stop {
                 return Err(interrupted(step));
             }
-            // A line for each batch would be noise where there is no live line.
+            // Prints only one line: without a live line, a line for each batch would be noise.
             if done == first {
                 journal.status(&format!(
                     "evaluating {total} batches at {} depths …",

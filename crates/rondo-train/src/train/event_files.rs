@@ -1,4 +1,5 @@
-//! The event files of a run: what they say of it besides its records, and what an earlier version has left.
+//! The event files of a run for TensorBoard: facts besides its records, and the files of earlier
+//! versions.
 
 use rondo_metrics::tensorboard::{About, Parameter};
 use rondo_metrics::{Background, Record, TensorboardSink};
@@ -7,17 +8,18 @@ use crate::config::ResolvedConfig;
 use crate::error::Result;
 use crate::run_dir::RunDir;
 
-/// What a run that goes on has written.
+/// What a resumed run has written before.
 #[derive(Clone, Copy)]
 pub(super) struct Before<'a> {
-    /// The step after which it goes on.
+    /// The step after which it resumes.
     pub(super) step: u64,
-    /// Its records up to there.
+    /// Its records up to that step.
     pub(super) records: &'a [Record],
 }
 
-/// Opens a new event file in the run's own folder. Event files that an earlier version has put into `tensorboard/` are
-/// written anew there from the run's records, so that each curve is whole and the run is there once.
+/// Opens a new event file in the run's own folder. Event files that an earlier version put into
+/// `tensorboard/` are replaced by new ones there, written from the run's records. So each curve is
+/// complete, and the run appears only once.
 ///
 /// # Errors
 ///
@@ -48,7 +50,7 @@ fn about(config: &ResolvedConfig) -> Result<About> {
     })
 }
 
-/// Reads a value as TOML prints it; a list stays as it is printed.
+/// Parses a value in the form of TOML. A list stays text.
 fn parameter(printed: String) -> Parameter {
     let read: Option<toml::Table> = format!("value = {printed}").parse().ok();
     match read.as_ref().and_then(|table| table.get("value")) {

@@ -1,5 +1,5 @@
-//! What a run is expected to cost, and its duration: told at the start by a run of the same shape, else once after the first
-//! steps.
+//! The expected costs and duration of a run. The duration is reported at the start if there is a
+//! run of the same shape, or else once after the first steps.
 
 use rondo_metrics::names::STEP_SECONDS;
 use rondo_metrics::{Record, TimeLeft};
@@ -11,20 +11,21 @@ use crate::costs::speed::{Speed, expected, find};
 use crate::costs::{Costs, Work};
 use crate::distributed::World;
 
-/// Steps that are timed after the first record, which has compiled kernels and filled caches.
+/// Steps to time after the first record, which includes compiling kernels and filling caches.
 const TIMED: u64 = 3;
-/// Seconds below which what is left is not worth a line.
+/// Remaining seconds below which no line is printed.
 const SHORT: f64 = 10.0;
 
-/// What is known before the first step.
+/// Costs and speed that are known before the first step.
 pub(super) struct Foreseen {
     pub(super) costs: Costs,
-    /// How fast a run of the same shape was; none where there is none.
+    /// Speed of a run of the same shape, if there is one.
     speed: Option<Speed>,
 }
 
 impl Setting<'_> {
-    /// Finds how fast a run of the same shape was here. Nothing tells that of several processes.
+    /// Finds the speed of a run of the same shape. `None` for several processes, whose speed cannot
+    /// be looked up.
     pub(super) fn speed(self, world: &World) -> Option<Speed> {
         match world.is_alone() {
             true => find(self.run_dir, self.config, self.listed),
@@ -32,7 +33,7 @@ impl Setting<'_> {
         }
     }
 
-    /// Counts what the run costs after `step`.
+    /// Counts the costs of the run after `step`.
     pub(super) fn foresee(
         self,
         capacity: &Capacity<'_>,
@@ -48,14 +49,14 @@ impl Setting<'_> {
 }
 
 impl Foreseen {
-    /// Tells the costs, and the duration where it is known.
+    /// Formats the costs, and the duration if it is known.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         let duration = self.speed.as_ref();
         let duration = duration.map(|speed| speed.line(&self.costs.work));
         self.costs.lines().into_iter().chain(duration)
     }
 
-    /// Returns what will tell the duration; none where it is known.
+    /// Returns an estimator of the duration; `None` if the duration is known already.
     pub(super) fn expected(&self, config: &ResolvedConfig) -> Option<Expected> {
         let work = &self.costs.work;
         let step = config.train.steps.saturating_sub(work.steps);
@@ -63,18 +64,18 @@ impl Foreseen {
     }
 }
 
-/// What is known of a run's speed until its duration has been told.
+/// Measures the speed of a run until its duration has been reported.
 pub(super) struct Expected {
     config: ResolvedConfig,
     time_left: TimeLeft,
-    /// The step of the first record.
+    /// The step of the first timed record.
     first: Option<u64>,
     /// Seconds of the newest evaluation.
     evaluation_seconds: Option<f64>,
 }
 
 impl Expected {
-    /// Begins to look at a run that goes on after `step`.
+    /// Starts to measure a run that continues after `step`.
     pub(super) fn new(config: &ResolvedConfig, step: u64) -> Self {
         Self {
             config: config.clone(),
@@ -84,13 +85,13 @@ impl Expected {
         }
     }
 
-    /// Notes how long an evaluation took.
+    /// Records the seconds of an evaluation.
     pub(super) fn evaluated_in(&mut self, seconds: f64) {
         self.evaluation_seconds = Some(seconds);
     }
 
-    /// Takes the record of a step. Once enough of them were timed it returns the line that tells the duration of those that are left; an
-    /// empty one where they end within seconds.
+    /// Adds the record of a step. Once enough steps were timed, returns the line with the duration
+    /// of the remaining steps. The line is empty if these end within seconds.
     pub(super) fn observe(&mut self, record: &Record) -> Option<String> {
         self.time_left.observe(record);
         record.get(STEP_SECONDS)?;
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_first_steps_tell_how_long_the_others_take() {
-        // 196 steps of half a second; evaluations after 50, 100, 150 and 200.
+        // 196 steps take half a second each; evaluations follow after steps 50, 100, 150 and 200.
         let line =
             "time    about 1m 38s for 196 more steps at this speed, and 8.0s for 4 evaluations";
         assert_eq!(told(200, 2.0), [None, None, Some(line.to_owned())]);

@@ -1,11 +1,14 @@
-//! Where a step takes its micro-batches from, tokens and initial states: made in the step, or by a thread before it.
+//! The source of a step's inputs, tokens and initial states. They are made within the step, or
+//! ahead of it by a thread.
 //!
-//! While a GPU computes a step, a thread makes the inputs of the next one on the processor, which is idle then, and brings
-//! them to the device, in the stream of the steps: another stream would have memory of its own. They are a pure function of configuration, seed, step and the difficulty of a task, so that the numbers
-//! of a run do not depend on when they are made, and nothing of it is in a checkpoint. A difficulty that rises after the
-//! inputs of the next step have been begun is the one thing that is not known a step ahead: then they are made again.
+//! While a GPU computes a step, the CPU is idle. A thread on it makes the inputs of the next step
+//! and copies them to the device. It uses the stream of the steps, because another stream would
+//! have memory of its own. Inputs are a pure function of configuration, seed, step and the
+//! difficulty of a task. So the numbers of a run do not depend on when inputs are made, and no
+//! checkpoint stores anything about them. Only a difficulty is not known a step ahead: if it rises
+//! after the inputs of the next step were started, they are made again.
 //!
-//! A processor has no such idle time: its cores compute the step.
+//! A CPU that computes the steps itself has no idle time.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -26,17 +29,17 @@ use crate::error::Result;
 use crate::rows::Rows;
 use crate::step::{InputMaker, Inputs};
 
-/// When the inputs of a step are made.
+/// When to make the inputs of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Staging {
-    /// When the step asks for them.
+    /// Within the step.
     InStep,
-    /// While the step before is computed.
+    /// While the previous step is computed.
     Ahead,
 }
 
 impl Staging {
-    /// Chooses for a device: ahead where the processor does not compute the step itself.
+    /// Chooses for a device: ahead, unless the CPU computes the steps itself.
     pub(super) fn on(listed: &Listed) -> Self {
         if listed.reads_are_free() {
             Self::InStep
@@ -46,7 +49,7 @@ impl Staging {
     }
 }
 
-/// What the inputs of a step depend on besides the run.
+/// What the inputs of a step depend on, for a given run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     /// The step, counted from 1.
@@ -55,11 +58,11 @@ pub(super) struct Wanted {
     pub(super) curriculum: Option<CurriculumState>,
 }
 
-/// How the inputs of the steps of a run are made.
+/// Makes the inputs of a run's steps.
 pub(super) struct Recipe {
     pub(super) corpora: Arc<Corpora>,
     pub(super) config: ResolvedConfig,
-    /// The micro-batches of a step that are this rank's.
+    /// The micro-batches of a step that belong to this rank.
     pub(super) share: Share,
     pub(super) maker: InputMaker,
 }
@@ -71,7 +74,7 @@ impl Recipe {
     }
 }
 
-/// Where the inputs of a run's steps come from.
+/// The source of the inputs of a run's steps.
 pub(super) enum Feed {
     InStep(Arc<Recipe>),
     Ahead(Ahead),
@@ -80,7 +83,7 @@ pub(super) enum Feed {
 impl Feed {
     /// # Errors
     ///
-    /// Where the system gives no thread.
+    /// When the system cannot start a thread.
     pub(super) fn open(recipe: Recipe, staging: Staging) -> Result<Self> {
         let recipe = Arc::new(recipe);
         Ok(match staging {
@@ -89,11 +92,12 @@ impl Feed {
         })
     }
 
-    /// Takes the inputs of a step, and lets those of the next one be made.
+    /// Takes the inputs of a step, and requests those of the next step.
     ///
     /// # Errors
     ///
-    /// Where the rows of this step cannot be made; never for those of the next one.
+    /// When the rows of this step cannot be made. An error in the rows of the next step is returned
+    /// for that step.
     pub(super) fn take(&mut self, wanted: Wanted) -> Result<StepInputs> {
         match self {
             Self::InStep(recipe) => {
@@ -118,7 +122,8 @@ fn tokens(batches: &[Batch]) -> usize {
     batches.iter().map(|batch| batch.batch * batch.seq).sum()
 }
 
-/// The inputs of a step's micro-batches, in order; each is made, or waited for, when it is asked for.
+/// The inputs of a step's micro-batches, in order. The iterator makes each one, or waits for it,
+/// when it is needed.
 pub(super) struct StepInputs {
     /// The tokens in all of them.
     pub(super) tokens: usize,
@@ -165,37 +170,38 @@ impl Iterator for StepInputs {
 
 impl ExactSizeIterator for StepInputs {}
 
-/// Why there is something to receive.
+/// Why a message always arrives.
 const SENDS: &str = "the thread sends as long as somebody asks, its panics too";
 
-/// What some work gave, or its panic.
+/// The result of some work, or its panic.
 type Caught<T> = std::result::Result<T, Box<dyn Any + Send>>;
 
-/// Goes on with a panic of the thread where its result is needed.
+/// Resumes a panic of the thread where its result is needed.
 fn passed_on<T>(caught: Caught<T>) -> T {
     caught.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// The thread that makes inputs ahead. It holds those of one micro-batch that nobody has taken yet, never more.
+/// The thread that makes inputs ahead. It never holds more than one micro-batch that has not been
+/// taken.
 pub(super) struct Ahead {
-    /// What the thread has been asked for, and nobody has taken.
+    /// The inputs that were requested and have not been taken.
     asked: Option<Wanted>,
     /// The last step of the run.
     last: u64,
-    /// None while this is dropped.
+    /// `None` only while it is dropped.
     ends: Option<Ends>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// The ends of the channels to and from the thread; it ends when they are gone.
+/// The ends of the channels to and from the thread. The thread ends when they are dropped.
 struct Ends {
     wanted: Sender<Wanted>,
     steps: Receiver<Step>,
 }
 
-/// What the thread gives for a step.
+/// What the thread sends for a step.
 struct Step {
-    /// Tokens and number of its micro-batches.
+    /// Numbers of tokens and of micro-batches.
     batches: Caught<Result<(usize, usize), DataError>>,
     inputs: Receiver<Caught<Inputs>>,
 }
@@ -203,9 +209,9 @@ struct Step {
 impl Ahead {
     /// # Errors
     ///
-    /// Where the system gives no thread.
+    /// When the system cannot start a thread.
     fn start(recipe: Arc<Recipe>) -> Result<Self> {
-        // Threads of its own: those of a step may all be waiting for it.
+        // The pool is separate, because all threads of the step's pool may be waiting for inputs.
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(rayon::current_num_threads())
             .thread_name(|i| format!("inputs-{i}"))
@@ -238,7 +244,7 @@ impl Ahead {
             ask(wanted);
         }
         if asked.is_some_and(|asked| asked != wanted) {
-            // Of another difficulty: nobody takes its inputs.
+            // These inputs are of another difficulty, so nothing uses them.
             drop(ends.steps.recv().expect(SENDS));
         }
         let Step { batches, inputs } = ends.steps.recv().expect(SENDS);
@@ -263,23 +269,24 @@ impl Drop for Ahead {
     fn drop(&mut self) {
         self.ends = None;
         if let Some(thread) = self.thread.take() {
-            // It catches the panics of what it makes.
+            // The thread catches the panics of its work, so this never fails.
             let _ = thread.join();
         }
     }
 }
 
-/// What inputs are made by.
+/// The threads that make inputs.
 struct Threads {
     pool: ThreadPool,
     /// The stream in which the steps compute.
     stream: StreamId,
 }
 
-/// Makes what is asked for, until nobody asks.
+/// Makes the requested inputs, until no more requests can come.
 fn serve(recipe: &Recipe, threads: &Threads, requests: &Receiver<Wanted>, given: &Sender<Step>) {
     for wanted in requests {
-        // Whoever takes a micro-batch meets the thread with it in its hands: none is waiting in between.
+        // The channel has no buffer: the thread holds one micro-batch until it is taken, and no
+        // other one waits.
         let (taken, inputs) = sync_channel(0);
         let mut batches = Vec::new();
         let counts = caught(|| {

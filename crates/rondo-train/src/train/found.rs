@@ -1,4 +1,5 @@
-//! What rank 0 has found in the run directory, as every rank of a run knows it: only rank 0 needs to see the directory.
+//! Shares with every rank what rank 0 has found in the run directory. Only rank 0 needs access to
+//! the directory.
 
 use std::path::{Path, PathBuf};
 
@@ -14,24 +15,24 @@ use crate::run_dir::{RunDir, TOKENIZER_FILE};
 
 /// How a run starts.
 pub(super) enum Found {
-    /// It has reached its budget at this step.
+    /// The run had reached its budget at this step.
     Finished(u64),
-    /// It is trained.
+    /// The run is to be trained.
     Begins(Beginning),
 }
 
-/// What a run begins with.
+/// The state with which a run begins.
 pub(super) struct Beginning {
-    /// Where it goes on; none of a new run, and on the other ranks.
+    /// The checkpoint to resume from. `None` for a new run, and on the other ranks.
     pub(super) going: Option<Box<Going>>,
-    /// The tokenizer of its weights; none of a new run.
+    /// The tokenizer of its weights; `None` for a new run.
     pub(super) own: Option<OwnTokenizer>,
-    /// Where that tokenizer is on a rank that does not see the run directory.
+    /// The folder with that tokenizer, on a rank other than 0.
     _received: Option<Received>,
 }
 
 impl Found {
-    /// Tells every rank what rank 0 finds by `find`.
+    /// Calls `find` on rank 0, and returns its result on every rank.
     ///
     /// # Errors
     ///
@@ -127,7 +128,7 @@ impl Found {
     }
 }
 
-/// A folder with a tokenizer that came from rank 0; removed with the value.
+/// A temporary folder with a tokenizer from rank 0. It is removed when the value is dropped.
 struct Received(PathBuf);
 
 impl Received {
@@ -147,7 +148,7 @@ impl Received {
 
 impl Drop for Received {
     fn drop(&mut self) {
-        // A folder that stays in the temporary folder costs its bytes.
+        // A folder that cannot be removed only wastes some space.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

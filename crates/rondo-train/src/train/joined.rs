@@ -1,4 +1,5 @@
-//! What every rank takes its next step from: rank 0 has it out of the run directory, and gives it to the others.
+//! The state from which every rank takes its next step. Rank 0 reads it from the run directory and
+//! sends it to the others.
 
 use rondo_files::RunLock;
 use rondo_schedule::control::ControllerState;
@@ -12,16 +13,16 @@ use crate::error::Result;
 use crate::progress::RunProgress;
 use crate::step::Learner;
 
-/// What a run takes its next step from, the same on every rank.
+/// The state from which a run takes its next step, the same on every rank.
 pub(super) struct Setup {
     pub(super) learner: Learner,
     pub(super) progress: RunProgress,
     pub(super) control: Option<Control>,
-    /// The step after which it goes on; none of a new run.
+    /// The step after which the run resumes; `None` for a new run.
     pub(super) resumed_at: Option<u64>,
 }
 
-/// What the other ranks have to know of what rank 0 has taken.
+/// The values, besides tensors, that rank 0 sends to the other ranks.
 #[derive(Serialize, Deserialize)]
 struct Known {
     progress: RunProgress,
@@ -29,7 +30,7 @@ struct Known {
     resumed_at: Option<u64>,
 }
 
-/// What rank 0 alone keeps of the start.
+/// The results of the start that only rank 0 keeps.
 pub(super) struct First {
     pub(super) lock: RunLock,
     pub(super) origin: Option<String>,
@@ -37,11 +38,11 @@ pub(super) struct First {
 }
 
 impl Setting<'_> {
-    /// Gives every rank what a run takes its next step from, of which `taken` is on rank 0.
+    /// Gives every rank the state for its next step. Rank 0 provides it in `taken`.
     ///
     /// # Errors
     ///
-    /// Where the moments cannot be read, the device fails, or a rank is missing.
+    /// When the moments cannot be read, the device fails, or a rank is missing.
     pub(super) fn share(
         self,
         world: &World,
@@ -97,7 +98,7 @@ impl Setting<'_> {
     }
 }
 
-/// Returns what rank 0 knows on every rank.
+/// Returns the value of rank 0 on every rank.
 fn known_to_all(world: &World, known: Option<Known>) -> Result<Known> {
     if world.is_alone() {
         return Ok(known.expect("rank 0 knows"));

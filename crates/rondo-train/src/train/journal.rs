@@ -15,28 +15,29 @@ use super::watch::Watch;
 use crate::error::Result;
 use crate::progress::RunProgress;
 
-/// What a run says, and where it says it.
+/// Writes the records of a run, and shows its progress.
 pub(super) struct Journal {
     sinks: Fanout,
     screen: Progress,
     watch: Watch,
     summary: Summary,
     clock: Clock,
-    /// What becomes the duration of the run; none once it has been told.
+    /// Estimates the duration of the run; `None` once it has been reported.
     expected: Option<Expected>,
 }
 
-/// Where a run stands, as its summary says it.
+/// The state of a run for its summary.
 pub(super) struct Standing<'a> {
     pub(super) progress: &'a RunProgress,
     pub(super) skipped_updates: u64,
-    /// The controller's target for the cross entropy, where there is one.
+    /// The controller's target for the cross entropy, if there is one.
     pub(super) target: Option<f64>,
     pub(super) device: String,
 }
 
 impl Journal {
-    /// Continues what a run has written on a screen, where `expected` tells its duration if nothing has.
+    /// Continues the records of a run on a screen. `expected` estimates the duration, if it is not
+    /// known yet.
     pub(super) fn new(written: Written, screen: Progress, expected: Option<Expected>) -> Self {
         Self {
             sinks: written.sinks,
@@ -48,11 +49,12 @@ impl Journal {
         }
     }
 
-    /// Writes a record everywhere, and what is diagnosed from it; events are shown too.
+    /// Writes a record to all sinks, and then the findings that its diagnosis gives. Events are
+    /// also shown.
     ///
     /// # Errors
     ///
-    /// Where a record cannot be written.
+    /// When a record cannot be written.
     pub(super) fn write(&mut self, record: &Record) -> Result<()> {
         self.deliver(record)?;
         for finding in self.watch.observe(record) {
@@ -79,7 +81,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes and shows the record of a logged step, whose loss is `loss`.
+    /// Writes and shows the record of a logged step with the loss `loss`.
     ///
     /// # Errors
     ///
@@ -98,14 +100,14 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes how long an evaluation took.
+    /// Records the seconds of an evaluation.
     pub(super) fn evaluated_in(&mut self, seconds: f64) {
         if let Some(expected) = &mut self.expected {
             expected.evaluated_in(seconds);
         }
     }
 
-    /// Writes and shows the record of an evaluation; `remember` enters it into the summary.
+    /// Writes and shows the record of an evaluation. `remember` enters it into the summary.
     ///
     /// # Errors
     ///
@@ -121,7 +123,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes and shows what the model has written after a prompt.
+    /// Writes and shows the text that the model has generated after a prompt.
     ///
     /// # Errors
     ///
@@ -132,7 +134,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Shows a line that stays.
+    /// Shows a line that stays on the screen.
     pub(super) fn note(&mut self, text: &str) {
         self.screen.note(text);
     }
@@ -147,7 +149,7 @@ impl Journal {
         self.screen.status(text);
     }
 
-    /// Leaves the time since `started` out of the pace of training.
+    /// Excludes the time since `started` from the pace of training.
     pub(super) fn pause(&mut self, started: Instant) {
         self.clock.pause(started);
     }
@@ -157,12 +159,12 @@ impl Journal {
         self.clock.count(tokens);
     }
 
-    /// Returns what was trained since the last call, and how long it took.
+    /// Returns the training since the last call, and its duration.
     pub(super) fn lap(&mut self) -> Lap {
         self.clock.lap()
     }
 
-    /// Stops the run where a failure's policy says so.
+    /// Checks whether the policy of a failure stops the run.
     ///
     /// # Errors
     ///
@@ -176,7 +178,7 @@ impl Journal {
         self.summary.evaluated
     }
 
-    /// Returns the content of `summary.json` for a run that stands at `standing`.
+    /// Returns the content of `summary.json` for a run in the state `standing`.
     pub(super) fn summary(&self, standing: &Standing<'_>) -> Value {
         let summary = &self.summary;
         json!({
@@ -194,17 +196,17 @@ impl Journal {
         })
     }
 
-    /// Leaves the screen and closes the files.
+    /// Ends the display of progress and closes the files.
     ///
     /// # Errors
     ///
-    /// Where the last records cannot be written.
+    /// When the last records cannot be written.
     pub(super) fn close(&mut self) -> Result<()> {
         self.screen.finish();
         Ok(self.sinks.finish()?)
     }
 
-    /// Shows the last evaluation, and how the run in the directory `run` has ended.
+    /// Shows the last evaluation and the end of the run in the directory `run`.
     pub(super) fn show_result(&mut self, run: &Path) {
         self.screen.show(&self.summary.table().to_string());
         let duration = self.clock.launch_duration();

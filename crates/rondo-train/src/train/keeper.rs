@@ -1,7 +1,8 @@
-//! The keeper of checkpoints, which are written while the run goes on.
+//! The keeper of checkpoints, which are written while training continues.
 //!
-//! What is saved is copied from the device at once; hashing, writing and waiting for the disk happen on a thread
-//! of their own. One checkpoint is written at a time: the next one waits for it.
+//! The contents are copied from the device at once. Hashing, writing and waiting for the disk
+//! happen on a thread of their own. Only one checkpoint is written at a time; the next one waits
+//! for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,12 +21,13 @@ use crate::run_dir::CREATED_BY;
 use crate::step::Learner;
 use crate::weights::{MODEL_FILE, OPTIMIZER_FILE, model_tensors};
 
-/// Writes the checkpoints of a run, and remembers which one is the best.
+/// Writes the checkpoints of a run, and tracks which one is the best.
 pub(super) struct Keeper {
     lock: Arc<RunLock>,
     config: CheckpointConfig,
     config_hash: String,
-    /// The kept checkpoint with the lowest validation loss, and that loss; none where it is not kept.
+    /// The kept checkpoint with the lowest validation loss, and that loss; `None` if no such
+    /// checkpoint is kept.
     best: Option<(u64, f64)>,
     pending: Option<Pending>,
 }
@@ -56,7 +58,7 @@ pub(super) struct Saved {
 }
 
 impl Saved {
-    /// Returns the step after which it was taken.
+    /// Returns the step after which it was saved.
     pub(super) fn step(&self) -> u64 {
         self.step
     }
@@ -65,7 +67,7 @@ impl Saved {
     ///
     /// # Errors
     ///
-    /// Never: the names differ.
+    /// Never: all names are different.
     pub(super) fn event(&self) -> Result<Record> {
         let mut event = Record::event(self.step, self.tokens, Event::Checkpoint);
         event.push("bytes", self.bytes)?;
@@ -74,8 +76,8 @@ impl Saved {
 }
 
 impl Keeper {
-    /// Writes into the run directory that is locked, for a run whose recorded configuration has the hash `config_hash`;
-    /// `best` is what the directory keeps as the best until now.
+    /// Writes into the locked run directory, for a run whose recorded configuration has the hash
+    /// `config_hash`. `best` is the best checkpoint in the directory so far.
     pub(super) fn new(
         lock: RunLock,
         config: &CheckpointConfig,
@@ -91,12 +93,12 @@ impl Keeper {
         }
     }
 
-    /// Begins to save where a run stands; `evaluated` is the newest evaluation by its step, with its loss. Waits for the
-    /// checkpoint before it, and returns that.
+    /// Starts to save the run at `progress`. `evaluated` is the step of the newest evaluation and
+    /// its loss. Waits for the previous checkpoint, and returns it.
     ///
     /// # Errors
     ///
-    /// Where the checkpoint before could not be written, or the system refuses a thread.
+    /// When the previous checkpoint could not be written, or the system cannot start a thread.
     pub(super) fn save(
         &mut self,
         progress: &RunProgress,
@@ -128,7 +130,7 @@ impl Keeper {
         Ok(before)
     }
 
-    /// Remembers the checkpoint of `step` where no evaluation was better.
+    /// Makes the checkpoint of `step` the best one, unless an earlier evaluation was better.
     fn note_best(&mut self, step: u64, evaluated: Option<(u64, f64)>) {
         let here =
             evaluated.filter(|(at, loss)| *at == step && loss.is_finite() && self.config.keep_best);
@@ -139,11 +141,11 @@ impl Keeper {
         }
     }
 
-    /// Returns the checkpoint that has been committed since the last question.
+    /// Returns the checkpoint that was committed since the last call.
     ///
     /// # Errors
     ///
-    /// Where it could not be written.
+    /// When it could not be written.
     pub(super) fn committed(&mut self) -> Result<Option<Saved>> {
         let is_done = |pending: &Pending| pending.writing.is_finished();
         match self.pending.as_ref().is_some_and(is_done) {
@@ -156,7 +158,7 @@ impl Keeper {
     ///
     /// # Errors
     ///
-    /// Where it could not be written.
+    /// When it could not be written.
     pub(super) fn wait(&mut self) -> Result<Option<Saved>> {
         let Some(pending) = self.pending.take() else {
             return Ok(None);
@@ -189,11 +191,12 @@ impl Contents {
     }
 }
 
-/// Returns the files of a checkpoint: weights, `moments`, and where the run stands. What is on a device is copied.
+/// Returns the files of a checkpoint: weights, `moments` and progress. Tensors on a device are
+/// copied.
 ///
 /// # Errors
 ///
-/// Where the device fails.
+/// When the device fails.
 pub(super) fn files(
     learner: &Learner,
     moments: Vec<NamedTensor<'static>>,

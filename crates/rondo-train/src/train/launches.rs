@@ -1,7 +1,8 @@
-//! `launches.jsonl`: one line for each start of a run's training, appended and never changed.
+//! `launches.jsonl`: one line for each start of a run's training. Lines are appended and never
+//! changed.
 //!
-//! It says which steps were trained how: with which configuration, by which build, where. A launch holds from its first
-//! step on, until a later line begins at or before a step.
+//! It records how each step was trained: with which configuration, by which build, and where. A
+//! launch applies from its first step on, up to the first step of a later line.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -16,12 +17,12 @@ use crate::device::Listed;
 use crate::error::Result;
 use crate::run_dir::{CREATED_BY, RunDir};
 
-/// What a program that trains was built from.
+/// The source from which a training program was built.
 #[derive(Clone, Copy, Debug)]
 pub struct Build {
-    /// The commit; `unknown` where the build could not tell.
+    /// The commit; `unknown` if the build could not find it.
     pub commit: &'static str,
-    /// Whether files were changed since; none where it is not known.
+    /// Whether files were changed since the commit; `None` if that is unknown.
     pub changed: Option<bool>,
 }
 
@@ -37,25 +38,25 @@ impl Default for Build {
 /// A line of `launches.jsonl`.
 #[derive(Serialize)]
 pub(super) struct Launch<'a> {
-    /// When, in UTC as RFC 3339 writes it.
+    /// Time of the launch, in UTC and in the form of RFC 3339.
     time: String,
     /// The command, as typed.
     argv: Vec<String>,
     version: &'static str,
     commit: &'static str,
-    /// Whether files were changed since the commit; none where it is not known.
+    /// Whether files were changed since the commit; `None` if that is unknown.
     dirty: Option<bool>,
     host: Option<String>,
     device: String,
-    /// The version of a GPU's driver, where the system tells.
+    /// Version of a GPU's driver, if the system reports it.
     driver: Option<String>,
-    /// The first step that it takes.
+    /// The first step of the launch.
     first_step: u64,
     /// The resolved configuration.
     config: &'a RunConfig,
 }
 
-/// What is read of a line.
+/// The fields that are read from a line.
 #[derive(Deserialize)]
 struct Past {
     time: String,
@@ -64,7 +65,7 @@ struct Past {
 }
 
 impl<'a> Launch<'a> {
-    /// Describes the start of training at `first_step` by the program of `build`.
+    /// Describes a launch that trains from `first_step` on, by a program with the given `build`.
     pub(super) fn new(
         config: &'a RunConfig,
         listed: &Listed,
@@ -91,7 +92,7 @@ impl<'a> Launch<'a> {
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
+    /// When the file cannot be written.
     pub(super) fn append(&self, run_dir: &RunDir) -> Result<()> {
         let path = run_dir.launches();
         let cannot_write = || format!("cannot write {}", path.display());
@@ -100,7 +101,7 @@ impl<'a> Launch<'a> {
         let is_torn =
             std::fs::read(&path).is_ok_and(|text| !text.is_empty() && !text.ends_with(b"\n"));
         if is_torn {
-            // A full disk or a power cut has left a line without its end.
+            // A full disk or a power failure has left an incomplete line.
             line.insert(0, b'\n');
         }
         let mut file = OpenOptions::new()
@@ -114,11 +115,12 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// Returns the configuration that a run's step was trained with; none where no launch says so.
+/// Returns the configuration with which a step of a run was trained; `None` if no launch covers the
+/// step.
 ///
 /// # Errors
 ///
-/// Where the file is there and cannot be read.
+/// When the file exists but cannot be read.
 pub(super) fn in_force(run_dir: &RunDir, step: u64) -> Result<Option<RunConfig>> {
     let mut newest_first = past(run_dir)?.into_iter().rev();
     Ok(newest_first
@@ -126,12 +128,12 @@ pub(super) fn in_force(run_dir: &RunDir, step: u64) -> Result<Option<RunConfig>>
         .map(|launch| launch.config))
 }
 
-/// Returns when a run was launched, by the hash of the configuration, which its checkpoints name: the newest launch of each
-/// configuration.
+/// Returns the times of a run's launches by the hash of their configuration, which checkpoints
+/// name. The newest launch of each configuration counts.
 ///
 /// # Errors
 ///
-/// Where the file is there and cannot be read.
+/// When the file exists but cannot be read.
 pub fn launch_times(run_dir: &RunDir) -> Result<BTreeMap<String, String>> {
     let launches = past(run_dir)?.into_iter();
     launches
@@ -153,11 +155,11 @@ fn past(run_dir: &RunDir) -> Result<Vec<Past>> {
         .collect())
 }
 
-/// Writes seconds since 1970 as `2026-11-26T18:21:04Z`.
+/// Formats seconds since 1970 as `2026-11-26T18:21:04Z`.
 fn rfc_3339(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Years begin in March here, so that a leap day is the last of its year. An era has 400 years; the
-    // first of March of the year 0 is 719,468 days before 1970.
+    // Years begin in March here, so that a leap day is the last day of its year. An era has 400
+    // years. The first of March of the year 0 is 719,468 days before 1970.
     let shifted = days + 719_468;
     let (era, of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn seconds_become_dates() {
-        // As `date --utc --date=@SECONDS` has them.
+        // The dates are those of `date --utc --date=@SECONDS`.
         for (seconds, date) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_400, "2000-02-29T00:00:00Z"),

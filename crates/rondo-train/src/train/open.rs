@@ -1,4 +1,5 @@
-//! How a session opens: whatever its loop needs, found, read and made, and what it says then.
+//! Opens a session: finds, reads and makes everything that its loop needs, and shows the first
+//! lines.
 
 use std::sync::Arc;
 
@@ -33,15 +34,15 @@ use crate::own_tokenizer::changes;
 use crate::rows::Rows;
 use crate::run_dir::{CREATED_BY, RunDir};
 
-/// The version of Burn, which the workspace pins; Burn itself does not tell it.
+/// The version of Burn that the workspace pins. Burn itself does not report it.
 const BURN_VERSION: &str = "0.22.1";
 
-/// Opens the session of a run that is started, or goes on, on every rank. What one rank cannot do ends all of them.
+/// Opens the session of a new or resumed run on every rank. An error on one rank ends all of them.
 ///
 /// # Errors
 ///
-/// Where the run directory must not be written, a checkpoint is damaged or of another model, or a text is encoded by
-/// another tokenizer or too short, or the run does not fit into memory.
+/// When the run directory must not be written, a checkpoint is damaged or belongs to another model,
+/// a text was encoded with another tokenizer or is too short, or the run does not fit into memory.
 pub(super) fn open(
     config: &RunConfig,
     run_dir: RunDir,
@@ -78,7 +79,7 @@ pub(super) fn open(
     let extent = config.extent();
     warnings.extend(config.recorded().warnings(extent));
     warnings.extend(validation_warning(&config, &val_batches));
-    // A new run in the place of another removes what tells its speed.
+    // A new run that replaces another one removes the records that tell its speed.
     let speed = setting.speed(world);
     let taken =
         world.by_first(|| take(setting, going, options, &mut |text| warnings.push(text)))?;
@@ -154,7 +155,8 @@ pub(super) fn open(
     Ok(session)
 }
 
-/// Takes what a run begins or goes on with out of its directory; `warn` is told of a jump of the learning rate.
+/// Takes the initial state of a run, or its state at a checkpoint, from its directory. Calls `warn`
+/// if the learning rate jumps.
 fn take(
     setting: Setting<'_>,
     going: Option<Box<Going>>,
@@ -176,7 +178,7 @@ fn take(
     setting.go_on(*going)
 }
 
-/// Returns what is doubtful about a text and its tokenizer.
+/// Returns warnings about a text and its tokenizer.
 fn doubts(source: &Source) -> Vec<String> {
     let Source::Text(text) = source else {
         return Vec::new();
@@ -185,7 +187,7 @@ fn doubts(source: &Source) -> Vec<String> {
     of_corpus.chain(text.tokenizer().doubt()).collect()
 }
 
-/// Gives a rank without files the records that rank 0 has.
+/// Gives a rank without files the records of rank 0.
 fn written_on(setting: &Setting<'_>, world: &World, written: Option<Written>) -> Result<Written> {
     if world.is_alone() {
         return Ok(written.expect("rank 0 has opened its files"));
@@ -203,7 +205,7 @@ fn written_on(setting: &Setting<'_>, world: &World, written: Option<Written>) ->
     }
 }
 
-/// Refuses ranks whose texts have become other tokens than those of rank 0.
+/// Refuses ranks whose texts have other tokens than those of rank 0.
 fn refuse_other_data(world: &World, identities: &[(String, CorpusIdentity)]) -> Result<()> {
     let mine: Vec<&CorpusIdentity> = identities.iter().map(|(_, corpus)| corpus).collect();
     let mine = serde_json::to_vec(&mine).map_err(anyhow::Error::from)?;
@@ -215,7 +217,7 @@ fn refuse_other_data(world: &World, identities: &[(String, CorpusIdentity)]) -> 
 }
 
 impl Session {
-    /// Says what is about to happen.
+    /// Shows the run, its device and model, and its expected costs.
     fn greet(&mut self, why: &str, origin: Option<&str>, foreseen: &Foreseen) {
         let (model, journal) = (&self.config.model, &mut self.journal);
         journal.note(&format!("run     {}", self.run_dir.path().display()));
@@ -253,7 +255,7 @@ impl Session {
         }
     }
 
-    /// Records where the run is resumed, and every key and every text that has changed.
+    /// Records the resume, and every key and every text that has changed.
     fn record_resumed(
         &mut self,
         resumed: &Resumed,
@@ -288,7 +290,8 @@ impl Session {
         Ok(())
     }
 
-    /// Records how the steps to come are trained: last, so that a start that is killed before has changed nothing.
+    /// Records how the next steps are trained. This comes last, so that a start that was killed
+    /// earlier has changed nothing.
     fn record_launch(&self, build: Build) -> Result<()> {
         if self.keeper.is_none() {
             return Ok(());
@@ -300,7 +303,7 @@ impl Session {
     }
 }
 
-/// Returns the facts of a start: argv, versions, device, host, ranks.
+/// Returns facts about a start: argv, versions, device, host, ranks.
 fn facts(listed: &Listed, ranks: &Ranks) -> serde_json::Value {
     let mut facts = json!({
         "argv": std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>(),

@@ -1,4 +1,5 @@
-//! Where a run is: the directory that is named, or one called after the configuration and what was set besides.
+//! The directory of a run: the one that the user names, or one named after the configuration and
+//! its settings.
 
 use std::path::{Path, PathBuf};
 
@@ -11,15 +12,16 @@ use crate::error::Result;
 use crate::run_dir::missing::RUNS;
 use crate::run_name;
 
-/// Returns the run directory of the configuration file `config`: `out`, the run of a named resume, or `runs/NAME`.
+/// Returns the run directory for the configuration file `config`: `out`, the run that `resume`
+/// names, or `runs/NAME`.
 ///
-/// NAME is the configuration's, followed by the keys that `overrides`, those of `--set`, give where the numbers of the run depend on them.
-/// Keys on which only the budget, the measurements or the outputs depend are left out, so that the same run is found
-/// with another value of them.
+/// NAME is the name of the configuration, followed by the keys of `overrides` (those of `--set`)
+/// that change the numbers of the run. Keys that affect only the budget, the measurements or the
+/// outputs are left out, so that the same run is found with another value of them.
 ///
 /// # Errors
 ///
-/// Where an override is not an assignment.
+/// When an override is not an assignment.
 pub fn run_dir(
     config: &Path,
     overrides: &[String],

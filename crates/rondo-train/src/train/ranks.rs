@@ -1,8 +1,8 @@
-//! The ranks of a run, as its session knows them.
+//! The ranks of a run, from the view of its session.
 
 use crate::distributed::{Share, World};
 
-/// The ranks of a run, and which micro-batches are this one's.
+/// The ranks of a run, and the micro-batches of this rank.
 #[derive(Clone)]
 pub(super) struct Ranks {
     pub(super) world: World,
@@ -10,7 +10,8 @@ pub(super) struct Ranks {
 }
 
 impl Ranks {
-    /// Describes them: `4 on 2 hosts (Open MPI 4.1.4), 2 of 8 micro-batches each`; none of a process by itself.
+    /// Describes the ranks: `4 on 2 hosts (Open MPI 4.1.4), 2 of 8 micro-batches each`; `None` for
+    /// a single process.
     pub(super) fn label(&self) -> Option<String> {
         let Share { count, total, .. } = self.share;
         let ranks = self.world.label()?;

@@ -1,20 +1,20 @@
-//! Whether a run that is there is resumed, and from which checkpoint.
+//! Whether an existing run is resumed, and from which checkpoint.
 
 use std::path::PathBuf;
 
-/// What to do about a run directory that is there.
+/// What to do if the run directory exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// Go on where there is something to go on with.
+    /// Resume if there is something to resume.
     Auto,
-    /// Start anew or not at all.
+    /// Start a new run; never resume.
     Never,
-    /// Go on with this run, or from this checkpoint of one.
+    /// Resume this run, or a run from this checkpoint.
     From(PathBuf),
 }
 
 impl Resume {
-    /// Returns whether one checkpoint is named, rather than a run.
+    /// Returns whether it names a checkpoint instead of a run.
     pub fn names_a_checkpoint(&self) -> bool {
         matches!(self, Self::From(path) if path.join("manifest.json").is_file())
     }

@@ -1,7 +1,9 @@
-//! Text that the model writes at each evaluation, after the configured prompts and at several depths.
+//! Text that the model generates at each evaluation, after the configured prompts and at several
+//! depths.
 //!
-//! Each prompt at each depth is a text of its own; of every N of them each of N ranks generates one, and gives it to all. A
-//! text is the same on any number of ranks: it is greedy, and its initial states are a function of the seed and the position.
+//! Each prompt at each depth gives a separate text. N ranks generate N texts at a time, one on each
+//! rank, and share them. A text is the same for any number of ranks: sampling is greedy, and the
+//! initial states are a function of seed and position.
 
 use std::ops::ControlFlow;
 
@@ -21,11 +23,12 @@ use crate::interrupt;
 use crate::open_run::OpenRun;
 
 impl Session {
-    /// Generates after every prompt at every depth, as `trainer generate` does by default; nothing where there are no prompts.
+    /// Generates text after every prompt at every depth, with the defaults of `trainer generate`.
+    /// Returns nothing if there are no prompts.
     ///
     /// # Errors
     ///
-    /// Where the device fails, a rank is missing, or a signal comes on any rank.
+    /// When the device fails, a rank is missing, or a signal comes on any rank.
     pub(super) fn samples(&mut self) -> Result<Vec<Sample>> {
         let asked = &self.config.eval.prompts;
         let Source::Text(data) = self.corpora.own() else {
@@ -64,7 +67,7 @@ impl Session {
                 };
                 text_after(&run, &states, &request, tokenizer)
             });
-            // A rank that was asked for an end has a part of its text only.
+            // A rank that was asked to stop has only a part of its text.
             let (generated, stop) = gather(world, own.transpose()?)?;
             if stop {
                 return Err(interrupted(self.progress.step));
@@ -85,7 +88,7 @@ fn new(prompt: &str) -> Sample {
     }
 }
 
-/// Generates one text; ends early where an end is asked for.
+/// Generates one text. Ends early if a stop was requested.
 fn text_after(
     run: &OpenRun<'_>,
     states: &InitialStates,
@@ -105,8 +108,8 @@ fn text_after(
     Ok(text)
 }
 
-/// Gathers the texts of a round in the order of ranks, and whether a rank is asked for an end; `own` is none where the round
-/// has no text for this rank.
+/// Gathers the texts of a round in rank order, and whether a rank was asked to stop. `own` is
+/// `None` if the round has no text for this rank.
 fn gather(world: &World, own: Option<String>) -> Result<(Vec<String>, bool)> {
     let stop = interrupt::asked();
     if world.is_alone() {

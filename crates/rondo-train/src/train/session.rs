@@ -1,4 +1,4 @@
-//! A run in progress: the loop, and what each step leaves in the journal.
+//! A run in progress: the training loop, and the records of each step.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,7 +40,7 @@ pub(super) struct Session {
     pub(super) control: Option<Control>,
     pub(super) progress: RunProgress,
     pub(super) journal: Journal,
-    /// The checkpoints, which rank 0 alone writes.
+    /// Writes the checkpoints, on rank 0 only.
     pub(super) keeper: Option<Keeper>,
     pub(super) ranks: Ranks,
     /// Whether a step has been taken since the start.
@@ -54,7 +54,8 @@ impl Session {
         if let Err(error) = &result {
             self.keep_what_stopped(error)?;
         }
-        // The last checkpoint may take longer to write than a step: the other ranks wait as long as for the first one.
+        // Writing the last checkpoint may take longer than a step, so the other ranks wait for as
+        // long as before the first step.
         let world = &self.ranks.world;
         world.wait_at_most(self.config.distributed.start_deadline());
         let saved = self.keeper.as_mut().map_or(Ok(None), Keeper::wait);
@@ -71,10 +72,11 @@ impl Session {
         self.listed.reads_are_free() || !self.ranks.world.is_alone()
     }
 
-    /// Records why a run has stopped itself, and saves what it has.
+    /// Records why a run has stopped itself, and saves its state.
     fn keep_what_stopped(&mut self, error: &Error) -> Result<()> {
         let (name, is_whole) = match error {
-            // Where losses are read before the update, nothing of the failed step has reached the weights.
+            // If losses are read before the update, nothing of the failed step has reached the
+            // weights.
             Error::Nonfinite(_) => (Event::Nonfinite, self.looks_first()),
             Error::Stopped(_) => (Event::Stopped, true),
             _ => return Ok(()),
@@ -135,7 +137,8 @@ impl Session {
                 self.evaluate_timed()?;
             }
             self.journal.check()?;
-            // Of several ranks one may be asked while the others are not: all know what they knew at the sum.
+            // One of several ranks may be asked to stop while the others are not. They all use the
+            // request that was summed with the step.
             let stop = match self.ranks.world.is_alone() {
                 true => interrupt::asked(),
                 false => stop,
@@ -150,7 +153,7 @@ impl Session {
         Ok(())
     }
 
-    /// Opens where the steps take their inputs from.
+    /// Opens the source of the steps' inputs.
     fn feed(&self, staging: Staging) -> Result<Feed> {
         let recipe = Recipe {
             corpora: self.corpora.clone(),
@@ -161,7 +164,7 @@ impl Session {
         Feed::open(recipe, staging)
     }
 
-    /// Evaluates, and notes how long it takes.
+    /// Evaluates, and records the duration.
     fn evaluate_timed(&mut self) -> Result<()> {
         let started = Instant::now();
         self.evaluate()?;
@@ -169,12 +172,11 @@ impl Session {
         Ok(())
     }
 
-    /// Begins to save where the run stands.
+    /// Starts to save the run at its present step.
     ///
     /// # Errors
     ///
-    /// Where a step that has not been read yet must stop the run, or the checkpoint before this one could not be
-    /// written.
+    /// When an unread step must stop the run, or the previous checkpoint could not be written.
     pub(super) fn save(&mut self) -> Result<()> {
         let paused = Instant::now();
         let skipped = self.learner.settle()?;
@@ -183,7 +185,7 @@ impl Session {
         if !world.is_alone() && !self.config.distributed.shard_optimizer {
             refuse_drift(world, self.learner.model(), step)?;
         }
-        // Their owners send them.
+        // Ranks without a keeper only send the moments that they own.
         let moments = match &self.keeper {
             None if !self.config.distributed.shard_optimizer => Vec::new(),
             _ => self.learner.moments()?,
@@ -210,7 +212,7 @@ impl Session {
         }
     }
 
-    /// Records updates that were skipped, dated to their steps.
+    /// Records skipped updates, dated to their steps.
     fn record_skipped(&mut self, skipped: &[Skipped]) -> Result<()> {
         for one in skipped {
             let event = match one.limit {
@@ -230,7 +232,7 @@ impl Session {
         Ok(())
     }
 
-    /// Shows the controller of the gates' penalty a cross entropy.
+    /// Passes a cross entropy to the controller of the gates' penalty.
     pub(super) fn control(
         &mut self,
         constraint: Constraint,
@@ -262,10 +264,10 @@ impl Session {
         Ok(())
     }
 
-    /// Counts a step, `own` of whose tokens were this rank's.
+    /// Counts a step in which this rank had `own` tokens.
     fn advance(&mut self, plan: &StepPlan, own: usize) -> Result<()> {
         let world = &self.ranks.world;
-        // The other ranks have as many rows of the same length.
+        // The other ranks have the same number of rows of the same length.
         let tokens = (own * world.world_size()) as u64;
         if !world.is_alone() && !self.has_stepped {
             world.wait_at_most(self.config.distributed.deadline());
@@ -286,7 +288,7 @@ impl Session {
         Ok(())
     }
 
-    /// Records what a step told, and raises a task's difficulty where it has been mastered.
+    /// Records the measurements of a step, and raises a task's difficulty once it is mastered.
     fn log(&mut self, plan: &StepPlan, seen: &Observation) -> Result<()> {
         let lap = self.journal.lap();
         let per_second = lap.tokens_per_second();
@@ -313,7 +315,8 @@ impl Session {
         self.advance_curriculum(plan, seen)
     }
 
-    /// Returns the memory of the rank that uses most, and how the ranks work together, where there are several; warns of a slow one.
+    /// Returns the memory of the rank that uses the most and, for several ranks, their pace. Warns
+    /// of a slow rank.
     fn compare_ranks(&mut self) -> Result<(Option<u64>, Option<record::Ranks>)> {
         let own = self.listed.memory_bytes();
         let Some(exchange) = self.learner.exchange() else {
@@ -346,7 +349,7 @@ impl Session {
         self.journal.write(&event)
     }
 
-    /// Writes `summary.json` and returns what is in it.
+    /// Writes `summary.json` and returns its content.
     fn write_summary(&self) -> Result<Value> {
         let summary = self.journal.summary(&Standing {
             progress: &self.progress,
@@ -361,7 +364,7 @@ impl Session {
     }
 }
 
-/// Returns the error of a run that a signal ends after a step.
+/// Returns the error of a run that a signal has ended after a step.
 pub(super) fn interrupted(step: u64) -> Error {
     Error::Interrupted(format!(
         "interrupted after step {step}; the same command resumes there"

@@ -1,4 +1,5 @@
-//! What a run takes its next step from, new or resumed, and the records that it has written until then.
+//! The state from which a new or resumed run takes its next step, and the records that it has
+//! written before.
 
 use std::path::Path;
 
@@ -29,42 +30,44 @@ use crate::run_dir::{CheckpointChoice, RunDir};
 use crate::step::{fresh_model, fresh_optimizer};
 use crate::weights::{Stored, load_first_model, load_model, open_moments};
 
-/// What rank 0 alone takes out of the run directory, which is locked: nothing in it has changed yet.
+/// The state that rank 0 reads from the run directory. The directory is locked, and nothing in it
+/// has changed yet.
 pub(super) struct Taken {
     pub(super) lock: RunLock,
     pub(super) model: LoopedTransformer,
-    /// The moments of a run that goes on.
+    /// The moments of a resumed run.
     pub(super) moments: Option<Stored>,
-    /// The run that has made its weights, where it is another.
+    /// The run that provided the weights, if it is another one.
     pub(super) origin: Option<String>,
     pub(super) progress: RunProgress,
     pub(super) control: Option<Control>,
-    /// Where it goes on; none of a new run.
+    /// The point where a run resumes; `None` for a new run.
     pub(super) resumed: Option<Resumed>,
 }
 
-/// Where a run goes on, and what is not as it was.
+/// The point where a run resumes, and what has changed.
 pub(super) struct Resumed {
-    /// The step after which it goes on.
+    /// The step after which it resumes.
     pub(super) step: u64,
-    /// The keys that have another value from here on.
+    /// The keys with a new value from here on.
     pub(super) changed: Vec<Difference>,
-    /// The corpora that its weights have seen.
+    /// The corpora on which its weights were trained.
     pub(super) seen: Vec<CorpusIdentity>,
 }
 
-/// What a run has written, and where the next records go.
+/// What a run has written, and the sinks for its next records.
 pub(super) struct Written {
     pub(super) sinks: Fanout,
     pub(super) watch: Watch,
     pub(super) summary: Summary,
-    /// The kept checkpoint with the lowest validation loss, and that loss; none where it is not kept.
+    /// The kept checkpoint with the lowest validation loss, and that loss; `None` if no such
+    /// checkpoint is kept.
     pub(super) best: Option<(u64, f64)>,
-    /// How long the run has lasted until its last record, in seconds.
+    /// Seconds from the start of the run to its last record.
     pub(super) seconds: f64,
 }
 
-/// Configuration, device, directory and data, which a new and a resumed run share.
+/// Configuration, device, directory and data of a new or resumed run.
 #[derive(Clone, Copy)]
 pub(super) struct Setting<'a> {
     pub(super) config: &'a ResolvedConfig,
@@ -74,11 +77,12 @@ pub(super) struct Setting<'a> {
 }
 
 impl Setting<'_> {
-    /// Takes what a new run begins with; `replaces` says that it may take the place of another.
+    /// Takes the initial state of a new run. `replaces` allows it to replace another run.
     ///
     /// # Errors
     ///
-    /// Where the directory cannot be locked, or the weights of another run do not fit the model or the data.
+    /// When the directory cannot be locked, or the weights of another run do not fit the model or
+    /// the data.
     pub(super) fn begin(self, replaces: bool) -> Result<Taken> {
         let (model, origin) = self.first_model()?;
         let control = self.control(0, None)?;
@@ -97,11 +101,12 @@ impl Setting<'_> {
         })
     }
 
-    /// Takes what a run goes on with after a checkpoint.
+    /// Takes the state of a resumed run from a checkpoint.
     ///
     /// # Errors
     ///
-    /// Where the directory cannot be locked, or the checkpoint is damaged or of another model.
+    /// When the directory cannot be locked, or the checkpoint is damaged or belongs to another
+    /// model.
     pub(super) fn go_on(self, going: Going) -> Result<Taken> {
         let Self {
             config,
@@ -117,7 +122,7 @@ impl Setting<'_> {
         } = going;
         let lock = run_dir.lock()?;
         self.refuse_newer_work(&kept)?;
-        // Checkpoints of older versions have no sum: that of the present schedule stands in.
+        // Checkpoints of older versions have no sum, so the sum of the present schedule is used.
         progress
             .lr_sum
             .get_or_insert_with(|| RateSum::up_to(progress.step, config.rates()));
@@ -140,12 +145,12 @@ impl Setting<'_> {
         })
     }
 
-    /// Makes the directory ready for what the run will write: emptied of a run that `replaces` lets it replace, or without what
-    /// is later than where it goes on, which is set aside while `warn` is told of each.
+    /// Prepares the directory for the run. A new run clears it. A run that resumes from a named
+    /// checkpoint sets aside all later ones and calls `warn` for each.
     ///
     /// # Errors
     ///
-    /// Where the directory cannot be written.
+    /// When the directory cannot be written.
     pub(super) fn make_ready(
         self,
         first: &First,
@@ -170,8 +175,8 @@ impl Setting<'_> {
         run_dir.remove_summary()
     }
 
-    /// Refuses to write where another process has trained since this one saw the checkpoints `seen`: preparing data may
-    /// take long.
+    /// Refuses to write if another process has trained here since this one saw the checkpoints
+    /// `seen`. Preparing data may take long enough for this.
     fn refuse_newer_work(self, seen: &[u64]) -> Result<()> {
         if kept(self.run_dir)? == seen {
             return Ok(());
@@ -182,12 +187,12 @@ impl Setting<'_> {
         )))
     }
 
-    /// Opens the files of records: empty ones, or those of a run that goes on after step `resumed` with `progress`.
-    /// `bytes_per_token` is that of the targets that it evaluates.
+    /// Opens the files of records: empty ones, or those of a run that resumes after step `resumed`
+    /// with `progress`. `bytes_per_token` is that of the validation targets.
     ///
     /// # Errors
     ///
-    /// Where a file cannot be written, or what is in it cannot be read.
+    /// When a file cannot be written, or its contents cannot be read.
     pub(super) fn written(
         self,
         resumed: Option<u64>,
@@ -211,7 +216,7 @@ impl Setting<'_> {
             true => Evaluation::Pending,
             false => Evaluation::Stands,
         };
-        // It cuts off the records of later steps: nothing is read before.
+        // This cuts off the records of later steps, so it comes before anything is read.
         let (jsonl, _) = JsonlSink::open_for_resume(&metrics, step, evaluation)?;
         let history = History::read(&metrics)?;
         let before = Before {
@@ -231,11 +236,11 @@ impl Setting<'_> {
         })
     }
 
-    /// Returns what a rank without files has to know of what rank 0 has written, from the records that rank 0 has sent.
+    /// Returns what a rank without files needs, from the records that rank 0 has sent.
     ///
     /// # Errors
     ///
-    /// Where they are not records.
+    /// When these are not records.
     pub(super) fn heard(self, records: &[u8]) -> Result<Written> {
         let lines = records.split(|byte| *byte == b'\n');
         let records = lines.filter(|line| !line.is_empty()).map(|line| {
@@ -271,7 +276,7 @@ impl Setting<'_> {
             .transpose()
     }
 
-    /// Returns the weights that a run starts with, and where they are from if another run has made them.
+    /// Returns the initial weights of a run, and their origin if another run provides them.
     fn first_model(self) -> Result<(LoopedTransformer, Option<String>)> {
         let Self { config, listed, .. } = self;
         let device = listed.device.clone().autodiff();
@@ -299,7 +304,7 @@ impl Setting<'_> {
     }
 }
 
-/// Keys and sections of `[model]` that change the shape of no tensor.
+/// Keys and sections of `[model]` that do not change the shape of any tensor.
 const WITHOUT_SHAPE: [&str; 13] = [
     "boundary_norm",
     "branch_scale",
@@ -316,8 +321,8 @@ const WITHOUT_SHAPE: [&str; 13] = [
     "state_init",
 ];
 
-/// Refuses the weights of a run whose model has other tensors, and names the keys that differ; one that does not say its
-/// configuration is judged by its tensors.
+/// Refuses the weights of a run whose model has other tensors, and names the keys that differ. A
+/// run without a readable configuration is not checked here: loading checks its tensors.
 fn refuse_another_shape(from: &RunDir, config: &ResolvedConfig) -> Result<()> {
     let Ok(written) = from.config() else {
         return Ok(());
@@ -330,7 +335,7 @@ fn refuse_another_shape(from: &RunDir, config: &ResolvedConfig) -> Result<()> {
         let row = rows.iter().find(|row| row.name == name);
         row.map(|row| row.shape.clone())
     };
-    // A dense model may start a gated one: its biases are new.
+    // A dense model may provide the weights of a gated one; only the gate biases are new.
     let is_other = |row: &ParameterSpec| {
         row.role != Role::GateBias && shape(&there, &row.name).as_ref() != Some(&row.shape)
     };

@@ -1,4 +1,5 @@
-//! How a start finds its run directory: free, to be gone on with, or finished. Nothing is written, and no data is opened.
+//! How a start finds its run directory: free, resumable or finished. It writes nothing and opens no
+//! data.
 
 use rondo_checkpoint::{Checkpoint, Which, list, open, open_newest_good};
 use rondo_config::{Difference, difference};
@@ -13,23 +14,23 @@ use crate::error::{Error, Result};
 use crate::progress::RunProgress;
 use crate::run_dir::RunDir;
 
-/// What a start finds in its run directory.
+/// The state of the run directory at a start.
 pub(super) enum Start {
-    /// Nothing that was trained: a new run.
+    /// Nothing was trained there: a new run.
     New,
-    /// A checkpoint to go on from.
+    /// A checkpoint to resume from.
     Continue(Box<Going>),
-    /// A run that has reached its budget, trained as is asked for.
+    /// A run that has reached its budget with the requested configuration, at this step.
     Finished(u64),
 }
 
-/// A run that goes on.
+/// A run to resume.
 pub(super) struct Going {
     pub(super) checkpoint: Checkpoint,
     pub(super) progress: RunProgress,
-    /// The keys that have another value from here on than they had until here.
+    /// The keys with a new value from here on.
     pub(super) changed: Vec<Difference>,
-    /// The steps of all checkpoints that were there.
+    /// The steps of all checkpoints in the directory.
     pub(super) kept: Vec<u64>,
 }
 
@@ -38,8 +39,9 @@ impl Start {
     ///
     /// # Errors
     ///
-    /// Where the directory holds something that must not be replaced, or the run in it was trained with another
-    /// configuration: in a key that a resume cannot change, or to its end.
+    /// When the directory holds something that must not be replaced. Also when its run was trained
+    /// with another configuration and differs in a key that a resume cannot change, or has reached
+    /// its end.
     pub(super) fn find(
         run_dir: &RunDir,
         resume: &Resume,
@@ -98,8 +100,8 @@ impl Start {
     }
 }
 
-/// Returns whether anything was trained in a run directory: there is a checkpoint, whole or not, or a record of a
-/// training step.
+/// Returns whether anything was trained in a run directory: whether there is a checkpoint, complete
+/// or not, or a record of a training step.
 fn is_trained(run_dir: &RunDir) -> Result<bool> {
     if !kept(run_dir)?.is_empty() {
         return Ok(true);
@@ -108,26 +110,26 @@ fn is_trained(run_dir: &RunDir) -> Result<bool> {
     if !metrics.is_file() {
         return Ok(false);
     }
-    // What cannot be read may be a record.
+    // A record that cannot be read may be one of a training step.
     let mut records = jsonl::records(&metrics)?;
     Ok(records.any(|record| !record.is_ok_and(|record| record.kind != Kind::Train)))
 }
 
-/// Returns the steps of all checkpoints of a run, whole or not.
+/// Returns the steps of all checkpoints of a run, complete or not.
 ///
 /// # Errors
 ///
-/// Where the folder cannot be read.
+/// When the folder cannot be read.
 pub(super) fn kept(run_dir: &RunDir) -> Result<Vec<u64>> {
     let entries = list(run_dir.path())?;
     Ok(entries.iter().map(|entry| entry.step).collect())
 }
 
-/// Returns whether a run has been trained to the end that is asked for.
+/// Returns whether a run has been trained to the requested end.
 fn is_over(run_dir: &RunDir, progress: &RunProgress, asked: &RunConfig) -> bool {
-    // Only text has a budget in tokens, and its length is written.
+    // Only text has a budget in tokens, and its sequence length is always configured.
     let steps = asked.steps(asked.text_seq().unwrap_or(0));
-    // Without a summary it was killed between its last checkpoint and its end.
+    // Without a summary, the run was killed between its last checkpoint and its end.
     let is_told = !progress.owes_evaluation && run_dir.has_summary();
     progress.step > steps || (progress.step == steps && is_told)
 }
@@ -155,7 +157,7 @@ fn differences(known: &RunConfig, asked: &RunConfig) -> Result<Vec<Difference>> 
     Ok(difference(known, asked).map_err(anyhow::Error::from)?)
 }
 
-/// Refuses to go on with a run whose every step depends on a key that differs.
+/// Refuses to resume a run if a key differs on which every step depends.
 fn refuse_another_identity(run_dir: &RunDir, differences: &[Difference]) -> Result<()> {
     let differ = select(differences, |bearing| !bearing.may_change());
     if differ.is_empty() {
@@ -170,7 +172,7 @@ fn refuse_another_identity(run_dir: &RunDir, differences: &[Difference]) -> Resu
     )))
 }
 
-/// Refuses to take a run that has ended for one that was never trained.
+/// Refuses a finished run that was trained with another configuration than the requested one.
 fn refuse_another_run(run_dir: &RunDir, step: u64, differences: &[Difference]) -> Result<()> {
     let differ = select(differences, Bearing::matters_at_the_end);
     if differ.is_empty() {

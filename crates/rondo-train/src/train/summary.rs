@@ -1,4 +1,4 @@
-//! The newest readings of a run, which its summary shows.
+//! The newest readings of a run, for its summary.
 
 use std::f64::consts::LN_2;
 
@@ -11,19 +11,19 @@ use crate::config::ResolvedConfig;
 use crate::evaluate::DepthResult;
 use crate::evaluate::tables::depth_table;
 
-/// The newest readings of a run, as its summary has them.
+/// The newest readings of a run, for its summary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Summary {
     pub(super) loss: Option<f64>,
     pub(super) depths: Vec<DepthResult>,
-    /// The newest evaluation: after which step, and its loss at the mean depth.
+    /// The step of the newest evaluation, and its loss at the mean depth.
     pub(super) evaluated: Option<(u64, f64)>,
-    /// The fraction of edges, where there are gates.
+    /// The share of edges that are kept, if there are gates.
     pub(super) kept_edges: Option<f64>,
 }
 
 impl Summary {
-    /// Finds them in what a run has written, at the depths that it evaluates.
+    /// Takes the newest readings from the history of a run, at the depths that it evaluates.
     pub(super) fn of(
         history: &History,
         config: &ResolvedConfig,

@@ -1,4 +1,4 @@
-//! Whole runs on ranks that are threads: what they write is what one process writes.
+//! Trains whole runs on ranks that are threads, and compares what they write with one process.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ tensorboard = false
 
 const TASK: &str = "data={kind='word-problem',curriculum={start=2,step=1,max=6,pass_accuracy=0.1}}";
 
-/// A place for runs and their text.
+/// A folder for runs and their text.
 struct Place(TempDir);
 
 impl Place {
@@ -54,7 +54,7 @@ impl Place {
         place
     }
 
-    /// Returns the settings of data that is text.
+    /// Returns the settings for text data.
     fn text(&self) -> [String; 2] {
         let shown = |name: &str| self.0.path().join(name).display().to_string();
         let (text, cache) = (shown("text.txt"), shown("cache"));
@@ -64,12 +64,12 @@ impl Place {
         [data, "train.seq=8".to_owned()]
     }
 
-    /// Trains a run on `ranks`, and returns what each of them returns.
+    /// Trains a run on `ranks` ranks, and returns the result of each.
     fn train(&self, ranks: usize, run: &str, settings: &[String]) -> Vec<Result<Outcome>> {
         self.train_staged(ranks, run, settings, None)
     }
 
-    /// As [`Self::train`], with inputs made when the caller says.
+    /// Trains like [`Self::train`], with the given staging of inputs.
     fn train_staged(
         &self,
         ranks: usize,
@@ -88,12 +88,12 @@ impl Place {
         self.0.path().join(run)
     }
 
-    /// Trains a run to its end on `ranks`, and returns what it has written.
+    /// Trains a run to its end on `ranks` ranks, and returns what it has written.
     fn written(&self, ranks: usize, run: &str, settings: &[String]) -> Written {
         self.written_staged(ranks, run, settings, None)
     }
 
-    /// As [`Self::written`], with inputs made when the caller says.
+    /// Does the same as [`Self::written`], with the given staging of inputs.
     fn written_staged(
         &self,
         ranks: usize,
@@ -125,7 +125,8 @@ fn settings(keys: &[&str], more: &[String]) -> Vec<String> {
     keys.chain(more.iter().cloned()).collect()
 }
 
-/// What is compared of a run: hashes of weights and moments, and all records without what clocks and machines give.
+/// The compared parts of a run: hashes of weights and moments, and all records without values that
+/// depend on clocks and machines.
 #[derive(Debug, PartialEq)]
 struct Written {
     weights: String,
@@ -144,7 +145,7 @@ impl Written {
         let records = jsonl::read(&run.join("metrics.jsonl")).expect("records");
         let records = records.iter().filter_map(|record| {
             let mut row = serde_json::to_value(record).expect("a record is JSON");
-            // A resume, and when a checkpoint was committed, are no numbers of the run.
+            // Events of resumes and committed checkpoints are not part of a run's numbers.
             if ["resume", "checkpoint"]
                 .iter()
                 .any(|name| row["metrics"]["event"] == *name)
@@ -326,7 +327,8 @@ fn inputs_that_are_made_a_step_ahead_change_no_bit_of_a_run_alone_on_ranks_or_re
     let gates = "model.sparsity={gate_bias=0.5,learned_bias=true}";
     let perturbed =
         "perturb=[{kind='weight-noise',at_step=3,std=0.5},{kind='lr-spike',at_step=4,factor=3.0}]";
-    // The difficulty of the task rises after logged steps, when the inputs of the next one have been begun.
+    // The difficulty rises after logged steps, when the inputs of the next step have already been
+    // started.
     let task = TASK.replace("pass_accuracy=0.1", "pass_accuracy=0.1,pass_recurrence=1");
     for (name, keys, data) in [
         ("depths", &[constant, depths][..], place.text().to_vec()),
@@ -376,7 +378,7 @@ fn a_gpu_computes_the_same_bits_from_inputs_that_are_made_ahead() {
     let in_step = place.written_staged(1, "plain", &settings, Some(Staging::InStep));
     let ahead = place.written_staged(1, "ahead", &settings, Some(Staging::Ahead));
     assert_eq!(ahead, in_step);
-    // What the device chooses by itself.
+    // The device's own choice of staging gives the same.
     assert_eq!(place.written(1, "own", &settings), in_step);
 }
 
@@ -447,7 +449,7 @@ fn the_engines_own_sum_and_bf16_train_to_nearly_the_same_losses() {
     let bf16 = loss("bf16", &keys);
     assert!((bf16 - ordered).abs() < 1e-2, "{bf16} and {ordered}");
     let sharded = [&keys[..], &["distributed.shard_optimizer=true"]].concat();
-    // The same sum, and the same update of each tensor.
+    // Sharding keeps the sum, and the update of each tensor.
     assert_eq!(loss("sharded", &sharded).to_bits(), bf16.to_bits());
 }
 
@@ -517,7 +519,7 @@ fn ranks_with_other_tokens_are_named() {
     )
     .expect("writable");
     let outcomes = on_ranks(2, |world| {
-        // Both hosts have a file of this name, and see their own.
+        // This stands for two hosts with different files of the same name.
         let mut config = RunConfig::read("base", BASE, &place.text()).expect("valid");
         if world.rank() == 1
             && let DataConfig::Text { paths, .. } = &mut config.data

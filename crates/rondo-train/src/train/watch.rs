@@ -1,4 +1,4 @@
-//! What a run does about the failures that its metrics show.
+//! How a run reacts to the failures that its metrics show.
 
 use rondo_diagnosis::{Diagnosis, DiagnosisConfig, Failure, Finding, Policy, Verdict};
 use rondo_metrics::Record;
@@ -14,7 +14,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Starts with a run.
+    /// Starts with a new run.
     pub(super) fn new(config: &DiagnosisConfig) -> Self {
         Self {
             config: config.clone(),
@@ -23,12 +23,13 @@ impl Watch {
         }
     }
 
-    /// Goes on with a run: the records that it has written are read again, so a resumed run finds what an
-    /// uninterrupted one does. A failure that lasts and stops a run stops it still.
+    /// Resumes a run: reads its earlier records again, so that a resumed run finds the same as an
+    /// uninterrupted one. A failure that still lasts and has the policy to stop stops the run
+    /// again.
     ///
     /// # Errors
     ///
-    /// Where the metrics cannot be read.
+    /// When the metrics cannot be read.
     pub(super) fn resume(
         config: &DiagnosisConfig,
         records: impl Iterator<Item = Result<Record>>,
@@ -45,7 +46,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Takes a record and returns the findings that are to be told.
+    /// Reads a record, and returns the findings to report.
     pub(super) fn observe(&mut self, record: &Record) -> Vec<Finding> {
         let policy = |finding: &Finding| self.config.policy(finding.failure);
         let found = self.diagnosis.observe(record).iter();
@@ -58,11 +59,11 @@ impl Watch {
         told
     }
 
-    /// Stops the run where a policy says so.
+    /// Checks whether a policy stops the run.
     ///
     /// # Errors
     ///
-    /// With the failure and the key that would let it go on.
+    /// With the failure, and the key that would allow the run to continue.
     pub(super) fn check(&self) -> Result<()> {
         let Some(finding) = &self.stopping else {
             return Ok(());
@@ -83,7 +84,7 @@ impl Watch {
         self.diagnosis.findings()
     }
 
-    /// Tells the failure that the verdict names; none of a healthy run.
+    /// Describes the failure that the verdict names; `None` for a healthy run.
     pub(super) fn lasting(&self) -> Option<String> {
         let verdict = self.verdict();
         let finding = self
@@ -94,7 +95,7 @@ impl Watch {
     }
 }
 
-/// Returns the key of a failure's section.
+/// Returns the name of a failure's section.
 fn section(failure: Failure) -> String {
     failure.event().name().replace('-', "_")
 }

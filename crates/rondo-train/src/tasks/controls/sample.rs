@@ -1,4 +1,4 @@
-//! Fits on the tokens of documents.
+//! Fits the maps of a depth on the tokens of documents.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rondo_model::ops::{head_cross_entropy, head_losses};
@@ -10,14 +10,14 @@ use crate::error::{Error, Result};
 use crate::open_run::OpenRun;
 use crate::step::read;
 
-/// Strengths that the affine map is tried with.
+/// Values of λ to try for the affine map.
 const RIDGES: [f64; 3] = [1e-1, 1e-2, 1e-3];
-/// Steps of a fit, at most.
+/// Maximum number of steps of a fit.
 const STEPS: usize = 20;
-/// A temperature beyond which a prediction is as good as uniform.
+/// Maximum temperature; predictions are practically uniform beyond it.
 const HOTTEST: f64 = 1e3;
 
-/// Tokens with the readout's input at a depth.
+/// Tokens, with the readout's input at a depth.
 pub(super) struct Sample<'a> {
     run: &'a OpenRun<'a>,
     /// `[1, tokens, d_model]`.
@@ -50,7 +50,7 @@ impl<'a> Sample<'a> {
         Adjusted::new(Control::Affine, map, device).apply(self.hidden.clone())
     }
 
-    /// Returns the mean loss, nats.
+    /// Returns the mean loss under a map, in nats.
     pub(super) fn loss(&self, map: &Map) -> Result<f64> {
         let targets = self.targets(&self.run.listed.device);
         let losses = head_losses(self.adjusted(map), self.run.model.head(), targets, false);
@@ -58,7 +58,7 @@ impl<'a> Sample<'a> {
         Ok(losses.iter().copied().map(f64::from).sum::<f64>() / losses.len() as f64)
     }
 
-    /// Returns the mean loss and its gradient by factors and offsets, one after the other.
+    /// Returns the mean loss and its gradient, by factors first and then by offsets.
     fn slope(&self, map: &Map) -> Result<(f64, Vec<f64>)> {
         let input = self.adjusted(map).autodiff().require_grad();
         let device = self.run.listed.device.clone().autodiff();
@@ -90,7 +90,7 @@ impl<'a> Sample<'a> {
         Ok(found.at[0].exp().min(HOTTEST))
     }
 
-    /// Returns λ and the affine map.
+    /// Returns the best λ, and the affine map fitted with it.
     pub(super) fn affine(&self, width: usize) -> Result<(f64, Map)> {
         let cut = self.targets.len() * 4 / 5;
         let part = |range| Sample::new(self.run, &self.hidden, self.targets, range);

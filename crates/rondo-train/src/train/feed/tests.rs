@@ -1,4 +1,4 @@
-//! Inputs that a thread makes are those that a step makes, errors and panics included.
+//! Tests that a thread makes the same inputs as a step, including errors and panics.
 
 use std::fs;
 use std::panic::AssertUnwindSafe;
@@ -13,7 +13,7 @@ use crate::config::RunConfig;
 
 const BASE: &str = "[model]\nd_model = 16\nn_heads = 2\nd_ff = 32\n[train]\nsteps = 6\nbatch = 2\naccumulation = 3\n";
 
-/// A feed of each kind over the same data.
+/// A feed of each kind, over the same data.
 struct Both {
     in_step: Feed,
     ahead: Feed,
@@ -21,7 +21,7 @@ struct Both {
 }
 
 impl Both {
-    /// Opens them on data that `written` names, for the last two micro-batches of each step.
+    /// Opens both feeds on the data of `written`, for the last two micro-batches of each step.
     fn open(written: &RunConfig, change: impl Fn(&mut InputMaker)) -> Self {
         let own: Source = open_data(&written.data, None, Mode::Silent).expect("data");
         let config = written.resolve(&own).expect("a valid configuration");
@@ -70,7 +70,7 @@ fn task_config() -> RunConfig {
     RunConfig::read("base", BASE, &[data.to_owned()]).expect("valid")
 }
 
-/// What a pass over a micro-batch reads.
+/// The inputs of a micro-batch, read from the device.
 #[derive(Debug, PartialEq, Eq)]
 struct Read {
     number: u64,
