@@ -58,7 +58,7 @@ use crate::run_dir::{CREATED_BY, RunDir};
 /// How a run is started.
 #[derive(Clone, Debug)]
 pub struct TrainOptions {
-    /// What to do about a run directory that is there.
+    /// What to do if the run directory exists.
     pub resume: Resume,
     /// Whether to replace the contents of the run directory.
     pub overwrite: bool,

@@ -20,8 +20,8 @@ pub(super) struct Corpora {
 }
 
 impl Corpora {
-    /// Opens the training data of every `data-switch` beside the run's `own` data. That of a run that is resumed is encoded
-    /// with its own tokenizer.
+    /// Opens the training data of every `data-switch`, in addition to the run's `own` data. In a
+    /// resumed run, it is encoded with the run's own tokenizer.
     ///
     /// # Errors
     ///

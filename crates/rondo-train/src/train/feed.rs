@@ -125,7 +125,7 @@ fn tokens(batches: &[Batch]) -> usize {
 /// The inputs of a step's micro-batches, in order. The iterator makes each one, or waits for it,
 /// when it is needed.
 pub(super) struct StepInputs {
-    /// The tokens in all of them.
+    /// Number of tokens in all of them.
     pub(super) tokens: usize,
     left: usize,
     from: Origin,
