@@ -1,4 +1,5 @@
-//! `[distributed]`: how the ranks of a run add their gradients, and how long they wait for each other.
+//! `[distributed]`: how the ranks of a run add their gradients, and how long they wait for each
+//! other.
 
 use std::time::Duration;
 

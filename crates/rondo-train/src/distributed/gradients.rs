@@ -1,8 +1,8 @@
 //! The sum of a step over ranks, in one flat vector that each rank keeps for the whole run.
 //!
 //! ```text
-//! all ranks update:      gradients in the order of the table | loss | stop       one sum
-//! ZeRO-1:                gradients of rank 0's tensors | of rank 1's | …          each rank receives the sum of its own
+//! all ranks update:   gradients in the order of the table | loss | stop     one sum
+//! ZeRO-1:             gradients of rank 0's tensors | of rank 1's | …       a sum for each owner
 //! ```
 //!
 //! If every rank receives the whole sum, the loss and the request to stop are part of the vector.

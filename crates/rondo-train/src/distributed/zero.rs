@@ -1,4 +1,5 @@
-//! ZeRO-1 (Rajbhandari et al. 2020, arXiv 1910.02054, §5.1): each rank keeps the moments of some tensors and updates those.
+//! ZeRO-1 (Rajbhandari et al. 2020, arXiv 1910.02054, §5.1): each rank keeps the moments of some
+//! tensors and updates only those.
 //!
 //! Tensors stay whole, because an update may need all of one: Muon orthogonalises it, and
 //! raven-adam clips its update. They are assigned largest first, each to the rank with the fewest

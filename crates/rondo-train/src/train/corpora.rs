@@ -93,7 +93,8 @@ impl Corpora {
         Ok(Rows::new(&self.own, config).val_batches(config.eval.tokens)?)
     }
 
-    /// Returns the sources of a mixture by name, with the ranges of their batches in [`Self::first_rows`].
+    /// Returns the name of each source of a mixture, with the range of its batches in
+    /// [`Self::first_rows`].
     ///
     /// # Errors
     ///

@@ -256,7 +256,8 @@ impl Session {
                 continue;
             }
             self.learner.perturb(one, &self.config, plan.step);
-            // The event is dated to the next step, so a run resumed before that step records it again.
+            // The event is dated to the next step, so a run resumed before that step records it
+            // again.
             let mut event = Record::event(plan.step, self.progress.tokens, Event::Perturb);
             one.describe(&mut event)?;
             self.journal.write(&event)?;
