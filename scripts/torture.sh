@@ -211,7 +211,7 @@ for ((round = 1; round <= runs; round++)); do
 
         # Warnings are printed before the description of the model.
         if [ -n "$unsaid" ] && grep -q '^model ' "$log"; then
-            if ! grep -q "passed over a damaged checkpoint: step $unsaid:" "$log"; then
+            if ! grep -q "skipped a damaged checkpoint: step $unsaid:" "$log"; then
                 lost "nothing was said of the damage at step $unsaid"
                 break
             fi

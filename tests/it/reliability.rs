@@ -188,7 +188,7 @@ fn updates_that_are_not_finite_are_skipped_up_to_a_bound() {
     let ended = smoke_with(&out, &keys);
     assert_eq!(ended.code, 5, "{ended:?}");
     assert!(
-        ended.stderr.contains("3 updates before it were left out"),
+        ended.stderr.contains("3 updates before it were skipped"),
         "{ended:?}"
     );
     let events = rows(&out, "event");

@@ -157,7 +157,7 @@ impl<'a> Capacity<'a> {
         }
         match recomputed.and_then(|changed| self.split(&changed)) {
             Some(way) => format!("it fits with {RECOMPUTE} {way}"),
-            None => "no batch of it fits: it takes a smaller model.d_model, fewer layers, or a shorter train.seq".to_owned(),
+            None => "not even single rows fit: choose a smaller model.d_model, fewer layers, or a shorter train.seq".to_owned(),
         }
     }
 
@@ -342,7 +342,7 @@ mod tests {
             assert!(told.starts_with(both), "{told}");
         });
         with_room_for(&smallest, 1, |capacity| {
-            assert!(capacity.remedy(&config).starts_with("no batch of it fits"));
+            assert!(capacity.remedy(&config).starts_with("not even single rows fit"));
         });
     }
 }

@@ -98,8 +98,8 @@ impl Listed {
         matches!(self.kind, DeviceKind::Flex | DeviceKind::Ndarray)
     }
 
-    /// Returns the memory that a run holds: the device's pools on a GPU, else the process's resident
-    /// memory.
+    /// Returns the memory that a run holds: the device's pools on a GPU, else the resident memory
+    /// of the process.
     pub fn memory_bytes(&self) -> Option<u64> {
         match self.device.memory_pool_usage() {
             Some(usage) => Some(usage.bytes_reserved),

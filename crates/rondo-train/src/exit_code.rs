@@ -62,7 +62,7 @@ impl ExitCode {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Ok => {
-                "Everything was done. A run that was finished before is not changed and ends so, too."
+                "Everything was done. A run that was finished before is not changed and ends with this code, too."
             }
             Self::Other => {
                 "Anything that has no code of its own: a file that cannot be written, a defect of the program."
@@ -98,7 +98,7 @@ impl ExitCode {
                 "`trainer checkpoints RUN --verify` lists the damage; the same command resumes from the newest whole checkpoint."
             }
             Self::Stopped => {
-                "`trainer explain VERDICT` says what mends it. The run was saved where a policy has stopped it."
+                "`trainer explain VERDICT` says how to fix it. The run was saved if a policy has stopped it."
             }
             Self::Device => {
                 "`trainer devices` lists what is there; the message names changes with which the run fits into memory."

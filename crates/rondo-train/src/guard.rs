@@ -208,12 +208,12 @@ fn not_finite(plan: &StepPlan, loss: f64, norm: f64, rule: NonfiniteRule) -> Err
     let before = match rule {
         NonfiniteRule::Stop {} => String::new(),
         NonfiniteRule::Skip { in_a_row } => format!(
-            "; {in_a_row} updates before it were left out already (train.nonfinite.in_a_row)"
+            "; {in_a_row} updates before it were skipped already (train.nonfinite.in_a_row)"
         ),
     };
     Error::Nonfinite(format!(
         "step {step}: {quantity} at recurrence {} (n = {}, k = {}) and learning rate {lr:.3e}{before}; \
-         the weights of step {} are unchanged: go on with --resume RUN and a lower schedule.peak or train.clip",
+         the weights of step {} are unchanged: continue with --resume RUN and a lower schedule.peak or train.clip",
         depth.total(),
         depth.no_grad,
         depth.with_grad,

@@ -79,7 +79,7 @@ impl RunHistory {
         let config = config.and_then(|read| {
             read.inspect_err(|error| {
                 note(&format!(
-                    "{}: its thresholds cannot be read, the defaults stand in: {error}",
+                    "{}: its thresholds cannot be read, so the defaults are used: {error}",
                     path.display()
                 ));
             })

@@ -180,7 +180,7 @@ fn a_stopped_rank_ends_all_after_the_deadline_with_its_name() {
     assert!(
         ended
             .stderr
-            .contains("all ranks end, the run goes on from step "),
+            .contains("all ranks end, the run resumes from step "),
         "{ended:?}"
     );
     assert_nobody_is_left(&out);

@@ -64,7 +64,7 @@ fn open_over(path: &Path, above: &mut Vec<PathBuf>) -> Result<Document> {
     let base = path.parent().unwrap_or(Path::new("")).join(base);
     if above.contains(&base) || above.len() > DEEPEST {
         return Err(Error::Usage(format!(
-            "{}: base: {} is below itself",
+            "{}: base: {} is its own base",
             path.display(),
             base.display()
         )));
@@ -136,7 +136,7 @@ mod tests {
         let told = RunConfig::load(&own, &[])
             .expect_err("a circle")
             .to_string();
-        assert!(told.contains("own.toml is below itself"), "{told}");
+        assert!(told.contains("own.toml is its own base"), "{told}");
         write(folder.path(), "main.toml", MAIN);
         let idle = write(
             folder.path(),

@@ -182,7 +182,7 @@ pub(crate) fn refuse_drift(world: &World, model: &LoopedTransformer, step: u64) 
     };
     Err(Error::Drifted(format!(
         "step {step}: the weights of {} are not those of {}: unequal processors or devices add in different orders; \
-         nothing of this step was saved; go on from the newest checkpoint on equal ones, or with \
+         nothing of this step was saved; resume from the newest checkpoint on equal ones, or with \
          --set distributed.shard_optimizer=true, which takes each weight from one rank",
         name(drifted),
         name(0),

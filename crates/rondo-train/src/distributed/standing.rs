@@ -46,8 +46,8 @@ impl Standing {
             );
         };
         let next = match known(&self.saved) {
-            Some(saved) => format!("the run goes on from step {saved}"),
-            None => "the run goes on from its newest checkpoint".to_owned(),
+            Some(saved) => format!("the run resumes from step {saved}"),
+            None => "the run resumes from its newest checkpoint".to_owned(),
         };
         format!("step {}: {why}; all ranks end, {next}", step + 1)
     }
@@ -68,7 +68,7 @@ mod tests {
         standing.has_saved(800);
         assert_eq!(
             standing.end(why),
-            format!("step 812: {why}; all ranks end, the run goes on from step 800")
+            format!("step 812: {why}; all ranks end, the run resumes from step 800")
         );
     }
 }

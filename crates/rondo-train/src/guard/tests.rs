@@ -80,7 +80,7 @@ fn what_is_not_finite_stops_or_is_skipped_up_to_its_bound() {
     assert_eq!(judge(f64::NAN, 1.0).ok(), Some(true));
     let error = judge(f64::NAN, 1.0).expect_err("a stop").to_string();
     assert!(
-        error.contains("2 updates before it were left out"),
+        error.contains("2 updates before it were skipped"),
         "{error}"
     );
 }

@@ -178,7 +178,7 @@ impl PenaltyConfig {
         if moves_state && model.hyper_connections.is_some() {
             report(
                 "kind",
-                "an iteration reads lanes and not their sum, which is the state that the penalty is of; take norm, or leave \
+                "an iteration reads lanes, but this penalty is defined on their sum; take norm, or leave \
                  [model.hyper_connections] out"
                     .into(),
             );
@@ -205,8 +205,8 @@ impl PenaltyConfig {
             }
             Self::Norm(_) if state_is_normed(model) => report(
                 "kind",
-                "a norm makes the last state of this model, so that its mean square is that of the norm's scale; it takes \
-                 model.boundary_norm other than iteration, and a block without a norm at its end"
+                "the last state of this model is the output of a norm, so its mean square is that of the norm's scale; \
+                 choose a model.boundary_norm other than iteration, and a block without a norm at its end"
                     .into(),
             ),
             Self::Norm(_) | Self::FixedPoint(_) => {}

@@ -44,8 +44,8 @@ pub(super) fn checkpoint(run: &RunDir, looked_for: &Path) -> String {
     let steps: Vec<String> = kept.iter().map(|entry| entry.step.to_string()).collect();
     match steps.is_empty() {
         true => format!(
-            "{shown} has no checkpoint yet: its training has not come to the first one; the command that started it goes on \
-             with it"
+            "{shown} has no checkpoint yet: its training has not reached the first one; the command that started it \
+             continues it"
         ),
         false => format!(
             "no checkpoint at {}; those of this run are after the steps {}",

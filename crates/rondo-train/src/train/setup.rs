@@ -168,7 +168,7 @@ impl Setting<'_> {
             for path in set_back(&first.lock, resumed.step)? {
                 let path = path.display();
                 warn(format!(
-                    "later than where the run goes on, set aside: {path}"
+                    "set aside, because it is later than the resumed step: {path}"
                 ));
             }
         }
@@ -182,7 +182,7 @@ impl Setting<'_> {
             return Ok(());
         }
         Err(Error::Foreign(format!(
-            "{}: another process has trained here meanwhile; start again to go on from there",
+            "{}: another process has trained here meanwhile; start again to resume from its newest checkpoint",
             self.run_dir.path().display()
         )))
     }

@@ -52,7 +52,7 @@ impl Start {
         if overwrite || run_dir.is_empty() {
             return match resume {
                 Resume::From(path) if !overwrite => Err(Error::Usage(format!(
-                    "--resume {}: there is no run to go on with",
+                    "--resume {}: there is no run to resume",
                     path.display()
                 ))),
                 _ => Ok(Self::New),
@@ -148,7 +148,7 @@ fn checkpoint_to_resume(
         return Ok(None);
     };
     for rejected in rejected {
-        warn(format!("passed over a damaged checkpoint: {rejected}"));
+        warn(format!("skipped a damaged checkpoint: {rejected}"));
     }
     Ok(Some(checkpoint))
 }
@@ -164,7 +164,7 @@ fn refuse_another_identity(run_dir: &RunDir, differences: &[Difference]) -> Resu
         return Ok(());
     }
     Err(Error::Foreign(format!(
-        "{} was started with another configuration; go on with the same one, train this one with --out {}, or \
+        "{} was started with another configuration; resume with the same one, train this one with --out {}, or \
          start over with --overwrite:\n{}",
         run_dir.path().display(),
         beside(run_dir.path(), &differ).display(),

@@ -72,7 +72,7 @@ impl Watch {
         let section = section(*failure);
         Err(Error::Stopped(format!(
             "{failure} since step {since}: stopped by diagnosis.{section}.policy; \
-             go on with --set diagnosis.{section}.policy=warn"
+             continue with --set diagnosis.{section}.policy=warn"
         )))
     }
 
