@@ -52,7 +52,7 @@ impl fmt::Display for Room {
         match self {
             Self::Free(size) => write!(f, "{} free", bytes(*size)),
             Self::Whole(size) => write!(f, "{} on the device", bytes(*size)),
-            Self::Unknown => f.write_str("what is free is not known"),
+            Self::Unknown => f.write_str("the free amount is unknown"),
         }
     }
 }

@@ -341,7 +341,7 @@ mod tests {
             ..costs
         };
         assert!(resumed.lines()[0].starts_with("data    300 more steps, "));
-        assert!(resumed.lines()[2].ends_with("what is free is not known"));
+        assert!(resumed.lines()[2].ends_with("the free amount is unknown"));
     }
 
     #[test]
