@@ -264,11 +264,11 @@ pub struct InitFrom {
 }
 
 impl RunConfig {
-    /// Reads a configuration from `text`, with `overrides` on top. Errors use `name` for the text.
+    /// Reads a configuration from `text`, with `overrides` on top. Errors call the text `name`.
     ///
     /// # Errors
     ///
-    /// All violations, reported together.
+    /// When the configuration is invalid. All violations are reported together.
     pub fn read(name: &str, text: &str, overrides: &[String]) -> Result<Self> {
         Ok(Self::document(name, text, overrides)?.read_checked(&Self::validate)?)
     }
@@ -292,7 +292,8 @@ impl RunConfig {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read; all violations in it are reported together.
+    /// When the file cannot be read or its configuration is invalid. All violations are reported
+    /// together.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
         let mut document = file::open(path)?;
         for one in overrides {

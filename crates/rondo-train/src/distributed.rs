@@ -7,11 +7,11 @@
 //! ∇L = ((g_0 + g_1) + (g_2 + g_3)) + ((g_4 + g_5) + (g_6 + g_7))
 //! ```
 //!
-//! Gradients are summed pairwise in the order of micro-batches, on one rank or on many. So all
-//! numbers of ranks that give each rank a power of two of micro-batches compute the same bits
-//! ([rondo_collective]). Only rank 0 has files, lock and screen. After a collective operation all
-//! ranks have the same numbers. Every decision (to skip, stop, save, evaluate or end) depends on
-//! such numbers only.
+//! Gradients are summed pairwise in the order of micro-batches, on one rank or on many. The sum
+//! therefore has the same bits for every number of ranks that gives each rank a power of two of
+//! micro-batches ([rondo_collective]). Only rank 0 has files, lock and screen. After a collective
+//! operation all ranks have the same numbers. Every decision (to skip, stop, save, evaluate or end)
+//! depends only on these common numbers.
 //!
 //! In reading order:
 //!
@@ -180,7 +180,7 @@ impl World {
         self.told(self.collective.barrier())
     }
 
-    /// Waits until every rank has reached its regular end, then leaves the engine.
+    /// Waits until every rank has reached its clean end, then leaves the engine.
     ///
     /// # Errors
     ///

@@ -83,8 +83,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Converts an error of writing a checkpoint. A tensor that cannot be copied becomes an error
-    /// of its own kind.
+    /// Converts an error of writing a checkpoint. If its cause is a tensor that cannot be copied,
+    /// returns that error instead.
     pub fn of_stream(error: CheckpointError) -> Self {
         match error {
             CheckpointError::Io(error) => Self::of_write(error),
@@ -92,8 +92,8 @@ impl Error {
         }
     }
 
-    /// Converts an error of writing a file. A tensor that cannot be copied becomes an error of its
-    /// own kind.
+    /// Converts an error of writing a file. If its cause is a tensor that cannot be copied, returns
+    /// that error instead.
     pub fn of_write(error: FileError) -> Self {
         match InterchangeError::from_stream(error.source) {
             Ok(error) => error.into(),
@@ -101,7 +101,7 @@ impl Error {
         }
     }
 
-    /// Returns whether every rank of a run has this error, so that all end regularly.
+    /// Returns whether every rank of a run has this error, so that all end cleanly.
     pub fn is_of_all_ranks(&self) -> bool {
         matches!(
             self,

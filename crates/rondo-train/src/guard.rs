@@ -94,7 +94,7 @@ const LONGEST: usize = 4096;
 pub struct GuardState {
     /// Number of updates that were skipped in the whole run.
     pub skipped: u64,
-    /// Number of steps without an update up to now, in a row.
+    /// Number of consecutive steps without an update, up to the last step.
     in_a_row: u64,
     /// Losses of the last updates, the newest at the end; empty unless spikes are skipped.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]

@@ -1,9 +1,9 @@
 //! Requests to stop early.
 //!
-//! Work that can stop in order holds requests. The first request is then only recorded, and the
-//! work checks for it. A second request, or one that no work holds, must end the program at once.
-//! The program handles its signals itself: [`listen_with`] sets how it starts to listen, and it
-//! calls [`request`] for each signal.
+//! Work that can stop cleanly holds requests. The first request is then only recorded, and the work
+//! checks for it. A second request, or one that no work holds, must end the program at once. The
+//! program handles its signals itself: [`listen_with`] sets how it starts to listen, and it calls
+//! [`request`] for each signal.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -16,11 +16,11 @@
 //!   file), [`capacity`] (whether a run fits into memory), [`costs`] (work, memory and disk),
 //!   [`assemble`] (device, data and resolved configuration), [`device`] (the only module that uses
 //!   Burn's backends), [`rows`] (rows of any kind of data), [`batches`] (the same on a device)
-//! * a run: [`plan`] (depth, rate and tasks of a step), [`objective`] (the function that a step
-//!   differentiates), [`perturb`] (deliberate disturbances), [`train`] (the loop), [`step`] (one
-//!   step), [`guard`] (skipped updates), [`optim`] (the update), [`evaluate`] (losses by depth),
-//!   [`named`] (values on the device, read together), [`telemetry`] (measurements of states),
-//!   `record` (metrics of a step)
+//! * a run: [`plan`] (depth and rate of a step, and what follows it), [`objective`] (the function
+//!   that a step differentiates), [`perturb`] (deliberate disturbances), [`train`] (the loop),
+//!   [`step`] (one step), [`guard`] (skipped updates), [`optim`] (the update), [`evaluate`] (losses
+//!   by depth), [`named`] (values on the device, read together), [`telemetry`] (measurements of
+//!   states), `record` (metrics of a step)
 //! * several processes: [`distributed`] (the micro-batches of each rank, what ranks exchange, and
 //!   what they agree on)
 //! * files: [`run_dir`] (the files of a run), [`run_name`] (its default name), [`own_tokenizer`]

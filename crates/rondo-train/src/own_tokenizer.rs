@@ -31,8 +31,8 @@ impl OwnTokenizer {
     pub fn of_run(run_dir: &RunDir, seen: &[CorpusIdentity]) -> Result<Option<Self>> {
         let file = run_dir.tokenizer_path();
         let hash = seen.first().map(|corpus| corpus.tokenizer_hash.clone());
-        // Without a hash there is nothing to compare, and an import may have a tokenizer that
-        // cannot encode.
+        // Without a hash there is nothing to compare, so the file is not loaded: an import may have
+        // a tokenizer that cannot encode.
         if let Some(expected) = &hash
             && let Some(tokenizer) = run_dir.tokenizer()?
         {

@@ -43,8 +43,9 @@ pub fn of_config(path: &Path) -> String {
 /// Returns the part of a run's name for its settings, which are dotted keys with values in TOML:
 /// `seed=1+peak=1e-3`. `None` if there are no settings.
 ///
-/// A key is shown by its last part and a number in its shortest form, with only letters, digits and
-/// `.+-_=`. If this leaves something out, the first digits of a hash of all settings follow.
+/// Keys are shown by their last part, and numbers in their shortest form. Only letters, digits and
+/// `.+-_=` are used. If this leaves something out, the first digits of a hash of all settings
+/// follow.
 pub fn of_settings(settings: &BTreeMap<String, String>) -> Option<String> {
     if settings.is_empty() {
         return None;

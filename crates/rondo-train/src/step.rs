@@ -136,7 +136,7 @@ impl Learner {
         Self::new(config, listed, fresh_model(config, listed, &device))
     }
 
-    /// Resumes from a checkpoint, with the run at `progress`.
+    /// Resumes from a checkpoint whose progress is `progress`.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@
 //! * `resume`: whether an existing run is resumed; `place`: the run directory; `bearing`: what a
 //!   change of a key affects
 //! * `start`: new, resumed or finished; `launches`: how each step was trained; `found` and
-//!   `joined`: rank 0 shares what it finds and reads with all ranks; `ranks`
+//!   `joined`: rank 0 shares what it finds and reads with all ranks; `ranks`: the ranks of the run
 //! * `corpora`: the data; `setup`: weights, optimizer and records, with `event_files` (of
 //!   TensorBoard); `open`: a session made of these
 //! * `session`: the loop with weights and data; `feed`: the inputs of its steps; `evaluation`, with
@@ -96,7 +96,7 @@ pub fn train(
 /// # Errors
 ///
 /// As [`train`]. Errors for which [`Error::is_of_all_ranks`](crate::error::Error::is_of_all_ranks)
-/// holds are the same on every rank, and each rank ends regularly with [`World::finish`]. After any
+/// holds are the same on every rank, and each rank ends cleanly with [`World::finish`]. After any
 /// other error, [`World::abort`] must end the other ranks.
 pub fn train_on(
     world: &World,

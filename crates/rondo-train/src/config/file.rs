@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// Maximum length of a chain of base files.
 const DEEPEST: usize = 16;
 
-/// Keys of a configuration file that stand before its sections.
+/// Keys at the top of a configuration file, before its sections.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FileHead {

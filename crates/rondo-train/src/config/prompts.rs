@@ -47,8 +47,8 @@ impl Prompts {
     ///
     /// # Errors
     ///
-    /// When the data has no tokenizer, or a prompt has no tokens or does not fit into `context`
-    /// tokens.
+    /// When the data has no tokenizer, or a prompt has no tokens or leaves no room in a context of
+    /// `context` tokens.
     pub(super) fn encode(
         &mut self,
         prompts: &[String],

@@ -37,7 +37,7 @@ fn address_space_limit(limits: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Returns a row of `/proc/self/status` in bytes.
+/// Returns the value of a row of `/proc/self/status`, in bytes.
 fn status(row: &str) -> Option<u64> {
     let status = read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(row))?;

@@ -1,5 +1,5 @@
 //! Before the loop, an error of one rank becomes the error of all. It is printed once, and all
-//! ranks end regularly with its exit code.
+//! ranks end cleanly with its exit code.
 
 use super::World;
 use super::message::{Reader, Writer};

@@ -28,8 +28,8 @@ pub struct DistributedConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reduce {
-    /// Pairwise in the order of micro-batches. Gives the bits of one process if the micro-batches
-    /// of each rank are a power of two.
+    /// Pairwise in the order of micro-batches. The sum has the bits of one process if each rank has
+    /// a power of two of micro-batches.
     #[default]
     Ordered,
     /// In the order that the engine chooses.

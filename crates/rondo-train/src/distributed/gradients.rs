@@ -30,8 +30,8 @@ use crate::optim::{Optimizer, global_norm, sum_of_squares};
 use crate::step::read;
 use crate::weights::{each_parameter, named, replace_parameters, vector};
 
-/// Numbers behind the gradients in the vector: the loss, and the number of ranks that were asked to
-/// stop.
+/// Number of values after the gradients in the vector: the loss, and the number of ranks that were
+/// asked to stop.
 const BEHIND: usize = 2;
 
 /// The exchange between ranks in a step, with its buffers.

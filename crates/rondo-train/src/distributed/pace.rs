@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::World;
 use crate::error::Result;
 
-/// A rank is slow if it computes for this many times as long as the median rank.
+/// A rank is slow if its computing time is at least this many times that of the median rank.
 const SLOW: f64 = 1.2;
 /// A slow rank is reported after this many slow steps in a row.
 const SLOW_STEPS: u64 = 50;

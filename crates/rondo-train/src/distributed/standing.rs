@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rondo_collective::Late;
 
-/// Stands for no step.
+/// The value that means no step.
 const NONE: u64 = u64::MAX;
 
 /// The last step taken, and the step from which the run can resume.

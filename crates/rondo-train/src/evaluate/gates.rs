@@ -4,7 +4,7 @@ use rondo_model::gates::Density;
 use rondo_model::layer::At;
 use rondo_model::sparsity::Sparsity;
 
-/// Takes the densities of a pass that read out at the depths `visited`, and keeps those of a pass
+/// Takes the densities of a pass with readouts at the depths `visited`, and keeps those of a pass
 /// to the depth `deepest`. Coda densities are those at the deepest visited depth up to `deepest`,
 /// or at the shallowest one if all are deeper.
 pub(super) fn up_to(

@@ -112,8 +112,8 @@ impl Muon {
     }
 }
 
-/// Moves every singular value of `matrix` to between 0.68 and 1.14, except those that are zero: `X
-/// ← aX + (bA + cA²)X`, `A = XXᵀ`, starting from `matrix / (‖matrix‖ + 1e-7)`.
+/// Moves every singular value of `matrix` that is not zero to between 0.68 and 1.14. Starts from
+/// `matrix / (‖matrix‖ + 1e-7)` and iterates `X ← aX + (bA + cA²)X` with `A = XXᵀ`.
 pub(super) fn orthogonalise(matrix: Tensor<2>, iterations: usize) -> Tensor<2> {
     let [rows, cols] = matrix.dims();
     let tall = rows > cols;

@@ -28,7 +28,7 @@ pub(super) struct Seen {
 
 /// The contribution of micro-batches to the loss of a step and its gradient.
 pub(super) struct Contribution {
-    /// The cross entropy after the last iteration, for every objective.
+    /// The cross entropy after the last iteration, even if another loss is differentiated.
     pub(super) loss: Tensor<1>,
     pub(super) gradients: FlatGradients,
 }
@@ -45,8 +45,8 @@ impl Add for Contribution {
 }
 
 impl Learner {
-    /// Adds the contributions of the micro-batches of `inputs` to the mean loss of the step and its
-    /// gradient, pairwise in their order. Also measures the last micro-batch of a logged step.
+    /// Computes the contributions of `inputs` to the mean loss of the step and its gradient, and
+    /// adds them pairwise in order. Also measures the last micro-batch of a logged step.
     pub(super) fn micro_batches(
         &mut self,
         plan: &StepPlan,

@@ -78,8 +78,8 @@ impl Learner {
         Ok(())
     }
 
-    /// Returns the moments by name, read from the device. If ranks share them, rank 0 returns all
-    /// and the other ranks none.
+    /// Returns the moments by name, read from the device. With a sharded optimizer, rank 0 returns
+    /// all of them and the other ranks none.
     ///
     /// # Errors
     ///

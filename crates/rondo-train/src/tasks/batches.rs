@@ -30,7 +30,7 @@ pub(super) fn pieces(scored: usize) -> impl Iterator<Item = Range<usize>> {
 /// Rows that are computed together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RowBatch {
-    /// Numbers of the rows.
+    /// Indices of the rows.
     pub(super) rows: Vec<usize>,
     /// Length of the longest row.
     pub(super) seq: usize,

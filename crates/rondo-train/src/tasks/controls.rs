@@ -80,7 +80,7 @@ impl Controls {
         }
     }
 
-    /// Returns the maps for a depth: no control first, then each fitted control.
+    /// Returns the maps for a depth: the one without a control first, then each fitted control.
     pub fn at(&self, depth: usize) -> impl Iterator<Item = &Adjusted> {
         let fitted = self.by_depth.get(&depth).into_iter().flatten();
         self.nothing.iter().chain(fitted)

@@ -42,8 +42,8 @@ pub fn passes(config: &ModelConfig, depths: &[usize]) -> Vec<Vec<usize>> {
 }
 
 impl Scoring<'_> {
-    /// Returns the conditions in the order of the scores: each depth without a control first, then
-    /// under each control.
+    /// Returns the conditions in the order of the scores: for each depth, first without a control
+    /// and then under each control.
     pub fn conditions(&self) -> Vec<Condition> {
         let of_depth = |depth: &usize| {
             let depth = *depth;
@@ -176,8 +176,8 @@ impl Scoring<'_> {
     }
 }
 
-/// Returns the hidden states at `positions`, which are counted through the batch, `[1, scored,
-/// d_model]`.
+/// Returns the hidden states, `[1, scored, d_model]`, at `positions`, which are counted through the
+/// batch.
 pub(super) fn scored_positions(
     hidden: Tensor<3>,
     [batch, seq]: [usize; 2],

@@ -3,7 +3,7 @@
 /// What a key affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bearing {
-    /// No number of the run, only where it computes, and what it keeps and where.
+    /// Where the run computes, and what it keeps and where; none of its numbers.
     Output,
     /// The length of the run.
     Budget,

@@ -18,8 +18,8 @@ pub(super) struct Before<'a> {
 }
 
 /// Opens a new event file in the run's own folder. Event files that an earlier version put into
-/// `tensorboard/` are replaced by new ones there, written from the run's records. So each curve is
-/// complete, and the run appears only once.
+/// `tensorboard/` are replaced by new ones in the run's folder, written from its records. So each
+/// curve is complete, and the run appears only once.
 ///
 /// # Errors
 ///

@@ -130,7 +130,8 @@ impl Keeper {
         Ok(before)
     }
 
-    /// Makes the checkpoint of `step` the best one, unless an earlier evaluation was better.
+    /// Makes the checkpoint of `step` the best one if this step was evaluated and no earlier one
+    /// was better.
     fn note_best(&mut self, step: u64, evaluated: Option<(u64, f64)>) {
         let here =
             evaluated.filter(|(at, loss)| *at == step && loss.is_finite() && self.config.keep_best);

@@ -1,8 +1,8 @@
 //! `launches.jsonl`: one line for each start of a run's training. Lines are appended and never
 //! changed.
 //!
-//! It records how each step was trained: with which configuration, by which build, and where. A
-//! launch applies from its first step on, up to the first step of a later line.
+//! The file records how each step was trained: with which configuration, by which build, and where.
+//! A launch applies from its first step on, up to the first step of a later line.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;

@@ -43,7 +43,7 @@ pub(super) struct Session {
     /// Writes the checkpoints, on rank 0 only.
     pub(super) keeper: Option<Keeper>,
     pub(super) ranks: Ranks,
-    /// Whether a step has been taken since the start.
+    /// Whether this process has taken a step.
     pub(super) has_stepped: bool,
 }
 
@@ -137,8 +137,8 @@ impl Session {
                 self.evaluate_timed()?;
             }
             self.journal.check()?;
-            // One of several ranks may be asked to stop while the others are not. They all use the
-            // request that was summed with the step.
+            // One of several ranks may be asked to stop while the others are not. All of them use
+            // the request that was summed over ranks in the step.
             let stop = match self.ranks.world.is_alone() {
                 true => interrupt::asked(),
                 false => stop,

@@ -39,9 +39,9 @@ impl Start {
     ///
     /// # Errors
     ///
-    /// When the directory holds something that must not be replaced. Also when its run was trained
-    /// with another configuration and differs in a key that a resume cannot change, or has reached
-    /// its end.
+    /// When the directory holds something that must not be replaced, or its run was trained with
+    /// another configuration. The latter is an error if the run is finished, or if a key differs
+    /// that a resume cannot change.
     pub(super) fn find(
         run_dir: &RunDir,
         resume: &Resume,

@@ -63,7 +63,7 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// With the failure, and the key that would allow the run to continue.
+    /// When it does; names the failure, and the key that would allow the run to continue.
     pub(super) fn check(&self) -> Result<()> {
         let Some(finding) = &self.stopping else {
             return Ok(());

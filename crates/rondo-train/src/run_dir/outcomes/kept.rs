@@ -74,7 +74,7 @@ struct Facts {
 
 impl Kept {
     /// Reads the outcomes of a run's newest evaluated checkpoint, or those in a folder that was
-    /// given to an evaluation. Returns none if there are none. `run` is also used as the run's
+    /// given to an evaluation. The list is empty if there are none. `run` is also used as the run's
     /// name.
     ///
     /// # Errors
