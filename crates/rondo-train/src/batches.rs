@@ -53,8 +53,8 @@ impl DeviceBatch {
         }
     }
 
-    /// Returns `whole`, a pass over whole rows, for the rows of this batch: attention is restricted
-    /// to documents if the batch has them.
+    /// Returns the pass for the rows of this batch. It is `whole`, a pass over whole rows,
+    /// restricted to documents if the batch has them.
     pub fn pass(&self, whole: Pass) -> Pass {
         match &self.documents {
             Some(documents) => whole.within(documents.clone()),

@@ -157,12 +157,12 @@ impl<'a> Capacity<'a> {
         }
         match recomputed.and_then(|changed| self.split(&changed)) {
             Some(way) => format!("it fits with {RECOMPUTE} {way}"),
-            None => "not even single rows fit: choose a smaller model.d_model, fewer layers, or a shorter train.seq".to_owned(),
+            None => "no single row fits: choose a smaller model.d_model, fewer layers, or a shorter train.seq".to_owned(),
         }
     }
 
     /// Returns how to split each step into the fewest equal micro-batches that fit, or `None` if
-    /// not even single rows fit.
+    /// no single row fits.
     fn split(&self, config: &ResolvedConfig) -> Option<String> {
         let rows = config.train.batch * config.train.accumulation;
         let mut changed = config.clone();
@@ -314,7 +314,7 @@ mod tests {
             needed(&config, 1)
         };
         let gradient = 4 * Census::new(&config.model).total() as u64;
-        assert_eq!(one(1), one(2), "two are in the estimate");
+        assert_eq!(one(1), one(2), "the estimate includes two gradients");
         // A pairwise sum keeps 1 + log2(micro-batches) gradients at a time.
         assert_eq!((one(4) - one(2), one(8) - one(2)), (gradient, 2 * gradient));
         // Each rank has two micro-batches, and the vector for the exchange.
@@ -342,7 +342,7 @@ mod tests {
             assert!(told.starts_with(both), "{told}");
         });
         with_room_for(&smallest, 1, |capacity| {
-            assert!(capacity.remedy(&config).starts_with("not even single rows fit"));
+            assert!(capacity.remedy(&config).starts_with("no single row fits"));
         });
     }
 }

@@ -34,8 +34,8 @@ impl ResolvedTrain {
         }
     }
 
-    /// Returns the number of the step that comes `step` steps after the warm-up of a penalty. Such
-    /// a step includes all work.
+    /// Returns the number of the step that comes `step` steps after the warm-up of a penalty. That
+    /// step includes the work of the penalty.
     pub fn past_warmup(&self, step: u64) -> u64 {
         step + self.penalty.as_ref().map_or(0, PenaltyConfig::warmup)
     }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use rondo_config::TAG;
 
-/// The configuration file of a run directory. A run of such a file is named after the directory.
+/// The configuration file of a run directory. A run of a file with this name is named after its
+/// folder.
 const OF_A_RUN: &str = "config.toml";
 /// Maximum length of a shown value, in characters.
 const VALUE: usize = 24;

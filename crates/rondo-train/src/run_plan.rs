@@ -37,8 +37,8 @@ impl PlannedSweep {
     ///
     /// # Errors
     ///
-    /// When a file cannot be read. All violations in the sweep file, in its base or in the first
-    /// run with any are reported together.
+    /// When a file cannot be read, or the sweep file, its base or one of its runs is invalid. All
+    /// violations of the first invalid one are reported together.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
         let file = SweepFile::parse(&path.display().to_string(), &read(path)?)?;
         let base_path = PathBuf::from(file.base());

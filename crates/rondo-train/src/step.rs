@@ -41,7 +41,7 @@ use crate::progress::RunProgress;
 use crate::telemetry::Telemetry;
 use crate::weights::{load_model, open_moments};
 
-/// Why the model is always present.
+/// Explains in a panic why the model is always present.
 const LENT: &str = "the weights come back from every update";
 
 /// A model in training.

@@ -147,7 +147,7 @@ impl Exchange {
         reduced
     }
 
-    /// Adds the vectors so that every rank receives the whole sum.
+    /// Adds the vectors of all ranks and gives every rank the whole sum.
     fn reduce_whole(&mut self, behind: [f32; BEHIND], device: &Device) -> Result<Reduced> {
         let end = self.vector.len() - BEHIND;
         self.vector[end..].copy_from_slice(&behind);
@@ -178,7 +178,7 @@ impl Exchange {
         })
     }
 
-    /// Adds the vectors so that every rank receives the sum of the tensors that it updates.
+    /// Adds the vectors of all ranks and gives every rank the sum of the tensors that it updates.
     fn reduce_owned(&mut self, behind: [f32; BEHIND], device: &Device) -> Result<Reduced> {
         let Some(Sharded { owners, sum }) = &mut self.sharded else {
             unreachable!("only sharded gradients have owners");

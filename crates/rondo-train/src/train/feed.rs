@@ -170,7 +170,7 @@ impl Iterator for StepInputs {
 
 impl ExactSizeIterator for StepInputs {}
 
-/// Why a message always arrives.
+/// Explains in a panic why a message always arrives.
 const SENDS: &str = "the thread sends as long as somebody asks, its panics too";
 
 /// The result of some work, or its panic.
