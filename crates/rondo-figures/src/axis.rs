@@ -1,8 +1,8 @@
-//! Axes: from values to shares of a length, with ticks that people read.
+//! Axes: map values to shares of a length, and have ticks at readable numbers.
 //!
-//! Linear axes are made here, those of `log` values and of `steps` in modules of their own. A log axis
-//! places `v` at `ln(v / low) / ln(high / low)`; values that it has no place for are drawn at its floor,
-//! and it counts them.
+//! This file makes linear axes; the module `log` makes log axes of values, `steps` log axes of
+//! steps and depths. A log axis places `v` at `ln(v / low) / ln(high / low)`. Values below the
+//! axis are clamped: they are drawn at its floor, and counted.
 
 mod log;
 mod steps;
@@ -10,29 +10,29 @@ mod steps;
 pub(crate) use self::steps::Second;
 use crate::ticks::{Tick, number, round_ticks};
 
-/// Values closer to each other than this share of their size are drawn as one: what single precision
-/// leaves of a constant is no shape.
+/// If the range of the values is below this share of their size, they are drawn as a constant:
+/// rounding of a constant in single precision must not look like a curve.
 const FLAT: f64 = 1e-5;
 
-/// How values are spread along an axis.
+/// The scale of an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scale {
     Linear,
     Log,
 }
 
-/// Which values a log axis has no place for, and where they are drawn.
+/// Which values a log axis clamps, and where it draws them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clamp {
-    /// Those at or below zero, at the smallest positive one.
+    /// Values at or below zero, at the smallest positive value.
     Smallest,
-    /// Those below a floor that was set, at that floor.
+    /// Values below a given floor, at that floor.
     Floor,
-    /// Those before the first step, at step 1.
+    /// Values before the first step, at step 1.
     FirstStep,
 }
 
-/// One axis: its range, its ticks, and how many values it had to clamp.
+/// One axis: its range, its ticks, and the number of clamped values.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Axis {
     pub(crate) label: String,
@@ -48,8 +48,8 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// Spans finite values linearly, with a margin of `margin` times the span on both sides; `None`
-    /// where there is no finite value.
+    /// Spans finite values linearly, with a margin of `margin` times the span on both sides;
+    /// returns `None` if no value is finite.
     pub(crate) fn linear(
         label: &str,
         values: impl IntoIterator<Item = f64>,
@@ -69,8 +69,8 @@ impl Axis {
         Some(Self::new(label, Scale::Linear, low, high).with_ticks(round_ticks(low, high, 6)))
     }
 
-    /// Numbers the integers `first ..= last`, half a unit free on both sides; those with a tick are
-    /// multiples of a power of two, about `most` of them.
+    /// Makes an axis of the integers `first ..= last`, with half a unit of margin on both sides. It
+    /// has about `most` ticks, at the multiples of a power of two.
     pub(crate) fn counted(label: &str, first: usize, last: usize, most: usize) -> Self {
         let mut step = 1;
         while (last - first) / step > most {
@@ -86,7 +86,8 @@ impl Axis {
         Self::new(label, Scale::Linear, low, high).with_ticks(ticks.collect())
     }
 
-    /// Lists `count` things, the first at the far end: at the top where the axis is vertical.
+    /// Makes an axis of `count` items. The first is at the far end, so at the top of a vertical
+    /// axis.
     pub(crate) fn listed(label: &str, count: usize, ticks: Vec<Tick>) -> Self {
         Self::new(label, Scale::Linear, count as f64 - 0.5, -0.5).with_ticks(ticks)
     }
@@ -110,7 +111,7 @@ impl Axis {
         self
     }
 
-    /// Returns this axis without its texts: that of a panel with another of the same axis below it.
+    /// Returns this axis without its texts, for a panel above another one with the same axis.
     pub(crate) fn unlabelled(&self) -> Self {
         let mut axis = self.clone();
         axis.label.clear();
@@ -118,8 +119,8 @@ impl Axis {
         axis
     }
 
-    /// Returns the share of the axis at which a value lies, 0 at its low and 1 at its high end; `None`
-    /// where the value is not finite. Values below a log axis lie at its floor.
+    /// Returns the place of a value as a share of the axis, 0 at its low and 1 at its high end;
+    /// `None` if the value is not finite. Values below a log axis are placed at its floor.
     pub(crate) fn share(&self, value: f64) -> Option<f64> {
         if !value.is_finite() {
             return None;
@@ -135,17 +136,17 @@ impl Axis {
         share.is_finite().then_some(share)
     }
 
-    /// Returns how many values are drawn at the floor because they lie below it.
+    /// Returns the number of clamped values.
     pub(crate) fn clamped(&self) -> usize {
         self.clamped
     }
 
-    /// Returns the value at which clamped ones are drawn.
+    /// Returns the value at which clamped values are drawn.
     pub(crate) fn floor(&self) -> f64 {
         self.floor
     }
 
-    /// Returns the caption's sentence about clamped values, where there are any.
+    /// Returns the caption's sentence about clamped values, if there are any.
     pub(crate) fn clamp_note(&self) -> Option<String> {
         let (count, label) = (self.clamped, &self.label);
         let (values, are) = match count {

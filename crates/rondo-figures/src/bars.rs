@@ -1,11 +1,11 @@
-//! Bars of a histogram: whole pixels, from the bottom of a panel.
+//! Bars of a histogram: they begin at the bottom of a panel and cover whole pixels.
 
 use crate::palette::Colour;
 use crate::panel::Panel;
 use crate::scene::{Area, Scene};
 
 impl Panel {
-    /// Draws a bar for each pair of a middle and a height, `width` wide, in the units of the axes.
+    /// Draws a bar of width `width` for each pair of a middle and a height, in units of the axes.
     pub(crate) fn bars(
         &self,
         scene: &mut Scene,

@@ -1,12 +1,13 @@
-//! Charts of a page: panels that are drawn small, one by one, so that they can stand side by side or one
-//! below the other, in colours that the page chooses.
+//! Charts of an HTML page: small separate panels, which the page arranges and whose colours it
+//! defines.
 //!
-//! A [`Picture`](crate::Picture) is a file; a [`Chart`] is a part of an HTML page. It is an SVG whose
-//! colours are CSS variables, with the drawn numbers as JSON beside it. [`STYLE`] is the page's theme, light
-//! and dark; [`SCRIPT`] reads the JSON, shows the numbers under the pointer and redraws the curves when
-//! the reader changes a scale from linear to logarithmic. Without the script the chart is complete.
+//! A [`Picture`](crate::Picture) is a file; a [`Chart`] is a part of an HTML page. It is an SVG
+//! whose colours are CSS variables, followed by the drawn numbers as JSON. [`STYLE`] is the page's
+//! theme, light and dark. [`SCRIPT`] reads the JSON, shows the numbers under the pointer, and
+//! redraws the curves when the reader switches a scale between linear and logarithmic. Without the
+//! script the chart is complete.
 //!
-//! In reading order: `scale`, an axis on either scale; `thin`, fewer points than pixels; `drawing`, the
+//! In reading order: `scale`, an axis with both scales; `thin`, removal of points; `drawing`, the
 //! SVG; `data`, the JSON; `look`, colours, line styles and legends.
 
 mod data;
@@ -20,37 +21,37 @@ use self::scale::{Axis, Limits};
 
 /// The theme, the charts and their legends as CSS.
 pub const STYLE: &str = include_str!("chart/style.css");
-/// What makes charts answer to pointer, keyboard and switches, as JavaScript.
+/// The JavaScript that makes charts react to pointer, keyboard and switches.
 pub const SCRIPT: &str = include_str!("chart/script.js");
 
-/// On which scale an axis is shown first. The reader can choose the other one.
+/// The scale on which an axis is shown first. The reader can switch to the other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
     /// Linear.
     Linear,
-    /// Logarithmic, where a value is positive.
+    /// Logarithmic, if any value is positive.
     Log,
-    /// Logarithmic where the largest value is more than ten times the smallest positive one.
+    /// Logarithmic, if the largest value is more than ten times the smallest positive one.
     LogOverADecade,
 }
 
-/// What an axis of a chart shows.
+/// The quantity on an axis of a chart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantity {
     /// Its name, without the scale.
     pub name: String,
     /// The scale shown first.
     pub first: First,
-    /// Values that the axis shows in any case.
+    /// Values that the axis always includes.
     pub covered: Vec<f64>,
-    /// The smallest value that a logarithmic scale shows; those below are drawn at it.
+    /// The smallest value on a logarithmic scale; smaller values are drawn there.
     pub lowest: Option<f64>,
-    /// The values that are labelled; round numbers where there are none.
+    /// The values with labels; if empty, round numbers have labels.
     pub labelled: Vec<f64>,
 }
 
 impl Quantity {
-    /// Names a quantity whose axis spans its values.
+    /// Makes a quantity whose axis spans exactly its values.
     pub fn new(name: &str, first: First) -> Self {
         Self {
             name: name.to_owned(),
@@ -65,24 +66,25 @@ impl Quantity {
 /// A point of a curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChartPoint {
-    /// Where it lies on the horizontal axis.
+    /// Its place on the horizontal axis.
     pub x: f64,
-    /// The training step, where x is something else.
+    /// The training step, if x is not the step.
     pub step: Option<u64>,
-    /// Its value; one that is not finite is a gap.
+    /// Its value; a value that is not finite is a gap.
     pub y: f64,
-    /// Half the height of the band around it: a standard deviation.
+    /// Half the height of the band around the value: one standard deviation.
     pub spread: Option<f64>,
 }
 
 /// A line of a chart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    /// What the line is called.
+    /// The name of the line.
     pub name: String,
     /// Its colour and style.
     pub look: Look,
-    /// Whether it is one run of several whose mean is another curve. Such curves are shown on request.
+    /// Whether it is a single run of a group whose mean is another curve. Such curves are hidden
+    /// until the reader switches them on.
     pub single: bool,
     /// Its points in ascending order of x.
     pub points: Vec<ChartPoint>,
@@ -98,7 +100,7 @@ pub struct Chart {
 }
 
 impl Chart {
-    /// Fits axes around curves; `None` where no point is finite.
+    /// Makes a chart of curves, with axes that fit them; returns `None` if no point is finite.
     pub fn new(title: &str, x: &Quantity, y: &Quantity, mut curves: Vec<Curve>) -> Option<Self> {
         curves.retain(|curve| curve.points.iter().any(is_finite));
         let points = || curves.iter().flat_map(|curve| &curve.points);
@@ -107,7 +109,7 @@ impl Chart {
             .map(|point| point.x);
         let upward = points().flat_map(|point| {
             let spread = point.spread.unwrap_or(0.0);
-            // The lower edge of a band may lie below zero where no value does.
+            // The lower edge of a band may be below zero although all values are positive.
             [point.y - spread, point.y, point.y + spread]
         });
         let x = Axis::fit(x, &Limits::across(), &across.collect::<Vec<_>>())?;
@@ -130,7 +132,7 @@ impl Chart {
         let note = self.y.note().map_or_else(String::new, |note| {
             format!("<p class=\"note\">{}</p>\n", escaped(&note))
         });
-        // JSON in a script element ends where a tag does.
+        // A `</script>` inside the JSON would end the script element.
         let data = data::json(self).to_string().replace('<', "\\u003c");
         format!(
             "<figure class=\"chart\">\n<figcaption><h3>{title}</h3></figcaption>\n{}{note}\
@@ -139,8 +141,8 @@ impl Chart {
         )
     }
 
-    /// Returns whether it has points at or below zero on the horizontal axis, which its log scale draws at the
-    /// left edge.
+    /// Returns whether any point is at or below zero on the horizontal axis; the log scale draws
+    /// such points at the left edge.
     pub fn begins_before_the_log_scale(&self) -> bool {
         let log = self.x.scales.iter().any(|scale| scale.log);
         let mut points = self.curves.iter().flat_map(|curve| &curve.points);
@@ -152,7 +154,7 @@ fn is_finite(point: &ChartPoint) -> bool {
     point.x.is_finite() && point.y.is_finite()
 }
 
-/// Makes text safe between tags and in quoted attributes.
+/// Escapes text for use between tags and in quoted attributes.
 pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

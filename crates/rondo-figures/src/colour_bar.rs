@@ -1,4 +1,4 @@
-//! The scale of a colour map: a vertical strip with ticks at its right.
+//! The scale of a colour map: a vertical strip with ticks on its right.
 
 use crate::axis::Axis;
 use crate::font::{Anchor, HALF_DIGIT};
@@ -14,8 +14,8 @@ pub(crate) fn width(axis: &Axis) -> f64 {
     STRIP + 3.0 * GAP + widest_tick(axis) + LABEL_SIZE
 }
 
-/// Draws a bar from `left`, between the heights `top` and `bottom`; `map` gives the colour of a share
-/// of the axis.
+/// Draws a bar whose left edge is at `left`, between `top` and `bottom`. `map` returns the colour
+/// of a share of the axis.
 pub(crate) fn draw(
     scene: &mut Scene,
     (left, top, bottom): (f64, f64, f64),

@@ -1,4 +1,5 @@
-//! Heat map of how far each token's state is from its last: tokens against iterations.
+//! Heat map of the distance between each token's state and its last state: tokens against
+//! iterations.
 //!
 //! `‖s_i − s_N‖`, the L2 norm over features, on a log colour scale (Geiping et al. 2025, arXiv
 //! 2502.05171, the figure of convergence in latent space).
@@ -17,19 +18,21 @@ use crate::trajectories::Trajectories;
 use crate::viridis::viridis;
 
 const NAME: &str = "convergence";
-/// More tokens than this are labelled every second, third, …
+/// If there are more tokens than this, only every second, third, … token is labelled.
 const MOST_LABELS: usize = 54;
-/// Pixels of a row that has a label.
+/// Height in pixels of a row with a label.
 const ROW: f64 = 24.0;
-/// More rows than this would be thinner than two pixels.
+/// With more rows than this, a row would be thinner than two pixels.
 const MOST_ROWS: usize = MOST_LABELS * ROW as usize / 2;
 
-/// Draws `‖s_i − s_N‖` of every token: iterations 0 to N across, the first token at the top.
+/// Draws `‖s_i − s_N‖` of every token: iterations 0 to N from left to right, the first token at
+/// the top.
 ///
 /// Its table has the columns `token,label,iteration,distance`.
 ///
 /// # Errors
-/// [`FigureError`] where the states do not fit together, are not finite, or never move.
+/// [`FigureError`] if the lengths of the states do not agree, if a state is not finite, or if no
+/// state differs from its token's last state.
 pub fn convergence(trajectories: &Trajectories<'_>) -> Result<Picture, FigureError> {
     trajectories.check(NAME)?;
     let distances = distances(trajectories);
@@ -40,7 +43,7 @@ pub fn convergence(trajectories: &Trajectories<'_>) -> Result<Picture, FigureErr
     Ok(Picture::new(NAME, scene, table(trajectories, &distances)))
 }
 
-/// Returns the distance of each token (outer) at each iteration (inner).
+/// Returns the distances: one list per token, with one number per iteration.
 fn distances(trajectories: &Trajectories<'_>) -> Vec<Vec<f64>> {
     let last = trajectories.last();
     let distance = |iteration, token| {
@@ -128,7 +131,7 @@ fn draw(trajectories: &Trajectories<'_>, distances: &[Vec<f64>], colours: &Axis)
         }
     }
     panel.draw_frame(&mut scene);
-    // Where the labels are thinned, a mark shows which row each stands for.
+    // If not every row is labelled, a mark shows which row a label belongs to.
     for tick in &panel.y.ticks {
         if let Some(y) = panel.down(tick.value) {
             let mark = Path::line(&[(panel.frame.left - 5.0, y), (panel.frame.left, y)]);

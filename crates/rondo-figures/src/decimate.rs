@@ -1,13 +1,14 @@
-//! Points that no eye could tell apart, left out: of those that follow each other in one column of
-//! pixels, the first, the lowest, the highest and the last stay, so every spike does.
+//! Removes points of a line that would not be visible separately. Of consecutive points in one
+//! column of pixels the first, the lowest, the highest and the last are kept, so every spike stays
+//! visible.
 
 use crate::scene::Point;
 
-/// Shorter lines stay as they are.
+/// Lines with at most this many points are not decimated.
 const MANY: usize = 4096;
 
-/// Returns places with at most four points for each run of points in one column. A gap inside a column
-/// is too narrow to be seen and goes; one between two columns stays.
+/// Returns places with at most four points for consecutive points in one column. A gap inside a
+/// column is too narrow to be visible and is removed; a gap between two columns is kept.
 pub(crate) fn decimated(places: Vec<Option<Point>>) -> Vec<Option<Point>> {
     if places.len() <= MANY {
         return places;
@@ -34,7 +35,7 @@ pub(crate) fn decimated(places: Vec<Option<Point>>) -> Vec<Option<Point>> {
     out
 }
 
-/// Points that follow each other in one column of pixels, with their places in that order.
+/// Consecutive points in one column of pixels; `top` and `bottom` include their index in the order.
 struct Column {
     count: usize,
     first: Point,
@@ -69,7 +70,7 @@ impl Column {
         self.count += 1;
     }
 
-    /// Returns what stays, each point once, in the order of the line.
+    /// Returns the points that are kept, each once, in the order of the line.
     fn points(&self) -> Vec<Point> {
         let mut kept = vec![
             (0, self.first),
@@ -107,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_wide_gap_stays_and_a_narrow_one_goes() {
-        // A thousand points in each of ten columns; one is missing in column 2, all of column 5.
+        // A thousand points in each of ten columns; missing are one of column 2 and all of column
+        // 5.
         let place = |i: u32| (i != 2500 && i / 1000 != 5).then(|| (f64::from(i) / 1000.0, 1.0));
         let kept = decimated((0..10_000).map(place).collect());
         let gaps: Vec<usize> = (0..kept.len()).filter(|i| kept[*i].is_none()).collect();

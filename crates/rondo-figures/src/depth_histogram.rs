@@ -1,4 +1,4 @@
-//! Which recurrence depths training drew, beside what it draws them from.
+//! The recurrence depths that training drew, with the distribution that they are drawn from.
 
 use crate::axis::Axis;
 use crate::error::FigureError;
@@ -14,17 +14,17 @@ use crate::scene::{Area, Scene, Stroke};
 use crate::table::Table;
 
 const NAME: &str = "depth-histogram";
-/// More bars than this side by side on a page are put together.
+/// If a row of panels would have more bars than this, neighbouring bars are merged.
 const MOST_BARS: usize = 192;
 
-/// Draws a panel for each run: the share of steps at each depth, their mean as a dashed line, and the
-/// distribution as a line.
+/// Draws a panel for each run: the share of steps at each depth as bars, the mean depth as a dashed
+/// line, and the distribution as a solid line.
 ///
 /// Its table has the columns `run,depth,steps,share,mass`.
 ///
 /// # Errors
-/// [`FigureError::Empty`] without runs, and where one has no steps; [`FigureError::Range`] for a depth
-/// that is not within 1 to 65536.
+/// [`FigureError::Empty`] without runs, or if a run has no steps; [`FigureError::Range`] for a
+/// depth outside 1 to 65536.
 pub fn depth_histogram(runs: &[SampledDepths]) -> Result<Picture, FigureError> {
     let histograms = runs
         .iter()

@@ -1,4 +1,4 @@
-//! Perplexity against recurrence depth: what more iterations buy.
+//! Perplexity against recurrence depth: the gain from more iterations.
 
 use crate::axis::Axis;
 use crate::depths::Depths;
@@ -19,21 +19,21 @@ const HEIGHT: f64 = 720.0;
 /// Perplexity of one checkpoint or run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DepthCurve {
-    /// What the checkpoint or the run is called.
+    /// The name of the checkpoint or run.
     pub name: String,
-    /// Recurrence depth, at least 1, and perplexity there, in ascending order of depth; a perplexity
-    /// that is not finite is a gap.
+    /// Pairs of recurrence depth, at least 1, and perplexity, in ascending order of depth; a
+    /// perplexity that is not finite is a gap.
     pub points: Vec<(usize, f64)>,
 }
 
-/// Draws a line for each curve: depth on a log axis with a tick at each depth, perplexity linear, or log
-/// where it spans more than a decade.
+/// Draws a line for each curve. The depth is on a log axis with a tick at each depth; the
+/// perplexity is on a linear axis, or on a log axis if it spans more than a decade.
 ///
 /// Its table has the columns `name,depth,perplexity`.
 ///
 /// # Errors
-/// [`FigureError::Empty`] without curves, and where one has no perplexity that is finite and positive;
-/// [`FigureError::Range`] for depth 0.
+/// [`FigureError::Empty`] without curves, or if a curve has no perplexity that is finite and
+/// positive; [`FigureError::Range`] for depth 0.
 pub fn depth_perplexity(curves: &[DepthCurve]) -> Result<Picture, FigureError> {
     for curve in curves {
         if curve.points.iter().any(|(depth, _)| *depth == 0) {

@@ -17,29 +17,29 @@ const NAME: &str = "depth-reach";
 pub struct DepthAccuracy {
     /// Iterations of the core block.
     pub depth: usize,
-    /// Fraction of right answers at positions 0, 1, …; one that is not finite is a gap: no answer stands
-    /// there.
+    /// Fraction of right answers at positions 0, 1, …; a position without an answer has a number
+    /// that is not finite, and is a gap.
     pub by_position: Vec<f64>,
 }
 
-/// What one model reaches.
+/// The accuracy of one model at each depth and position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DepthReach {
-    /// What the model is called.
+    /// The name of the model.
     pub name: String,
     /// Its evaluations.
     pub depths: Vec<DepthAccuracy>,
-    /// Accuracy of a guess, where it is known.
+    /// Accuracy of a guess, if it is known.
     pub chance: Option<f64>,
 }
 
-/// Draws a panel for each model: accuracy against position, a line for each recurrence depth, and the
-/// chance level as a dashed line.
+/// Draws a panel for each model: accuracy against position, a line for each recurrence depth, and
+/// the chance level as a dashed line.
 ///
 /// Its table has the columns `run,depth,position,accuracy,chance`.
 ///
 /// # Errors
-/// [`FigureError::Empty`] without models, and where one has no accuracy that is finite.
+/// [`FigureError::Empty`] without models, or if a model has no accuracy that is finite.
 pub fn depth_reach(models: &[DepthReach]) -> Result<Picture, FigureError> {
     if models.is_empty() {
         return Err(FigureError::empty(NAME, "no run is given"));

@@ -1,11 +1,12 @@
-//! Log axes of values: by their range, over a range that is shown in any case, by powers of two.
+//! Log axes of values: over the range of the values, over at least a given range, or between powers
+//! of two.
 
 use super::{Axis, Clamp, FLAT, Scale, range};
 use crate::ticks::{MOST, Tick, log_ticks, plain};
 
 impl Axis {
-    /// Spans positive finite values on a log scale, with a margin of `margin` times the span; `None`
-    /// where there is none. Values at or below zero are counted.
+    /// Spans the positive finite values on a log scale, with a margin of `margin` times the span;
+    /// returns `None` if there is no such value. Values at or below zero are clamped.
     pub(crate) fn log(
         label: &str,
         values: impl IntoIterator<Item = f64>,
@@ -19,8 +20,8 @@ impl Axis {
         })
     }
 
-    /// Spans positive finite values as [`Axis::log`] does, and `covered` in any case, but nothing below
-    /// `lowest`: what the axis then has no place for is counted and drawn at its floor.
+    /// Spans positive finite values like [`Axis::log`], and at least the range `covered`, but
+    /// nothing below `lowest`. Values below the axis are clamped to its floor.
     pub(crate) fn log_covering(
         label: &str,
         values: impl IntoIterator<Item = f64>,
@@ -41,8 +42,8 @@ impl Axis {
         }
     }
 
-    /// Spans positive finite values on a log scale where the largest is more than ten times the
-    /// smallest, which the label then says; linearly where it is not.
+    /// Spans positive finite values: on a log scale, which the label then mentions, if the largest
+    /// value is more than ten times the smallest, else linearly.
     pub(crate) fn log_over_a_decade(label: &str, values: &[f64], margin: f64) -> Option<Self> {
         let (low, high, _) = positive_range(values.iter().copied())?;
         match high > 10.0 * low {
@@ -51,9 +52,9 @@ impl Axis {
         }
     }
 
-    /// Spans positive finite values on a log scale from 1 (or the power of two at or below the
-    /// smallest) to the power of two at or above the largest, a tick at each power; `None` where there
-    /// is none. Values at or below zero are counted.
+    /// Spans positive finite values on a log scale, with a tick at each power of two. It goes from
+    /// 1 (or the power of two at or below the smallest value) to the power of two at or above the
+    /// largest. Returns `None` if there is no such value. Values at or below zero are clamped.
     pub(crate) fn powers_of_two(
         label: &str,
         values: impl IntoIterator<Item = f64>,
@@ -89,7 +90,7 @@ impl Axis {
         Self::log_between(label, low, high, MOST)
     }
 
-    /// Goes from one positive value to a larger one on a log scale, with about `most` ticks.
+    /// Spans a log scale from `low` to `high`, without a margin and with about `most` ticks.
     pub(super) fn log_between(label: &str, low: f64, high: f64, most: usize) -> Self {
         let (ticks, minor) = log_ticks(low, high, most);
         Self {
@@ -99,8 +100,8 @@ impl Axis {
     }
 }
 
-/// Returns the smallest and largest positive value and the number of the others; infinities and NaN
-/// count nowhere.
+/// Returns the smallest and the largest positive value, and the number of values at or below zero;
+/// values that are not finite are ignored.
 pub(super) fn positive_range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64, usize)> {
     let finite: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
     let (low, high) = range(finite.iter().copied().filter(|v| *v > 0.0))?;

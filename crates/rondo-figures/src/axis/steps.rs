@@ -1,22 +1,22 @@
-//! Log axes of what is counted: training steps, with a second scale of tokens, and recurrence depths.
+//! Log axes of counts: training steps, with a second scale of tokens, and recurrence depths.
 
 use super::log::positive_range;
 use super::{Axis, Clamp};
 use crate::ticks::{Tick, log_ticks};
 
-/// A second scale of an axis, at the other side of the panel.
+/// A second scale of an axis, on the opposite side of the panel.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Second {
     pub(crate) label: String,
-    /// Placed in values of the axis it belongs to.
+    /// Its ticks, placed at values of the first scale.
     pub(crate) ticks: Vec<Tick>,
-    /// Places without a label, likewise.
+    /// Places without a label, also at values of the first scale.
     pub(crate) minor: Vec<f64>,
 }
 
 impl Axis {
-    /// Spans steps on a log scale from step 1 to the last. What was measured before the first step is
-    /// counted, and drawn at step 1.
+    /// Spans steps on a log scale from step 1 to the last step. Values measured before the first
+    /// step are clamped to step 1.
     pub(crate) fn steps(label: &str, steps: impl IntoIterator<Item = u64>) -> Self {
         let (mut last, mut before) = (1, 0);
         for step in steps {
@@ -36,7 +36,7 @@ impl Axis {
         }
     }
 
-    /// Spans recurrence depths on a log scale, a tick at each of them; `None` where there is none.
+    /// Spans recurrence depths on a log scale, with a tick at each; returns `None` without depths.
     pub(crate) fn depths(label: &str, depths: &[usize]) -> Option<Self> {
         let values = depths.iter().map(|depth| *depth as f64);
         let (low, high, _) = positive_range(values)?;
@@ -51,8 +51,8 @@ impl Axis {
         })
     }
 
-    /// Returns a second scale of this log axis, on which its values are `factor` times as large: about
-    /// four ticks, placed in this axis's own values.
+    /// Returns a second scale of this log axis, whose values are `factor` times as large. It has
+    /// about four ticks, placed at values of this axis.
     pub(crate) fn scaled(&self, label: &str, factor: f64) -> Second {
         let (ticks, minor) = log_ticks(self.low * factor, self.high * factor, 4);
         let place = |value: f64| value / factor;

@@ -1,5 +1,5 @@
-//! The numbers of a chart as JSON: what the script shows under the pointer, and draws again on another
-//! scale.
+//! The numbers of a chart as JSON: the script shows them under the pointer, and redraws the curves
+//! from them on another scale.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::drawing::{FRAME, HEIGHT, MOST_MARKS, WIDTH};
 use super::scale::Axis;
 use super::{Chart, Curve};
 
-/// Returns frame, axes and curves. Values have six significant digits; `null` is a gap.
+/// Returns frame, axes and curves of a chart. Values have six significant digits; a gap is `null`.
 pub(super) fn json(chart: &Chart) -> Value {
     json!({
         "size": [WIDTH, HEIGHT],
@@ -54,7 +54,7 @@ fn curve(curve: &Curve) -> Value {
     object
 }
 
-/// Rounds to six significant digits; a count stays whole.
+/// Rounds a value to six significant digits; integers stay exact.
 fn short(value: f64) -> Value {
     if value.fract().abs() <= 0.0 && value.abs() < 1e15 {
         return json!(value as i64);

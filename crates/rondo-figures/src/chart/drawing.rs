@@ -1,4 +1,4 @@
-//! A chart as SVG. Its colours are classes, its text is set in the page's font.
+//! A chart as SVG. Its colours are CSS classes, and its text uses the page's font.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::scene::{Area, Point};
 
 pub(super) const WIDTH: f64 = 420.0;
 pub(super) const HEIGHT: f64 = 300.0;
-/// Where the curves are drawn.
+/// The rectangle in which the curves are drawn.
 pub(super) const FRAME: Area = Area {
     left: 72.0,
     top: 8.0,
@@ -18,7 +18,7 @@ pub(super) const FRAME: Area = Area {
 /// Curves with more points than this have no marks.
 pub(super) const MOST_MARKS: usize = 24;
 
-/// Returns the chart on the scales that are shown first.
+/// Returns the chart, drawn with the scales that are shown first.
 pub(super) fn svg(chart: &Chart) -> String {
     let Area {
         left,
@@ -62,7 +62,7 @@ pub(super) fn svg(chart: &Chart) -> String {
     out
 }
 
-/// Returns the name of an axis with the scale it is shown on.
+/// Returns the name of an axis, with `(log)` if it is shown on its log scale.
 fn label(axis: &Axis) -> String {
     match axis.shown().log {
         true => format!("{} (log)", axis.name),

@@ -1,11 +1,11 @@
-//! How curves are told apart: by colour and by line style.
+//! Curves are distinguished by colour and by line style.
 
 use std::fmt::Write as _;
 
 use super::escaped;
 use crate::palette::{Dash, SERIES};
 
-/// Width of a line, in units of the drawing.
+/// Width of a line, in units of the SVG.
 pub(super) const LINE: f64 = 1.8;
 const DASHES: [Dash; 6] = [
     Dash::Solid,
@@ -24,8 +24,8 @@ pub struct Look {
 }
 
 impl Look {
-    /// Returns the look of run number `index`, counted from 0: nine colours, and with each repetition
-    /// of them another line style.
+    /// Returns the look of run number `index`, counted from 0. The nine colours repeat, each time
+    /// with another line style.
     pub fn of_run(index: usize) -> Self {
         Self {
             colour: index % SERIES.len(),
@@ -33,7 +33,7 @@ impl Look {
         }
     }
 
-    /// Returns the look of a recurrence depth, number `index` of those shown.
+    /// Returns the look of a recurrence depth; `index` is its number among the depths shown.
     pub fn of_depth(index: usize, depth: usize) -> Self {
         Self {
             colour: index % SERIES.len(),
@@ -41,12 +41,12 @@ impl Look {
         }
     }
 
-    /// Returns the class of its colour.
+    /// Returns the CSS class of the colour.
     pub(super) fn class(self) -> String {
         format!("c{}", self.colour)
     }
 
-    /// Returns the attributes of its lines.
+    /// Returns the SVG attributes of a line.
     pub(super) fn attributes(self) -> String {
         let mut attributes = format!("stroke-width=\"{LINE}\"");
         let lengths: Vec<String> = self

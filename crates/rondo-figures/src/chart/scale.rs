@@ -1,22 +1,22 @@
-//! An axis of a chart on both of its scales.
+//! An axis of a chart, with both of its scales.
 
 use super::{First, Quantity};
 use crate::font;
 use crate::ticks::{Tick, log_ticks, number, round_ticks};
 
-/// Values closer to each other than this share of their size are drawn as one.
+/// If the range of the values is below this share of their size, they are drawn as a constant.
 const FLAT: f64 = 1e-5;
-/// Font size of tick labels, in units of the drawing.
+/// Font size of tick labels, in units of the SVG.
 pub(super) const TICK_SIZE: f64 = 12.0;
 
 /// How an axis is laid out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Limits {
-    /// Share of the span that is left free at both ends.
+    /// The margin at both ends, as a share of the span.
     margin: f64,
-    /// About how many labels there are.
+    /// The approximate number of labels.
     labels: usize,
-    /// The length in units of the drawing, where labels stand side by side and must not touch.
+    /// The length of a horizontal axis in units of the SVG: its labels must not touch each other.
     length: Option<f64>,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Scale {
     pub(super) log: bool,
     pub(super) low: f64,
     pub(super) high: f64,
-    /// Where values below a logarithmic scale are drawn.
+    /// The value at which values below a logarithmic scale are drawn.
     pub(super) floor: f64,
     pub(super) ticks: Vec<Tick>,
     /// Places of unlabelled grid lines.
@@ -97,7 +97,7 @@ impl Scale {
         })
     }
 
-    /// Labels these values in place of round numbers, where there are any.
+    /// Labels these values instead of round numbers, unless the list is empty.
     fn labelled(mut self, values: &[f64]) -> Self {
         if !values.is_empty() {
             self.ticks = values.iter().copied().map(Tick::of).collect();
@@ -106,7 +106,7 @@ impl Scale {
         self
     }
 
-    /// Leaves out the labels that would touch the one before them.
+    /// Removes each label that would touch the label before it.
     fn thinned(mut self, limits: &Limits) -> Self {
         let Some(length) = limits.length else {
             return self;
@@ -124,7 +124,7 @@ impl Scale {
         self
     }
 
-    /// Returns the share of the axis at which a value lies; `None` where it is not finite.
+    /// Returns the place of a value as a share of the axis; `None` if the value is not finite.
     pub(super) fn share(&self, value: f64) -> Option<f64> {
         if !value.is_finite() {
             return None;
@@ -140,18 +140,18 @@ impl Scale {
     }
 }
 
-/// An axis: its name, its scales, the one shown first.
+/// An axis: its name, its scales, and which scale is shown first.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Axis {
     pub(super) name: String,
-    /// Linear, then logarithmic where a value is positive.
+    /// The linear scale, then the logarithmic one if any value is positive.
     pub(super) scales: Vec<Scale>,
     pub(super) first: usize,
     clamped: usize,
 }
 
 impl Axis {
-    /// Spans finite values; `None` where there is none.
+    /// Spans the finite values; returns `None` if there is none.
     pub(super) fn fit(quantity: &Quantity, limits: &Limits, values: &[f64]) -> Option<Self> {
         range(values.iter().copied())?;
         let all = || {
@@ -184,7 +184,7 @@ impl Axis {
         })
     }
 
-    /// Counts the values that the logarithmic scale has no place for.
+    /// Counts the values below the logarithmic scale.
     pub(super) fn counting(mut self, values: impl Iterator<Item = f64>) -> Self {
         let log = self.scales.iter().find(|scale| scale.log);
         self.clamped = log.map_or(0, |log| {
@@ -200,7 +200,8 @@ impl Axis {
         &self.scales[self.first]
     }
 
-    /// Returns what a reader must know of values that a logarithmic scale moves.
+    /// Returns a note about the values that the logarithmic scale draws at its floor, if there are
+    /// any.
     pub(super) fn note(&self) -> Option<String> {
         let floor = self.scales.iter().find(|scale| scale.log)?.floor;
         let (values, are) = match self.clamped {

@@ -20,7 +20,7 @@ fn chart(x: First, y: First, curves: Vec<Curve>) -> Chart {
     Chart::new("Loss against tokens", &x, &y, curves).expect("a finite point")
 }
 
-/// Returns the JSON that stands in a chart's HTML.
+/// Returns the JSON in a chart's HTML.
 fn data(html: &str) -> serde_json::Value {
     let (_, rest) = html.split_once("json\">").expect("data");
     let (data, _) = rest.split_once("</script>").expect("an end");
@@ -41,7 +41,7 @@ fn a_curve_is_drawn_on_the_scale_shown_first_and_its_numbers_stand_beside_it() {
     assert_eq!(data["curves"][0]["y"], serde_json::json!([4, 3, null, 2]));
     assert_eq!(data["x"]["first"], 1);
     assert_eq!(data["x"]["scales"][0]["log"], false);
-    // The last point stands alone behind a gap.
+    // The last point is alone after a gap.
     assert!(
         html.contains("class=\"line\" stroke-width=\"1.8\" d=\"M72.0 "),
         "{html}"
@@ -56,7 +56,7 @@ fn a_mean_has_a_band_of_one_standard_deviation_on_both_sides() {
     }
     let drawn = chart(First::Linear, First::Linear, vec![mean]);
     let html = drawn.html();
-    // From 1 to 3, with a margin of 4 %: 244 / 1.08 units high.
+    // The axis goes from 1 to 3 with a margin of 4 %, so the band is 244 / 1.08 units high.
     let (top, bottom) = (8.0 + 244.0 * 0.04 / 1.08, 252.0 - 244.0 * 0.04 / 1.08);
     let band = format!("M72.0 {top:.1}L406.0 {top:.1}L406.0 {bottom:.1}L72.0 {bottom:.1}Z");
     assert!(html.contains(&band), "{band}: {html}");
@@ -132,7 +132,7 @@ fn a_constant_and_a_range_that_overflows_have_axes() {
         First::Linear,
         vec![curve("a", &[(1.0, -f64::MAX), (2.0, f64::MAX)])],
     );
-    // The linear scale has no finite span; the log scale alone is left.
+    // The linear scale has no finite span, so the axis has only the log scale.
     assert!(huge.y.scales.len() == 1 && huge.y.shown().log);
 }
 
@@ -173,7 +173,7 @@ fn colours(theme: &str) -> Vec<(&str, [f64; 3])> {
         .collect()
 }
 
-/// The contrast ratio of WCAG 2.2: `(L + 0.05) / (l + 0.05)` of the relative luminances.
+/// Returns the contrast ratio of WCAG 2.2: `(L + 0.05) / (l + 0.05)` of the relative luminances.
 fn contrast(a: [f64; 3], b: [f64; 3]) -> f64 {
     let linear = |c: f64| {
         if c <= 0.040_45 {
@@ -212,7 +212,7 @@ fn lines_and_words_are_readable_on_a_light_and_on_a_dark_page() {
             let found = contrast(of(&name).expect("a colour"), paper);
             assert!(found >= 3.0, "{name}: {found}");
         }
-        // A grid is seen and stays behind the curves.
+        // A grid must be visible, but weaker than the curves.
         let grid = contrast(of("--grid").expect("a grid"), paper);
         assert!((1.2..3.0).contains(&grid), "{grid}");
     }

@@ -1,4 +1,4 @@
-//! Points that no eye could tell apart, left out, on either scale of the horizontal axis.
+//! Removes points that would not be visible separately, on both scales of the horizontal axis.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,11 @@ use super::ChartPoint;
 use super::drawing::FRAME;
 use super::scale::{Axis, Scale};
 
-/// Shorter curves stay as they are.
+/// Curves with at most this many points are not thinned.
 const MANY: usize = 1200;
 
-/// Returns the points that are drawn: of those in one unit of the width, on each scale, the first, the
-/// lowest, the highest and the last, so that every spike stays.
+/// Returns the points that are drawn. On each scale, these are the first, the lowest, the highest
+/// and the last point in each unit of the width, so every spike stays visible.
 pub(super) fn thinned(points: &[ChartPoint], x: &Axis) -> Vec<ChartPoint> {
     if points.len() <= MANY {
         return points.to_vec();
