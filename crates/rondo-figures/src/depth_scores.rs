@@ -1,4 +1,5 @@
-//! Scores against recurrence depth, with intervals: of benchmarks, and of what controls leave of a depth curve.
+//! Scores against recurrence depth, with intervals: accuracy of benchmarks, and the loss with and
+//! without controls.
 
 use crate::axis::Axis;
 use crate::depths::Depths;
@@ -13,12 +14,13 @@ use crate::picture::Picture;
 use crate::scene::{Path, Scene, Stroke};
 use crate::table::Table;
 
-/// Half the width of the bars across the ends of an interval.
+/// Half the width of the caps at the ends of an interval.
 const CAP: f64 = 7.0;
 const WIDTH: f64 = 3.0;
-/// How far apart the marks of one depth stand.
+/// Largest distance in pixels between neighbouring marks of one depth.
 const APART: f64 = 11.0;
-/// How far they reach at most, as a part of the shortest way between two depths and of that from the first to the last.
+/// Largest distance between the outermost marks of one depth, as a share of the shortest distance
+/// between two depths, and of the distance between the first and the last depth.
 const REACH: (f64, f64) = (0.35, 0.08);
 
 /// A score at one recurrence depth.
@@ -26,31 +28,31 @@ const REACH: (f64, f64) = (0.35, 0.08);
 pub struct DepthScore {
     /// Iterations of the core block, at least 1.
     pub depth: usize,
-    /// The score; one that is not finite is a gap.
+    /// The score; a score that is not finite is a gap.
     pub value: f64,
-    /// The ends of its interval, where it has one.
+    /// The ends of its interval, if it has one.
     pub interval: Option<(f64, f64)>,
 }
 
 /// Scores of one run or under one control.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoreLine {
-    /// What it is called: lines of one name have one colour in every panel.
+    /// The name of the line. Lines with the same name have the same colour in every panel.
     pub name: String,
-    /// In ascending order of depth.
+    /// The scores, in ascending order of depth.
     pub scores: Vec<DepthScore>,
 }
 
 /// Scores of one task, stratum or run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScorePanel {
-    /// What it is called.
+    /// The name of the task, stratum or run.
     pub name: String,
     /// Its lines.
     pub lines: Vec<ScoreLine>,
 }
 
-/// What a picture of scores says.
+/// The texts of a picture of scores.
 struct Words {
     name: &'static str,
     title: &'static str,
@@ -58,12 +60,14 @@ struct Words {
     caption: &'static str,
 }
 
-/// Draws a panel for each task or stratum: accuracy against depth, a line for each run, with intervals.
+/// Draws a panel for each task or stratum: accuracy against depth, with a line for each run and
+/// intervals.
 ///
 /// Its table has the columns `panel,name,depth,score,low,high`.
 ///
 /// # Errors
-/// [`FigureError::Empty`] without panels, and where one has no score that is finite; [`FigureError::Range`] for depth 0.
+/// [`FigureError::Empty`] without panels, or if a panel has no score that is finite;
+/// [`FigureError::Range`] for depth 0.
 pub fn benchmarks(panels: &[ScorePanel]) -> Result<Picture, FigureError> {
     let words = Words {
         name: "benchmarks",
@@ -74,13 +78,13 @@ pub fn benchmarks(panels: &[ScorePanel]) -> Result<Picture, FigureError> {
     draw(&words, panels)
 }
 
-/// Draws a panel for each run: loss on documents against depth, as it is, with the temperature of each depth and with its affine
-/// readout.
+/// Draws a panel for each run: loss on documents against depth, without control, with the
+/// temperature fitted at each depth, and with the affine readout fitted there.
 ///
-/// Its table is that of [`benchmarks`].
+/// Its table has the same columns as that of [`benchmarks`].
 ///
 /// # Errors
-/// As [`benchmarks`].
+/// The errors of [`benchmarks`].
 pub fn depth_controls(panels: &[ScorePanel]) -> Result<Picture, FigureError> {
     let words = Words {
         name: "depth-controls",
@@ -159,7 +163,8 @@ fn draw(words: &Words, panels: &[ScorePanel]) -> Result<Picture, FigureError> {
     Ok(Picture::new(words.name, scene, table(panels)))
 }
 
-/// Returns the factors by which so many lines move their depths on the log axis, so that equal scores do not hide each other.
+/// Returns, for each of `lines` lines, the factor by which its depths are moved on the log axis,
+/// so that equal scores do not hide each other.
 fn apart(depths: &[usize], lines: usize, axes: &Panel) -> Vec<f64> {
     let place = |depth: Option<&usize>| axes.across(*depth? as f64);
     let (first, last) = (place(depths.first()), place(depths.last()));
@@ -167,7 +172,7 @@ fn apart(depths: &[usize], lines: usize, axes: &Panel) -> Vec<f64> {
     factors(depths, lines, wide)
 }
 
-/// Returns these factors where the first and the last depth are so `wide` apart.
+/// Returns these factors if the first and the last depth are `wide` pixels apart.
 fn factors(depths: &[usize], lines: usize, wide: f64) -> Vec<f64> {
     let logs: Vec<f64> = depths.iter().map(|depth| (*depth as f64).ln()).collect();
     let next = logs.windows(2).map(|pair| pair[1] - pair[0]);
@@ -180,7 +185,7 @@ fn factors(depths: &[usize], lines: usize, wide: f64) -> Vec<f64> {
         .collect()
 }
 
-/// Draws an upright line between the ends of an interval, with a bar across each, at a place on the axis of depths.
+/// Draws an interval at a place on the axis of depths: a vertical line with a cap at each end.
 fn interval(panel: &Panel, scene: &mut Scene, (at, score): (f64, &DepthScore), stroke: Stroke) {
     let ends = score
         .interval
@@ -281,14 +286,14 @@ mmlu,main,1,0.26,0.24,0.28
         assert_eq!(factors(&[1, 4], 1, 100.0), [1.0]);
         assert_eq!(factors(&[4], 3, 0.0), [1.0; 3]);
         let moved = factors(&[1, 2, 8], 3, 100.0);
-        // 0.08 of the whole, ln 8, is less than 0.35 of the shortest way, ln 2.
+        // 0.08 of the whole distance, ln 8, is less than 0.35 of the shortest distance, ln 2.
         let spread = REACH.1 * 8.0_f64.ln();
         assert!(
             (moved[2].ln() - moved[0].ln() - spread).abs() < 1e-12,
             "{moved:?}"
         );
         assert!((moved[1] - 1.0).abs() < 1e-12 && (moved[0] * moved[2] - 1.0).abs() < 1e-12);
-        // Where there is room, marks stand no further apart than they have to: 11 of 1,100.
+        // If there is enough room, marks are exactly 11 of the 1,100 pixels apart.
         let moved = factors(&[1, 2, 8], 3, 1100.0);
         assert!(
             (moved[2].ln() - 0.01 * 8.0_f64.ln()).abs() < 1e-12,

@@ -1,5 +1,5 @@
-//! How recurrence depths look: a line style for each depth, the same in every picture, and where a
-//! picture has no other use for it a colour.
+//! The look of recurrence depths: each depth has a line style, the same in every picture. It also
+//! has a colour in pictures whose colours do not stand for runs.
 
 use crate::legend::{Entry, Legend};
 use crate::palette::{Colour, Dash, INK, SERIES, series};
@@ -34,7 +34,7 @@ impl Depths {
         &self.0
     }
 
-    /// Returns the look of a depth where colours stand for depths.
+    /// Returns the look of a depth in a picture whose colours stand for depths.
     pub(crate) fn stroke(&self, depth: usize) -> Stroke {
         let index = self.0.partition_point(|other| *other < depth);
         let last = self.0.len().saturating_sub(1);
@@ -51,7 +51,8 @@ impl Depths {
         Legend::titled(TITLE, self.0.iter().map(entry))
     }
 
-    /// Returns the legend of line styles, where colours stand for runs: depths of one style share a row.
+    /// Returns the legend of line styles, for a picture whose colours stand for runs. Depths with
+    /// the same style share a row.
     pub(crate) fn styles(&self) -> Legend {
         let alike = |a: &usize, b: &usize| Dash::of_depth(*a) == Dash::of_depth(*b);
         let entry = |depths: &[usize]| {

@@ -1,30 +1,30 @@
-//! Everything that can keep a picture from being drawn.
+//! The reasons why a picture cannot be drawn or saved.
 
 use std::io;
 use std::path::PathBuf;
 
 use rondo_files::FileError;
 
-/// What is wrong with the numbers of a picture or with the folder it goes to.
+/// An error in the numbers of a picture, or with the folder in which it is saved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FigureError {
-    /// The operating system refused a folder, a write, a rename.
+    /// The operating system refused to create a folder, or to write or rename a file.
     #[error("cannot {action} {}: {cause}", path.display())]
     Io {
-        /// What was attempted, as a verb: `create`, `write`, `rename`.
+        /// The refused action, as a verb: `create`, `write`, `rename`.
         action: &'static str,
-        /// The file or folder it was attempted on.
+        /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         cause: io::Error,
     },
-    /// The PNG cannot be made.
+    /// The PNG cannot be drawn.
     #[error("cannot draw {}: {message}", path.display())]
     Raster {
-        /// The file it was meant for.
+        /// The PNG file.
         path: PathBuf,
-        /// What the rasteriser says.
+        /// The message of the renderer.
         message: String,
     },
     /// There is no number to draw.
@@ -35,34 +35,35 @@ pub enum FigureError {
         /// Which numbers are missing.
         reason: String,
     },
-    /// Two lengths that must agree do not.
+    /// Two lengths that must agree are different.
     #[error("picture {picture}: {what}: expected {expected}, found {found}")]
     Length {
         /// The picture's name.
         picture: &'static str,
-        /// Whose length.
+        /// The series whose length is wrong.
         what: String,
-        /// The length that the rest of the input asks for.
+        /// The length that the rest of the input requires.
         expected: usize,
         /// The length that was given.
         found: usize,
     },
-    /// A number lies outside what the picture can show.
+    /// A number is outside the range that the picture can show.
     #[error("picture {picture}: {what}: must be {allowed}, found {found}")]
     Range {
         /// The picture's name.
         picture: &'static str,
-        /// Which number.
+        /// The number, in words.
         what: String,
-        /// What it may be.
+        /// The allowed range.
         allowed: String,
-        /// What it is.
+        /// The value that was given.
         found: String,
     },
 }
 
 impl FigureError {
-    /// Says that a picture has nothing to draw, and which numbers are missing.
+    /// Makes an error for a picture without a number to draw; `reason` says which numbers are
+    /// missing.
     pub(crate) fn empty(picture: &'static str, reason: impl Into<String>) -> Self {
         Self::Empty {
             picture,
@@ -70,7 +71,7 @@ impl FigureError {
         }
     }
 
-    /// Says which number lies outside what a picture can show, and what it may be.
+    /// Makes an error for the number `what`, which is outside the `allowed` range.
     pub(crate) fn range(
         picture: &'static str,
         what: impl Into<String>,
@@ -102,7 +103,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Asserts that something is refused with a message that ends with these words.
+    /// Asserts that `found` is an error whose message ends with `end`.
     #[track_caller]
     pub(crate) fn refused<T: Debug>(found: Result<T, FigureError>, end: &str) {
         let message = found.expect_err("a refusal").to_string();

@@ -16,12 +16,13 @@ const NAME: &str = "exit-curve";
 const FIXED: &str = "fixed depth";
 const HEIGHT: f64 = 820.0;
 
-/// Draws fixed depths as a line and each exit criterion as marks of its own; both axes are log.
+/// Draws fixed depths as a line, and each exit criterion with its own marks; both axes are log.
 ///
 /// Its table has the columns `series,iterations,perplexity`.
 ///
 /// # Errors
-/// [`FigureError::Empty`] where no point has a positive number of iterations and a positive perplexity.
+/// [`FigureError::Empty`] if no point has a positive number of iterations and a positive
+/// perplexity.
 pub fn exit_curve(curve: &ExitCurve<'_>) -> Result<Picture, FigureError> {
     let series = lines(curve);
     let values = |pick: fn(&CurvePoint) -> f64| {
@@ -45,7 +46,7 @@ pub fn exit_curve(curve: &ExitCurve<'_>) -> Result<Picture, FigureError> {
     Ok(Picture::new(NAME, scene, table))
 }
 
-/// A series with its look.
+/// A series with its legend entry, which contains its look.
 struct Series<'a> {
     entry: Entry,
     points: &'a [CurvePoint],

@@ -1,4 +1,4 @@
-//! At which iteration tokens left the loop: a histogram for each criterion, on common axes.
+//! The iterations at which tokens left the loop: a histogram for each criterion, on common axes.
 
 use crate::axis::Axis;
 use crate::error::FigureError;
@@ -15,16 +15,17 @@ use crate::table::Table;
 use crate::ticks::number;
 
 const NAME: &str = "exit-histogram";
-/// No loop is longer; beyond it bars would be thinner than a pixel.
+/// The largest iteration that is accepted; with more iterations bars would be thinner than a pixel.
 const LONGEST: usize = 1024;
 
-/// Draws for each criterion the share of tokens that left at each iteration, and their mean.
+/// Draws for each criterion the share of tokens that left at each iteration, and the mean
+/// iteration.
 ///
 /// Its table has the columns `criterion,iteration,tokens,share`.
 ///
 /// # Errors
-/// [`FigureError::Empty`] where a criterion has no tokens or there is none, [`FigureError::Range`] where
-/// an exit is not within 1 to 1024.
+/// [`FigureError::Empty`] without criteria, or if a criterion has no tokens;
+/// [`FigureError::Range`] if an exit is outside 1 to 1024.
 pub fn exit_histogram(criteria: &[ExitSeries<'_>]) -> Result<Picture, FigureError> {
     if criteria.is_empty() {
         return Err(FigureError::empty(NAME, "no criterion is given"));
@@ -44,10 +45,10 @@ pub fn exit_histogram(criteria: &[ExitSeries<'_>]) -> Result<Picture, FigureErro
     Ok(Picture::new(NAME, draw(&histograms, last), table))
 }
 
-/// How many tokens left at each iteration.
+/// The number of tokens that left at each iteration.
 struct Histogram<'a> {
     name: &'a str,
-    /// `counts[i]` is that of iteration i + 1.
+    /// `counts[i]` is the number of tokens that left at iteration i + 1.
     counts: Vec<usize>,
     tokens: usize,
 }

@@ -1,4 +1,4 @@
-//! A sheet of runs: arms down, conditions across, a dot for each seed.
+//! A sheet of runs: each row is an arm, each column a condition, each dot a seed.
 
 use crate::axis::Axis;
 use crate::error::FigureError;
@@ -22,29 +22,32 @@ pub use self::sheet::{Better, FieldSheet, SheetCell, SheetDot, SheetRow};
 const NAME: &str = "field-sheet";
 /// Height of a row in pixels.
 const ROW: f64 = 124.0;
-/// From the top of a panel to its frame.
+/// Height from the top of a panel to its frame.
 const ABOVE: f64 = 44.0;
-/// Columns that stand side by side; more are broken into several lines of panels.
+/// The most columns side by side; more columns are broken into several lines of panels.
 const ABREAST: usize = 4;
-/// The widest names of rows, in pixels.
+/// The largest width of a row's name, in pixels.
 const WIDEST: f64 = 330.0;
 const MARK: f64 = 9.5;
 const TEXT: f64 = 19.0;
-/// Where the numbers of a cell stand and where its dots begin and end, in rows from the middle of the row.
+/// The place of a cell's numbers, in row heights below the middle of the row.
 const NUMBERS: f64 = -0.24;
+/// The places of a cell's first and last dot, in the same unit.
 const DOTS: (f64, f64) = (0.0, 0.32);
-/// How far dots at an edge stand inside of it.
+/// Distance in pixels from an edge to the dots that are drawn at this edge.
 const INSIDE: f64 = 16.0;
 
-/// Draws a panel for each column with a band for each row, all on one axis of values. A dot is a seed; a run that has
-/// failed is a red mark, and the share of those is printed beside mean and standard deviation, which count failed runs, too.
-/// A failed run far from all others, and a run without a finite value, is drawn at the edge, and the caption counts these.
+/// Draws a panel for each column with a band for each row; all panels have the same axis of
+/// values. A dot is a seed. A failed run is a red mark. Each cell shows its mean and standard
+/// deviation, which include failed runs, and the number of failed runs. A failed run far from all
+/// others, or a run without a finite value, is drawn at the edge of the panel; the caption counts
+/// these runs.
 ///
 /// Its table has the columns `row,column,run,seed,value,failure`.
 ///
 /// # Errors
-/// [`FigureError::Length`] where a row has not a cell for each column; [`FigureError::Empty`] where no dot has a finite
-/// value.
+/// [`FigureError::Length`] if a row does not have a cell for each column; [`FigureError::Empty`]
+/// if no dot has a finite value.
 pub fn field_sheet(sheet: &FieldSheet) -> Result<Picture, FigureError> {
     for row in &sheet.rows {
         if row.cells.len() != sheet.columns.len() {
@@ -126,7 +129,7 @@ fn band(scene: &mut Scene, panel: &Panel, row: usize) {
     }
 }
 
-/// Returns how wide the names of the rows are.
+/// Returns the width of the rows' names and of the texts under them.
 fn names_width(sheet: &FieldSheet) -> f64 {
     let width = |row: &SheetRow| {
         let under = under_name(row, sheet.better);
@@ -139,7 +142,7 @@ fn names_width(sheet: &FieldSheet) -> f64 {
     sheet.rows.iter().map(width).fold(0.0, f64::max).min(WIDEST)
 }
 
-/// Returns what stands under the name of a row, and whether it is about failures.
+/// Returns the texts under the name of a row, each with whether it is about failures.
 fn under_name(row: &SheetRow, better: Better) -> Vec<(String, bool)> {
     let (runs, failed) = row.failed();
     let mut under = Vec::new();
@@ -152,7 +155,8 @@ fn under_name(row: &SheetRow, better: Better) -> Vec<(String, bool)> {
     under
 }
 
-/// Writes the name of a row beside the first panel, and under it its best mean and the share that has failed.
+/// Writes the name of a row beside the first panel, and under it the row's best mean and its
+/// number of failed runs.
 fn name(scene: &mut Scene, panel: &Panel, (index, row): (usize, &SheetRow), better: Better) {
     let Some(middle) = panel.down(index as f64) else {
         return;
@@ -169,7 +173,8 @@ fn name(scene: &mut Scene, panel: &Panel, (index, row): (usize, &SheetRow), bett
     }
 }
 
-/// Draws the dots of a cell, a line at their mean with its deviation, and the numbers above them.
+/// Draws the dots of a cell, a line at their mean with the standard deviation, and the numbers
+/// above them.
 fn cell(
     scene: &mut Scene,
     panel: &Panel,
@@ -227,14 +232,14 @@ fn cell(
     }
 }
 
-/// Returns the colour of a row: red is for failures.
+/// Returns the colour of a row; it is never red, which marks failures.
 fn colour(row: usize) -> Colour {
     let others = SERIES.into_iter().filter(|colour| *colour != RED);
     others.cycle().nth(row).unwrap_or(INK)
 }
 
 fn failed_marker(failures: &[&str], word: &str) -> Marker {
-    /// The first shapes are those that differ most from a circle.
+    /// Shapes, in descending order of their difference from a circle.
     const SHAPES: [Marker; 4] = [
         Marker::Cross,
         Marker::TriangleDown,
@@ -245,7 +250,7 @@ fn failed_marker(failures: &[&str], word: &str) -> Marker {
     SHAPES[index.unwrap_or(0) % SHAPES.len()]
 }
 
-/// Returns what the marks of failed runs say; nothing where none has failed.
+/// Returns the legend of the marks; an empty one if no run has failed.
 fn legend(failures: &[&str]) -> Legend {
     let sound = Entry::mark("no failure".to_owned(), Marker::Circle, INK);
     let failed = failures.iter().map(|word| {
@@ -258,7 +263,7 @@ fn legend(failures: &[&str]) -> Legend {
     }
 }
 
-/// Returns a number with four significant digits, and its deviation with as many decimals.
+/// Returns a mean with four significant digits, and its standard deviation with as many decimals.
 fn spread(mean: f64, deviation: Option<f64>) -> String {
     let whole = mean.abs().max(1e-9).log10().floor() as i32;
     let decimals = usize::try_from(3 - whole).unwrap_or(0).min(6);

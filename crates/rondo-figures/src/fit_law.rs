@@ -1,4 +1,4 @@
-//! Loss curves beside what a law predicts for them.
+//! Loss curves and the predictions of a law for them.
 
 use crate::axis::Axis;
 use crate::error::FigureError;
@@ -12,30 +12,30 @@ use crate::stack;
 use crate::table::Table;
 
 const NAME: &str = "fit-law";
-/// Heights of the frames: of the losses, and of the errors below them.
+/// Heights of the two frames: losses, and errors below them.
 const HEIGHTS: [f64; 2] = [520.0, 260.0];
-/// How far the colour of a measured loss is on its way to white.
+/// Share of white in the colour of a measured loss.
 const PALE: f64 = 0.55;
 
 /// A curve with its prediction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PredictedCurve {
-    /// What the curve is called.
+    /// The name of the curve.
     pub name: String,
-    /// Whether the law was fitted to it.
+    /// Whether the law was fitted to this curve.
     pub fitted: bool,
-    /// Its points, in the order of steps.
+    /// Its points, in ascending order of steps.
     pub points: Vec<PredictedPoint>,
 }
 
 /// A loss and its prediction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PredictedPoint {
-    /// Updates done.
+    /// The number of completed updates.
     pub step: u64,
-    /// The loss, in nat/token; one that is not finite is a gap.
+    /// The loss, in nat/token; a loss that is not finite is a gap.
     pub loss: f64,
-    /// What the law predicts.
+    /// The loss that the law predicts.
     pub predicted: f64,
 }
 
@@ -46,14 +46,16 @@ impl PredictedPoint {
     }
 }
 
-/// Draws two panels, one above the other, over the step on a shared linear axis: every curve's loss,
-/// pale, under its prediction; and the error of the prediction in percent. Predictions of curves that
-/// the law was not fitted to are dashed.
+/// Draws two panels, one above the other, against the step on a shared linear axis. The upper
+/// panel shows every curve's loss as a pale line, and its prediction over it. The lower panel
+/// shows the error of the prediction in percent. Predictions are dashed for curves to which the
+/// law was not fitted.
 ///
 /// Its table has the columns `curve,fitted,step,loss,predicted,error_percent`.
 ///
 /// # Errors
-/// [`FigureError::Empty`] without curves, and where one has no point with a finite loss and prediction.
+/// [`FigureError::Empty`] without curves, or if a curve has no point with a finite loss and
+/// prediction.
 pub fn fit_law(law: &str, curves: &[PredictedCurve]) -> Result<Picture, FigureError> {
     for curve in curves {
         if !curve.points.iter().any(|point| point.error().is_finite()) {

@@ -1,4 +1,4 @@
-//! The embedded typeface: which characters it has, and how wide they are.
+//! The embedded font: its characters and their widths.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -20,7 +20,7 @@ static FACE: LazyLock<Face> = LazyLock::new(|| {
     }
 });
 
-/// The tables of the font that a layout asks.
+/// The tables of the font that the layout needs.
 struct Face {
     characters: Charmap<'static>,
     glyphs: GlyphMetrics<'static>,
@@ -39,16 +39,16 @@ impl Face {
     }
 }
 
-/// The fonts that an SVG asks for: the embedded one, then others of the same width.
+/// The font names in an SVG: the embedded font, then others with similar widths.
 pub(crate) const STACK: &str = "'DejaVu Sans', Verdana, Geneva, sans-serif";
 
-/// How far the middle of a digit lies above the baseline, as a share of the font size.
+/// Height of the middle of a digit above the baseline, as a share of the font size.
 pub(crate) const HALF_DIGIT: f64 = 0.36;
 
-/// No panel has room for more characters side by side.
+/// The most characters in a line; no panel has room for more.
 const MOST_IN_A_LINE: usize = 256;
 
-/// Which point of a line of text is given.
+/// The point of a line of text whose place is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -56,7 +56,7 @@ pub(crate) enum Anchor {
     End,
 }
 
-/// Returns the text with every control character and every character without a glyph escaped.
+/// Returns the text, in which control characters and characters without a glyph are escaped.
 pub(crate) fn drawable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -69,7 +69,7 @@ pub(crate) fn drawable(text: &str) -> String {
     out
 }
 
-/// Returns the text cut to `most` characters, the last of them `…` where something was cut.
+/// Returns the text, cut to at most `most` characters. If it was cut, it ends with `…`.
 pub(crate) fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
@@ -78,8 +78,8 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
     kept + "…"
 }
 
-/// Returns the text cut to `most` characters, `…` in its middle where something was cut: names of runs
-/// tell each other apart at both ends.
+/// Returns the text, cut to at most `most` characters. If it was cut, `…` is in its middle, because
+/// names of runs can differ at their beginning or at their end.
 pub(crate) fn shortened_inside(text: &str, most: usize) -> String {
     let count = text.chars().count();
     if count <= most {
@@ -91,7 +91,7 @@ pub(crate) fn shortened_inside(text: &str, most: usize) -> String {
     begin + "…" + &end
 }
 
-/// Returns the text cut inside, so that it is at most `room` pixels wide.
+/// Returns the text, cut in its middle so that it is at most `room` pixels wide.
 pub(crate) fn fitted(text: &str, size: f64, room: f64) -> String {
     let count = text.chars().count();
     let fitting = (1..=count.min(MOST_IN_A_LINE))
@@ -101,7 +101,7 @@ pub(crate) fn fitted(text: &str, size: f64, room: f64) -> String {
     fitting.unwrap_or_else(|| "…".to_owned())
 }
 
-/// Returns a token's text as a label: escaped, its spaces visible, at most 16 characters.
+/// Returns a token's text as a label of at most 16 characters, escaped and with visible spaces.
 pub(crate) fn token_label(text: &str) -> String {
     shortened(&drawable(&text.replace(' ', "␣")), 16)
 }
@@ -126,7 +126,7 @@ pub(crate) fn width(text: &str, size: f64) -> f64 {
     text.chars().map(|c| FACE.advance(c)).sum::<f64>() * size
 }
 
-/// Breaks a text at spaces into lines of at most `most` pixels; a longer word is a line of its own.
+/// Breaks a text at spaces into lines of at most `most` pixels; a longer word has its own line.
 pub(crate) fn wrapped(text: &str, size: f64, most: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

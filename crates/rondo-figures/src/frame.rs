@@ -1,4 +1,4 @@
-//! What stands behind the data of a panel and around it: grid, frame, ticks, labels, reference lines.
+//! The parts of a panel behind and around the data: grid, frame, ticks, labels, reference lines.
 
 use crate::axis::Axis;
 use crate::font::{self, Anchor, HALF_DIGIT};
@@ -7,7 +7,7 @@ use crate::panel::{GAP, Heading, LABEL_SIZE, LABELS, Panel, TICK_SIZE, widest_ti
 use crate::scene::{Area, Path, Point, Scene, Stroke};
 use crate::ticks::Tick;
 
-/// How a mean, a target or a chance level looks.
+/// The line of a mean, a target or a chance level.
 pub(crate) const REFERENCE: Stroke = Stroke {
     colour: INK,
     width: 2.0,
@@ -15,7 +15,7 @@ pub(crate) const REFERENCE: Stroke = Stroke {
 };
 
 impl Panel {
-    /// Draws the grid: what belongs under the data.
+    /// Draws the grid, which belongs under the data.
     pub(crate) fn draw_grid(&self, scene: &mut Scene) {
         let Area {
             left,
@@ -38,7 +38,7 @@ impl Panel {
         }
     }
 
-    /// Draws frame, ticks and labels: what belongs over the data and around it.
+    /// Draws frame, ticks and labels, which belong over the data and around it.
     pub(crate) fn draw_frame(&self, scene: &mut Scene) {
         let Area {
             left,
@@ -84,8 +84,8 @@ impl Panel {
         }
     }
 
-    /// Writes the labels of a horizontal axis on a baseline, leaving out one that would touch the label
-    /// before it.
+    /// Writes the labels of a horizontal axis on a baseline, without labels that would touch the
+    /// label before them.
     fn draw_ticks_across(&self, scene: &mut Scene, ticks: &[Tick], baseline: f64) {
         let mut free = f64::NEG_INFINITY;
         for tick in ticks {
@@ -109,7 +109,7 @@ impl Panel {
         }
     }
 
-    /// Draws a line from the top of the panel to its bottom at a value of x, where the axis has it.
+    /// Draws a vertical line through the panel at a value of x, if the value is inside the axis.
     pub(crate) fn upright(&self, scene: &mut Scene, x: f64, stroke: Stroke) {
         let inside = |x: &f64| (self.frame.left..=self.frame.right).contains(x);
         if let Some(x) = self.across(x).filter(inside) {
@@ -119,7 +119,8 @@ impl Panel {
     }
 }
 
-/// Returns the places of an axis's grid lines: the unlabelled ones first, so that the others cover them.
+/// Returns the places of an axis's grid lines, first the unlabelled ones, so that the labelled
+/// lines are drawn over them.
 fn grid(axis: &Axis) -> impl Iterator<Item = (f64, Colour)> {
     let faint = axis.minor.iter().map(|value| (*value, FAINT_GRID));
     let clear = axis.ticks.iter().map(|tick| (tick.value, GRID));

@@ -1,11 +1,11 @@
-//! Pictures as they looked when they were last looked at: tests/golden/figures.
+//! Compares pictures with the approved ones in tests/golden/figures.
 
 use std::fs;
 use std::path::Path;
 
 use crate::picture::Picture;
 
-/// Compares a picture with its golden SVG, or writes that where `RONDO_BLESS` is set.
+/// Compares a picture with its golden SVG, or writes the golden SVG if `RONDO_BLESS` is set.
 #[track_caller]
 pub(crate) fn check(name: &str, picture: &Picture) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/figures");
@@ -23,7 +23,7 @@ pub(crate) fn check(name: &str, picture: &Picture) {
     );
 }
 
-/// Returns the contents of the three files that a picture becomes.
+/// Returns the contents of the three files of a picture.
 pub(crate) fn files(picture: &Picture) -> Vec<Vec<u8>> {
     let scratch = tempfile::tempdir().expect("a temporary folder");
     let paths = picture.save(scratch.path()).expect("three files");

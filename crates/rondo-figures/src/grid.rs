@@ -1,13 +1,13 @@
-//! Panels of one size, in rows.
+//! Panels of equal size, in rows.
 
 use crate::scene::Area;
 
-/// Between panels side by side.
+/// Distance in pixels between panels side by side.
 const GAP: f64 = 26.0;
-/// Between rows.
+/// Distance in pixels between rows.
 const BETWEEN_ROWS: f64 = 12.0;
 
-/// Returns in how many columns so many panels are shown.
+/// Returns the number of columns for a number of panels.
 pub(crate) fn columns(panels: usize) -> usize {
     match panels {
         0 | 1 => 1,
@@ -16,7 +16,7 @@ pub(crate) fn columns(panels: usize) -> usize {
     }
 }
 
-/// Divides an area into places for `panels` panels, in rows of `columns`, the first at the top left.
+/// Divides an area into places for `panels` panels, in rows of `columns`, from the top left.
 pub(crate) fn places(area: Area, panels: usize, columns: usize) -> Vec<Area> {
     let rows = panels.div_ceil(columns);
     let width = (area.width() + GAP) / columns as f64;

@@ -1,27 +1,27 @@
-//! How panels over one horizontal axis are placed: one above the other, or side by side.
+//! The placement of panels with one horizontal axis: one above the other, or side by side.
 
 use crate::axis::Axis;
 use crate::panel::Panel;
 use crate::scene::Area;
 use crate::{grid, stack};
 
-/// Height of each frame of a stack.
+/// Height of each frame in a stack.
 const STACKED: f64 = 320.0;
 /// Height of panels side by side, with the labels below them.
 const SIDE_BY_SIDE: f64 = 540.0;
 
-/// Where the panels of a picture are placed.
+/// The placement of the panels of a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Layout {
-    /// One above the other; the last one labels the horizontal axis of all.
+    /// One above the other; only the last panel labels the horizontal axis.
     #[default]
     Stacked,
-    /// In one row; each labels its own horizontal axis.
+    /// In one row; each panel labels its horizontal axis.
     SideBySide,
 }
 
 impl Layout {
-    /// Returns the height that so many panels take.
+    /// Returns the height that is needed for a number of panels.
     pub(crate) fn height(self, panels: usize) -> f64 {
         match self {
             Self::Stacked => stack::height(&vec![STACKED; panels]),
@@ -29,8 +29,8 @@ impl Layout {
         }
     }
 
-    /// Places a panel for each vertical axis in an area, over the same horizontal axis. Their frames have
-    /// the same height.
+    /// Places a panel for each vertical axis in an area, all with the same horizontal axis. Their
+    /// frames have the same height.
     pub(crate) fn panels<const N: usize>(
         self,
         area: Area,

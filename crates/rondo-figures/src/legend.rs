@@ -1,4 +1,4 @@
-//! Which line or mark stands for what: outside the panels, so that it never hides data.
+//! Legends of lines and marks. They are outside the panels, so they never hide data.
 
 use crate::font::{self, Anchor, HALF_DIGIT};
 use crate::marker::Marker;
@@ -10,14 +10,14 @@ use crate::scene::{Area, Path, Point, Scene, Stroke};
 const ROW: f64 = 37.0;
 const SAMPLE: f64 = 56.0;
 const RADIUS: f64 = 8.0;
-/// From a sample to its name.
+/// Distance from a sample to its name.
 const BESIDE: f64 = 12.0;
-/// Between the entries of a row.
+/// Distance between the entries of a row.
 const BETWEEN: f64 = 40.0;
-/// Longer names are cut.
+/// The most characters of a name; longer names are cut.
 const LONGEST: usize = 28;
 
-/// One thing to tell apart.
+/// A name with the line or mark that it explains.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) name: String,
@@ -26,7 +26,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Names a line without marks.
+    /// Makes an entry for a line without marks.
     pub(crate) fn line(name: String, stroke: Stroke) -> Self {
         Self {
             name,
@@ -35,7 +35,7 @@ impl Entry {
         }
     }
 
-    /// Names marks that no line joins.
+    /// Makes an entry for marks that are not joined by a line.
     pub(crate) fn mark(name: String, marker: Marker, colour: Colour) -> Self {
         Self {
             name,
@@ -81,7 +81,7 @@ impl Legend {
         }
     }
 
-    /// Makes a legend of runs without a title; an empty one for a run alone, which needs none.
+    /// Makes a legend of runs without a title; it is empty for a single run, which needs no legend.
     pub(crate) fn of_several(entries: impl IntoIterator<Item = Entry>) -> Self {
         let legend = Self::of(entries);
         match legend.entries.len() {
@@ -111,7 +111,7 @@ impl Legend {
         ROW * (self.entries.len() + usize::from(self.title.is_some())) as f64
     }
 
-    /// Draws the entries one under the other, the top left corner at `corner`.
+    /// Draws the entries one below the other; the top left corner is at `(left, top)`.
     pub(crate) fn draw_column(&self, scene: &mut Scene, (left, top): Point) {
         let mut middle = top + 0.5 * ROW;
         if let Some(title) = self.title {
@@ -130,7 +130,7 @@ impl Legend {
         ROW * self.rows(width).len() as f64
     }
 
-    /// Draws the entries side by side, each row in the middle of `area`, from its top.
+    /// Draws the entries side by side, in centred rows from the top of `area`.
     pub(crate) fn draw_across(&self, scene: &mut Scene, area: Area) {
         let centre = f64::midpoint(area.left, area.right);
         for (index, row) in self.rows(area.width()).into_iter().enumerate() {
@@ -143,7 +143,7 @@ impl Legend {
         }
     }
 
-    /// Breaks the entries into rows of at most this width; a wider entry is a row of its own.
+    /// Breaks the entries into rows of at most this width; a wider entry has its own row.
     fn rows(&self, width: f64) -> Vec<&[Entry]> {
         let mut rows = Vec::new();
         let mut rest = self.entries.as_slice();

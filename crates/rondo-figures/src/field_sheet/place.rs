@@ -1,14 +1,15 @@
-//! Which dots an axis shows where they are, and which at its edges: a run that has diverged must not press all others into a
-//! line.
+//! Decides which dots are drawn at their values and which at the edges of the axis. A diverged run
+//! must not compress all other runs into a line.
 
 use crate::field_sheet::SheetDot;
 
-/// How far beyond the sound dots a failed one is shown where it is, as a multiple of what those span.
+/// A failed dot is drawn at its value up to this distance from the dots without failure, as a
+/// multiple of their span.
 const REACH: f64 = 2.0;
-/// What sound dots span at least, as a share of their size.
+/// The smallest span of the dots without failure, as a share of their largest value.
 const LEAST: f64 = 0.1;
 
-/// Where a dot is drawn.
+/// The place of a dot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Placed {
     /// At its value.
@@ -19,16 +20,17 @@ pub(super) enum Placed {
     Above,
 }
 
-/// What an axis shows.
+/// The range of values that an axis shows.
 pub(super) struct Places {
-    /// The values that it spans.
+    /// The values in this range.
     pub(super) shown: Vec<f64>,
     low: f64,
     high: f64,
 }
 
 impl Places {
-    /// Spans the values of runs that have not failed, and those of failed ones near them. Where all have failed, all.
+    /// Spans the values of runs without failure, and of failed runs near them; all values if every
+    /// run has failed.
     pub(super) fn of<'a>(dots: impl Iterator<Item = &'a SheetDot>) -> Self {
         let finite: Vec<&SheetDot> = dots.filter(|dot| dot.value.is_finite()).collect();
         let sound = finite.iter().filter(|dot| dot.failure.is_none());
@@ -50,7 +52,7 @@ impl Places {
         }
     }
 
-    /// Returns where a dot is drawn.
+    /// Returns the place of a dot.
     pub(super) fn of_dot(&self, dot: &SheetDot) -> Placed {
         match dot.value {
             value if value < self.low => Placed::Below,
@@ -59,7 +61,7 @@ impl Places {
         }
     }
 
-    /// Returns whether a dot is not where its value is.
+    /// Returns whether a dot is drawn at an edge instead of at its value.
     pub(super) fn is_at_an_edge(&self, dot: &SheetDot) -> bool {
         !matches!(self.of_dot(dot), Placed::At(_))
     }

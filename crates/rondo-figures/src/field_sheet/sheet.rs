@@ -1,37 +1,37 @@
-//! What a sheet holds: arms, conditions and runs.
+//! The input of a sheet: arms, conditions and runs.
 
 use std::collections::BTreeMap;
 
-/// Which values are good.
+/// Which values are better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Better {
-    /// The low ones.
+    /// Lower values are better.
     Lower,
-    /// The high ones.
+    /// Higher values are better.
     Higher,
 }
 
 /// A run in its cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SheetDot {
-    /// What the run is called.
+    /// The name of the run.
     pub run: String,
     /// Its seed.
     pub seed: u64,
-    /// What it has reached; one that is not finite is drawn at the edge.
+    /// Its final value; a value that is not finite is drawn at the edge.
     pub value: f64,
-    /// How it has failed, in a word; none where it has not.
+    /// Its failure, as one word; none if it has not failed.
     pub failure: Option<String>,
 }
 
-/// The runs of an arm under a condition.
+/// The runs of one arm under one condition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SheetCell {
     /// A dot for each seed.
     pub dots: Vec<SheetDot>,
     /// The mean over the runs with a finite value.
     pub mean: Option<f64>,
-    /// Their standard deviation, where they are several.
+    /// Their standard deviation, if there are several.
     pub deviation: Option<f64>,
 }
 
@@ -46,21 +46,22 @@ impl SheetCell {
 /// An arm.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SheetRow {
-    /// What it is called.
+    /// The name of the arm.
     pub name: String,
     /// A cell for each column.
     pub cells: Vec<SheetCell>,
 }
 
 impl SheetRow {
-    /// Counts the runs, and those that have failed. A run with a dot at each of several depths counts once.
+    /// Returns the number of runs and the number of failed runs. A run with a dot at each of
+    /// several depths counts once.
     pub fn failed(&self) -> (usize, usize) {
         let runs = self.runs();
         let failed = runs.values().filter(|failure| failure.is_some());
         (runs.len(), failed.count())
     }
 
-    /// Returns the runs by their names, each with how it has failed.
+    /// Returns the runs by name, each with its failure if it has failed.
     pub fn runs(&self) -> BTreeMap<&str, Option<&str>> {
         let dots = self.cells.iter().flat_map(|cell| &cell.dots);
         dots.map(|dot| (dot.run.as_str(), dot.failure.as_deref()))
@@ -81,11 +82,11 @@ impl SheetRow {
 /// Arms under conditions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FieldSheet {
-    /// What is shown, with its unit.
+    /// The quantity that is shown, with its unit.
     pub quantity: String,
-    /// Which values are good.
+    /// Which values are better.
     pub better: Better,
-    /// What the columns are called; the name of a column that is alone may be empty.
+    /// The names of the columns; if there is only one column, its name may be empty.
     pub columns: Vec<String>,
     /// The rows, from the top.
     pub rows: Vec<SheetRow>,
@@ -97,7 +98,7 @@ impl FieldSheet {
         cells.flat_map(|cell| &cell.dots)
     }
 
-    /// Returns the words of all failures, each once, in alphabetical order.
+    /// Returns all failures, each once, in alphabetical order.
     pub(super) fn failures(&self) -> Vec<&str> {
         let mut words: Vec<&str> = self
             .dots()

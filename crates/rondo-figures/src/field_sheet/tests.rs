@@ -33,7 +33,8 @@ fn row(name: &str, cells: Vec<SheetCell>) -> SheetRow {
     }
 }
 
-/// Two arms at two rates: at the high one an arm diverges twice, once without a number.
+/// Returns two arms at two rates. At the high rate one arm diverges twice, once with a value that
+/// is not finite.
 fn usual() -> FieldSheet {
     let diverged = cell(
         "high",
@@ -134,7 +135,7 @@ fn the_best_mean_is_the_lowest_or_the_highest_and_failed_runs_are_counted() {
 fn a_failed_run_far_from_all_others_is_at_the_edge_and_counted() {
     let sheet = usual();
     let places = Places::of(sheet.dots());
-    // Sound dots span 1.25 to 2.5, so what lies above 5 is at the edge.
+    // Dots without failure span 1.25 to 2.5, so values above 5 are drawn at the edge.
     assert_eq!(places.shown.iter().copied().fold(0.0, f64::max), 2.5);
     let edge: Vec<f64> = sheet
         .dots()
@@ -148,7 +149,7 @@ fn a_failed_run_far_from_all_others_is_at_the_edge_and_counted() {
         caption.contains("2 runs have a value far from"),
         "{caption}"
     );
-    // Where all have failed, all are shown.
+    // If all runs have failed, all are shown.
     let all = row("x", vec![cell("x", &[9.0, 1e5], &[Some("d"), Some("d")])]);
     let dots: Vec<SheetDot> = all.cells[0].dots.clone();
     assert_eq!(Places::of(dots.iter()).shown, [9.0, 1e5]);
