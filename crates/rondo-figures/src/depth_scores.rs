@@ -20,7 +20,7 @@ const WIDTH: f64 = 3.0;
 /// Largest distance in pixels between neighbouring marks of one depth.
 const APART: f64 = 11.0;
 /// Largest distance between the outermost marks of one depth, as a share of the shortest distance
-/// between two depths, and of the distance between the first and the last depth.
+/// between two depths, and as a share of the distance between the first and the last depth.
 const REACH: (f64, f64) = (0.35, 0.08);
 
 /// A score at one recurrence depth.

@@ -1,4 +1,4 @@
-//! Numbers in, pictures out: each picture is an SVG, a PNG and the CSV of the numbers it shows.
+//! Numbers in, pictures out: each picture is an SVG, a PNG and a CSV of the numbers that it shows.
 //!
 //! | picture | shows |
 //! |---|---|
@@ -6,51 +6,52 @@
 //! | [`orbits`](fn@orbits) | trajectories of states in the planes of six principal components |
 //! | [`exit_curve`](fn@exit_curve) | perplexity against mean iterations per token: fixed depths and exit criteria |
 //! | [`exit_histogram`](fn@exit_histogram) | at which iteration each criterion left the loop |
-//! | [`training_dynamics`](fn@training_dynamics) | loss, correlation of hidden states and perplexity of runs side by side |
+//! | [`training_dynamics`](fn@training_dynamics) | loss, correlation of hidden states and perplexity of runs, side by side |
 //! | [`loss_vs_tokens`](fn@loss_vs_tokens) | unsmoothed training loss against steps and tokens |
 //! | [`ppl_vs_tokens`](fn@ppl_vs_tokens) | validation perplexity at each recurrence depth against steps and tokens |
 //! | [`depth_reach`](fn@depth_reach) | accuracy of a depth task by position, at each recurrence depth |
-//! | [`depth_histogram`](fn@depth_histogram) | recurrence depths that training drew, beside their distribution |
+//! | [`depth_histogram`](fn@depth_histogram) | recurrence depths that training drew, with their distribution |
 //! | [`per_iteration`](fn@per_iteration) | token correlation, residual and norm of the state by iteration |
-//! | [`depth_perplexity`](fn@depth_perplexity) | perplexity against recurrence depth, at checkpoints or of runs |
+//! | [`depth_perplexity`](fn@depth_perplexity) | perplexity of checkpoints or runs against recurrence depth |
 //! | [`benchmarks`](fn@benchmarks) | accuracy of tasks and strata at each recurrence depth, with intervals |
-//! | [`depth_controls`](fn@depth_controls) | loss at each recurrence depth as it is, and with a readout fitted there |
+//! | [`depth_controls`](fn@depth_controls) | loss at each recurrence depth, without and with a readout fitted there |
 //! | [`lr_schedules`](fn@lr_schedules) | learning-rate schedules, and the loss of each against its summed rate |
 //! | [`schedule`](fn@schedule) | learning rates, their sums and curricula of runs that are not trained yet |
 //! | [`sparsity`](fn@sparsity) | edges kept, strength of the regularisation and cross entropy of runs |
-//! | [`field_sheet`](fn@field_sheet) | arms in rows, conditions in columns, a dot for each seed, failed runs told apart |
-//! | [`fit_law`](fn@fit_law) | loss curves, what a law predicts for them, and its errors |
+//! | [`field_sheet`](fn@field_sheet) | arms in rows, conditions in columns, a dot for each seed, failed runs marked |
+//! | [`fit_law`](fn@fit_law) | loss curves, the predictions of a law for them, and its errors |
 //!
 //! In reading order:
 //!
-//! * `runs`: what a run logged over its steps; `training_dynamics`, `loss_vs_tokens` and `ppl_vs_tokens`,
-//!   drawn from it; `tokens`: tokens beside steps
-//! * `depth_reach`, `depth_perplexity`, `per_iteration`, `depth_scores` (benchmarks and controls): each with its input; `depth_histogram`, drawn from
-//!   `sampled`; `depths`: how a recurrence depth looks
-//! * `lr_schedules`, `schedule`, `sparsity`, `fit_law`, `field_sheet`: each with its input; `rates`: what the first two
-//!   share
-//! * `trajectories`: the states of a trace, checked; `convergence` and `orbits`, drawn from them;
+//! * `runs`: the log of a run over its steps, the input of `training_dynamics`, `loss_vs_tokens`
+//!   and `ppl_vs_tokens`; `tokens`: tokens per step
+//! * `depth_reach`, `depth_perplexity`, `per_iteration`, `depth_scores` (benchmarks and controls):
+//!   each with its input; `sampled`: the input of `depth_histogram`; `depths`: the look of
+//!   recurrence depths
+//! * `lr_schedules`, `schedule`, `sparsity`, `fit_law`, `field_sheet`: each with its input;
+//!   `rates`: code shared by the first two
+//! * `trajectories`: the checked states of a trace, the input of `convergence` and `orbits`;
 //!   `pca`: principal components by subspace iteration
-//! * `exits`: what an adaptive exit measured; `exit_curve` and `exit_histogram`, drawn from it
-//! * `picture`: a scene and its `table`, written as three files; `error`: what can keep it from that
-//! * `sheet`: title and caption; `page`: a sheet with legends; `grid`: panels in rows; `stack`: panels
-//!   one above the other; `layout`: the choice between a stack and a row
-//! * `panel`: a set of axes, with its `frame`, `lines` (`decimate`: fewer points than pixels) and `bars`;
+//! * `exits`: the measurements of adaptive exits, the input of `exit_curve` and `exit_histogram`
+//! * `picture`: a scene and its `table`, written as three files; `error`: the reasons for refusing
+//!   a picture
+//! * `sheet`: title and caption; `page`: a sheet with legends; `grid`: panels in rows; `stack`:
+//!   panels one above the other; `layout`: the choice between a stack and a row
+//! * `panel`: a set of axes, with its `frame`, `lines` (`decimate`: removal of points) and `bars`;
 //!   `axis` and its `ticks`; `legend`, `colour_bar`
-//! * `palette`, `viridis`, `marker`: how it looks
-//! * `scene`: paths and text; `svg` writes it, `png` draws what was written; `font`: the embedded
-//!   typeface
+//! * `palette`, `viridis`, `marker`: colours, line styles and marks
+//! * `scene`: paths and text; `svg` writes a scene, `png` draws the SVG; `font`: the embedded font
 //!
-//! * [`chart`]: panels of an HTML page, whose colours, scales and numbers under the pointer belong to the page
+//! * [`chart`]: panels of an HTML page; the page defines the colours and can change the scales
 //!
-//! A PNG is drawn from the SVG beside it, its text in an embedded font: a picture comes out the same, byte
-//! for byte, on a machine without any. Values that are not finite are gaps; values at or below zero on a
-//! log axis are drawn at the smallest positive one, counted, and told in the caption. Steps begin at 1: an
-//! evaluation before training is drawn there. A table keeps every number, however few of them can be told
-//! apart in the picture.
+//! A PNG is drawn from its SVG with an embedded font, so its bytes are the same on every machine,
+//! even without installed fonts. Values that are not finite are gaps. Values at or below zero on a
+//! log axis are drawn at the smallest positive value and counted in the caption. Steps begin at 1;
+//! an evaluation before training is drawn at step 1. A table contains every number, even if the
+//! picture cannot show all of them separately.
 //!
-//! The crate does not know models, tensors, run directories or configurations, and reads no file. It
-//! writes nowhere but into the folder it is given. No clock, no environment, no randomness.
+//! The crate does not use models, tensors, run directories or configurations, and reads no file. It
+//! writes only into the given folder. It uses no clock, no environment and no randomness.
 
 mod axis;
 mod bars;

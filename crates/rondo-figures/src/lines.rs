@@ -1,5 +1,5 @@
-//! Lines in a panel: interrupted where a value is missing, thinned where they have more points than
-//! pixels.
+//! Lines in a panel: a missing value interrupts a line, and lines with many more points than pixels
+//! are decimated.
 
 use crate::decimate::decimated;
 use crate::marker::Marker;
@@ -8,13 +8,13 @@ use crate::scene::{Path, Point, Scene, Stroke};
 
 /// Radius of the marks on a line.
 const MARK: f64 = 5.5;
-/// More points than this are not marked one by one.
+/// The points of a line with more points than this have no marks.
 const MOST_MARKS: usize = 32;
 
-/// The values of one series, and how they look.
+/// The values of one series, and their look.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    /// Pairs of x and y in the order in which they are joined; one that is not finite is a gap.
+    /// Pairs of x and y, in the order in which they are joined; a pair that is not finite is a gap.
     pub(crate) values: Vec<(f64, f64)>,
     pub(crate) stroke: Stroke,
     /// The mark at each value.
@@ -31,7 +31,7 @@ impl Line {
         }
     }
 
-    /// Joins values and marks each with a circle, unless they are many.
+    /// Joins values and marks each with a circle, unless there are too many.
     pub(crate) fn marked(values: Vec<(f64, f64)>, stroke: Stroke) -> Self {
         let marker = (values.len() <= MOST_MARKS).then_some(Marker::Circle);
         Self {
@@ -54,7 +54,7 @@ impl Panel {
         }
         for line in lines {
             let points = line.values.iter().filter_map(|(x, y)| self.point(*x, *y));
-            // What no line can show is marked in any case.
+            // A single point cannot be shown by a line, so it always has a mark.
             let alone = (points.clone().take(2).count() == 1).then_some(Marker::Circle);
             let Some(marker) = line.marker.or(alone) else {
                 continue;
@@ -66,8 +66,8 @@ impl Panel {
         self.draw_frame(scene);
     }
 
-    /// Joins points by a line that is interrupted where a value is not finite. A single point between
-    /// two gaps is a dot.
+    /// Joins points by a line; a value that is not finite interrupts the line. A single point
+    /// between two gaps is drawn as a dot.
     pub(crate) fn line(&self, scene: &mut Scene, values: &[(f64, f64)], stroke: Stroke) {
         let places: Vec<Option<Point>> = values.iter().map(|(x, y)| self.point(*x, *y)).collect();
         for piece in decimated(places).split(Option::is_none) {
@@ -126,7 +126,7 @@ mod tests {
             let blue = |item: &&Item| matches!(item, Item::Fill(_, BLUE));
             scene.items.iter().filter(blue).count()
         };
-        // The dot of a piece of one point, and the mark.
+        // The dot of a single point, and its mark.
         assert_eq!(items(&[(1.0, f64::NAN), (5.0, 5.0)]), 2);
         assert_eq!(items(&[(1.0, 1.0), (5.0, 5.0)]), 0);
     }

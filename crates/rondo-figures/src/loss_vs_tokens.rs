@@ -1,6 +1,7 @@
-//! Training loss, unsmoothed, against steps and tokens.
+//! Unsmoothed training loss against steps and tokens.
 //!
-//! Geiping et al. 2025, arXiv 2502.05171, the figure of the main run's loss and perplexity, left.
+//! Geiping et al. 2025, arXiv 2502.05171, left part of the figure of the main run's loss and
+//! perplexity.
 
 use rondo_metrics::names::LOSS;
 
@@ -20,13 +21,13 @@ use crate::tokens::TokenRate;
 const NAME: &str = "loss-vs-tokens";
 const HEIGHT: f64 = 760.0;
 
-/// Draws the training loss of each run: steps on a log axis below, tokens above, aligned by tokens per
-/// step; the loss is linear.
+/// Draws the training loss of each run on a linear axis. The lower axis shows steps on a log
+/// scale, the upper axis the corresponding tokens.
 ///
 /// Its table has the columns `run,step,tokens,loss`.
 ///
 /// # Errors
-/// [`FigureError::Empty`] without runs, and where a run has no training loss, or none with tokens.
+/// [`FigureError::Empty`] without runs, or if a run has no training loss, or no point with tokens.
 pub fn loss_vs_tokens(runs: &[RunLog]) -> Result<Picture, FigureError> {
     check(NAME, runs, "training loss", |run| &run.loss)?;
     let rates = runs
@@ -77,7 +78,7 @@ mod tests {
 
     #[test]
     fn tokens_stand_above_the_steps_they_belong_to() {
-        // Steps 1 to 100 of 512 tokens are 512 to 51200 tokens.
+        // Steps 1 to 100 with 512 tokens each are 512 to 51200 tokens.
         let picture = loss_vs_tokens(&[run("main")]).expect("a picture");
         golden::check(NAME, &picture);
         let expected = "\

@@ -1,7 +1,8 @@
-//! Learning-rate schedules, and the loss that each of them led to.
+//! Learning-rate schedules, and the final loss of each.
 //!
-//! Kaplan et al. 2020, arXiv 2001.08361, appendix D.6, the figure of many schedules on one small model:
-//! with warm-up and a final decay, the loss depends on the summed learning rate and on little else.
+//! Kaplan et al. 2020, arXiv 2001.08361, appendix D.6, the figure of many schedules on one small
+//! model: with warm-up and a final decay, the loss depends on the summed learning rate and on
+//! little else.
 
 use crate::axis::Axis;
 use crate::error::FigureError;
@@ -22,16 +23,16 @@ const NAME: &str = "lr-schedules";
 const HEIGHT: f64 = 640.0;
 const MARK: f64 = 8.5;
 
-/// A run, by its schedule and where it ended.
+/// A run: its schedule and its final loss.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScheduledRun {
-    /// What the run is called.
+    /// The name of the run.
     pub name: String,
-    /// Step and learning rate, in the order of steps.
+    /// Pairs of step and learning rate, in ascending order of steps.
     pub rates: Vec<(u64, f64)>,
     /// The learning rate summed over all steps.
     pub lr_sum: f64,
-    /// The loss at the end, in nat/token; one that is not finite has no point.
+    /// The final loss, in nat/token; a loss that is not finite has no point.
     pub loss: f64,
 }
 
@@ -49,12 +50,12 @@ impl Rated for ScheduledRun {
     }
 }
 
-/// A loss for each summed learning rate, as a law has it.
+/// The loss that a law predicts for each summed learning rate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LawLine {
-    /// What the law is called.
+    /// The name of the law.
     pub name: String,
-    /// Summed learning rate and loss, in the order in which they are joined.
+    /// Pairs of summed learning rate and loss, in the order in which they are joined.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -63,20 +64,21 @@ pub struct LawLine {
 pub struct Correlation {
     /// ρ, from −1 to 1.
     pub rho: f64,
-    /// Its two-sided probability among unrelated numbers.
+    /// The two-sided p value: the probability of such a ρ among unrelated numbers.
     pub p_value: f64,
 }
 
-/// Draws two panels, all axes linear: the rate of every run against the step, and a point per run, its
-/// final loss against its summed rate, with a law's line where one is given. Up to nine runs have
-/// colours of their own and a legend; more are coloured by their summed rate.
+/// Draws two panels with linear axes. The left one shows the learning rate of every run against
+/// the step. The right one shows a point per run, its final loss against its summed learning rate,
+/// and the line of a law if one is given. Up to nine runs have their own colours and a legend;
+/// more runs are coloured by their summed learning rate.
 ///
-/// Its table has the columns `series,name,x,y`: series `schedule` (step, rate), `run` (summed rate, loss)
-/// and `law` (summed rate, loss).
+/// Its table has the columns `series,name,x,y`, with the series `schedule` (step, rate), `run`
+/// (summed rate, loss) and `law` (summed rate, loss).
 ///
 /// # Errors
-/// [`FigureError::Empty`] without runs, where one has no rate that is finite, and where none has a finite
-/// sum and loss.
+/// [`FigureError::Empty`] without runs, if a run has no rate that is finite, or if no run has a
+/// finite sum and loss.
 pub fn lr_schedules(
     runs: &[ScheduledRun],
     law: Option<&LawLine>,

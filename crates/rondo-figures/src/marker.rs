@@ -1,4 +1,4 @@
-//! Marks at the points of a series: told apart by shape as well as by colour.
+//! Marks at the points of a series. Series differ in the shape of their marks as well as in colour.
 
 use crate::palette::{Colour, WHITE};
 use crate::scene::{Area, Path, Point, Scene, Stroke};
@@ -15,7 +15,7 @@ pub(crate) enum Marker {
     Plus,
 }
 
-/// Shapes for series beside a line of circles.
+/// The shapes of series; circles belong to the line that the series are compared with.
 const SERIES: [Marker; 6] = [
     Marker::Square,
     Marker::Diamond,
@@ -26,7 +26,7 @@ const SERIES: [Marker; 6] = [
 ];
 
 impl Marker {
-    /// Returns the shape of series number `index`, counted from 0; after six they repeat.
+    /// Returns the shape of series number `index`, counted from 0; the six shapes repeat.
     pub(crate) fn series(index: usize) -> Self {
         SERIES[index % SERIES.len()]
     }

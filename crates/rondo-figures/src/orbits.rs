@@ -1,7 +1,8 @@
-//! Trajectories of single tokens' states in the planes of the first six principal components.
+//! Trajectories of the states of single tokens, in the planes of the first six principal
+//! components.
 //!
-//! The components are those of all tokens' states at all iterations (Geiping et al. 2025, arXiv
-//! 2502.05171, the figure of orbits in latent space).
+//! The components are computed from the states of all tokens at all iterations (Geiping et al.
+//! 2025, arXiv 2502.05171, the figure of orbits in latent space).
 
 mod plane;
 
@@ -22,22 +23,23 @@ use crate::trajectories::Trajectories;
 const NAME: &str = "orbits";
 const COMPONENTS: usize = 6;
 const PLANES: usize = COMPONENTS / 2;
-/// More would make a picture too tall to look at.
+/// The most tokens in a picture; with more tokens it would be too tall.
 const MOST_TOKENS: usize = 16;
-/// Pixels of one token's three panels.
+/// Height in pixels of one token's three panels.
 const ROW: f64 = 480.0;
 const HEADING: f64 = 42.0;
 
-/// Draws the orbits of `tokens` (their positions in the trace): for each of them PC1–PC2, PC3–PC4 and
-/// PC5–PC6 side by side.
+/// Draws the orbits of `tokens`, given by their positions in the trace: for each token the planes
+/// PC1–PC2, PC3–PC4 and PC5–PC6 side by side.
 ///
-/// Its table has the columns `row,token,label,iteration,pc1,…,pc6`. The rows are one `share` (of the
-/// variance along each component), and for each token its `state`s and their `mean`. A cell is empty
-/// where the variance has fewer dimensions.
+/// Its table has the columns `row,token,label,iteration,pc1,…,pc6`. It has one row `share` with
+/// the share of the variance along each component, and for each token the rows `state`, one per
+/// iteration, and a row `mean`. The cells of components without variance are empty.
 ///
 /// # Errors
-/// [`FigureError`] where the states do not fit together or are not finite, where all states are equal,
-/// where no token, more than 16, or one beyond the trace is asked for.
+/// [`FigureError`] if the lengths of the states do not agree, if a state is not finite, if all
+/// states are equal, or if `tokens` is empty, has more than 16 tokens or has a token beyond the
+/// trace.
 pub fn orbits(trajectories: &Trajectories<'_>, tokens: &[usize]) -> Result<Picture, FigureError> {
     trajectories.check(NAME)?;
     check_tokens(trajectories, tokens)?;
@@ -77,12 +79,12 @@ fn check_tokens(trajectories: &Trajectories<'_>, tokens: &[usize]) -> Result<(),
     }
 }
 
-/// One token's states along the components.
+/// The coordinates of one token's states along the components.
 struct Orbit {
     token: usize,
-    /// `[iterations + 1, components]`.
+    /// The coordinates, `[iterations + 1, components]`.
     states: Vec<Vec<f64>>,
-    /// The centre of mass.
+    /// The mean of the states.
     mean: Vec<f64>,
 }
 
@@ -176,7 +178,8 @@ fn draw(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> Sc
     scene
 }
 
-/// Draws the plane of two components for every orbit, one above the other, from the top of an area.
+/// Draws the plane of two components for every orbit: one panel below the other, from the top of an
+/// area.
 fn draw_column(scene: &mut Scene, area: Area, plane: usize, shares: &[f64], orbits: &[Orbit]) {
     let mut column: Vec<Panel> = Vec::new();
     for (index, orbit) in orbits.iter().enumerate() {
@@ -211,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_rectangle_has_its_sides_as_components() {
-        // Corners (±4, ±3) of one token: variances 16 and 9 of 25.
+        // The states are the corners (±4, ±3), so the variances are 16 and 9 of 25.
         let states = [
             vec![4.0, 3.0],
             vec![4.0, -3.0],

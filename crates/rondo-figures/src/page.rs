@@ -1,4 +1,4 @@
-//! A sheet with legends: one beside the panels, one below them, each as large as it has to be.
+//! A sheet with legends: one beside the panels and one below them, each only as large as needed.
 
 use crate::grid;
 use crate::legend::Legend;
@@ -7,7 +7,7 @@ use crate::scene::{Area, Scene};
 use crate::sheet::Sheet;
 
 const GAP: f64 = 24.0;
-/// From the top of the panels to that of their frames.
+/// Distance from the top of a panel to the top of its frame.
 const INSET: f64 = TICK_SIZE / 2.0;
 
 /// A scene with title, legends and caption, and the area left for panels.
@@ -17,8 +17,8 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Lays out a page whose panels are `height` pixels high. A longer legend beside them makes the page
-    /// longer; an empty one takes no room.
+    /// Lays out a page whose panels are `height` pixels high. If the legend beside them is higher,
+    /// the page becomes higher; an empty legend takes no room.
     pub(crate) fn new(
         title: &str,
         height: f64,
@@ -48,7 +48,8 @@ impl Page {
         Self { scene, body }
     }
 
-    /// Lays out a page of so many panels of one kind, and returns the scene with a place for each.
+    /// Lays out a page with a number of panels of the same kind, and returns the scene and the
+    /// place of each panel.
     pub(crate) fn of_multiples(
         title: &str,
         panels: usize,
@@ -65,7 +66,7 @@ impl Page {
     }
 }
 
-/// Returns what the caption says of panels that can be compared by eye, where there are several.
+/// Returns the caption's sentence about panels with the same axes, if there are several panels.
 pub(crate) fn same_axes(panels: usize) -> Option<String> {
     (panels > 1).then(|| "All panels have the same axes.".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Colours and line styles: those of the papers' figures where a paper has one.
+//! Colours and line styles. Where a paper has the same figure, they are those of the paper.
 
 /// An opaque colour in sRGB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(crate) struct Colour {
 }
 
 impl Colour {
-    /// Makes a colour of `0xRRGGBB`.
+    /// Makes a colour from `0xRRGGBB`.
     pub(crate) const fn rgb(hex: u32) -> Self {
         Self {
             red: (hex >> 16) as u8,
@@ -21,7 +21,7 @@ impl Colour {
         }
     }
 
-    /// Returns the colour a share `t` (0 to 1) of the way to `other`.
+    /// Returns a mix of the colour with `other`, whose share is `t` (0 to 1).
     #[must_use]
     pub(crate) fn toward(self, other: Self, t: f64) -> Self {
         let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * t).round() as u8;
@@ -33,13 +33,13 @@ impl Colour {
     }
 }
 
-/// Blue: the main run, and whatever comes first.
+/// Blue: the main run, and the first series of a picture.
 pub(crate) const BLUE: Colour = Colour::rgb(0x1f_77b4);
 /// Orange: the first bad run.
 pub(crate) const ORANGE: Colour = Colour::rgb(0xff_7f0e);
 /// Green: the second bad run.
 pub(crate) const GREEN: Colour = Colour::rgb(0x2c_a02c);
-/// Red: what the eye must find.
+/// Red: marks that must be noticed.
 pub(crate) const RED: Colour = Colour::rgb(0xd6_2728);
 
 /// The background.
@@ -55,7 +55,7 @@ pub(crate) const GRID: Colour = Colour::rgb(0xe2_e2e2);
 /// Grid lines between labelled ticks.
 pub(crate) const FAINT_GRID: Colour = Colour::rgb(0xf1_f1f1);
 
-/// Colours that are told apart.
+/// The colours of series, chosen to be easy to distinguish.
 pub(crate) const SERIES: [Colour; 9] = [
     BLUE,
     ORANGE,
@@ -68,12 +68,12 @@ pub(crate) const SERIES: [Colour; 9] = [
     Colour::rgb(0x7f_7f7f),
 ];
 
-/// Returns the colour of series number `index`, counted from 0; after nine they repeat.
+/// Returns the colour of series number `index`, counted from 0; the nine colours repeat.
 pub(crate) fn series(index: usize) -> Colour {
     SERIES[index % SERIES.len()]
 }
 
-/// How a line is broken up.
+/// The dash style of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dash {
     /// Unbroken.
@@ -91,10 +91,10 @@ pub(crate) enum Dash {
 }
 
 impl Dash {
-    /// Returns the style that stands for recurrence depth `r` in every picture.
+    /// Returns the style of recurrence depth `r`, the same in every picture.
     ///
-    /// 1 solid, 4 dashed, 8 dotted, 16 dash-dot, 32 long dash, 64 dash-dot-dot; a depth between two of
-    /// these has the style of the lower.
+    /// 1 solid, 4 dashed, 8 dotted, 16 dash-dot, 32 long dash, 64 dash-dot-dot. Any other depth
+    /// has the style of the next lower depth in this list.
     pub(crate) fn of_depth(r: usize) -> Self {
         match r {
             0..4 => Self::Solid,
@@ -106,7 +106,7 @@ impl Dash {
         }
     }
 
-    /// Returns lengths drawn and left out in turn, in line widths; nothing for an unbroken line.
+    /// Returns the lengths of dashes and gaps in turn, in line widths; empty for a solid line.
     pub(crate) fn pattern(self) -> &'static [f64] {
         match self {
             Self::Solid => &[],

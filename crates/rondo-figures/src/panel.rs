@@ -1,4 +1,4 @@
-//! One set of axes, and where values lie in the picture.
+//! One set of axes, and the places of values in the picture.
 
 use crate::axis::{Axis, Second};
 use crate::font;
@@ -24,7 +24,7 @@ pub(crate) struct Panel {
     pub(crate) heading: Option<Heading>,
 }
 
-/// A line over a panel.
+/// A line of text above a panel.
 #[derive(Clone, Debug)]
 pub(crate) struct Heading {
     pub(crate) name: String,
@@ -36,7 +36,8 @@ impl Panel {
     pub(crate) fn fit(outer: Area, x: Axis, y: Axis) -> Self {
         let widest = widest_tick(&y);
         let last_tick = x.ticks.last().map_or("", |tick| &tick.text);
-        // Half a pixel off the grid, so that lines one pixel wide fill one pixel.
+        // The frame is half a pixel off the pixel grid, so a line of width 1 covers exactly one
+        // pixel.
         let frame = Area {
             left: (outer.left + LABEL_SIZE + 2.4 * GAP + widest).round() + 0.5,
             top: (outer.top + TICK_SIZE / 2.0).round() + 0.5,
@@ -68,7 +69,7 @@ impl Panel {
         self
     }
 
-    /// Gives panels that stand one above the other the same left and right edges.
+    /// Gives the panels of a column the same left and right edges.
     pub(crate) fn align(column: &mut [Self]) {
         let left = column.iter().map(|panel| panel.frame.left);
         let left = left.fold(f64::NEG_INFINITY, f64::max);
@@ -79,18 +80,18 @@ impl Panel {
         }
     }
 
-    /// Returns where a pair of values lies; `None` where one of them is not finite.
+    /// Returns the place of a pair of values; `None` if one of them is not finite.
     pub(crate) fn point(&self, x: f64, y: f64) -> Option<Point> {
         Some((self.across(x)?, self.down(y)?))
     }
 
-    /// Returns where a value of x lies.
+    /// Returns the horizontal place of a value of x.
     pub(crate) fn across(&self, x: f64) -> Option<f64> {
         let share = self.x.share(x)?;
         Some(self.frame.left + share * self.frame.width())
     }
 
-    /// Returns where a value of y lies.
+    /// Returns the vertical place of a value of y.
     pub(crate) fn down(&self, y: f64) -> Option<f64> {
         let share = self.y.share(y)?;
         Some(self.frame.bottom - share * self.frame.height())

@@ -1,8 +1,8 @@
 //! Principal components by subspace iteration.
 //!
 //! With the rows `x_1 … x_n` of width d and their mean `μ`, the components are the eigenvectors of
-//! `C = Σ_r (x_r − μ)(x_r − μ)ᵀ` with the largest eigenvalues `θ`. C is never formed: with a basis Q
-//! (`[d, b]`, orthonormal columns, b = 16 or d, the smaller),
+//! `C = Σ_r (x_r − μ)(x_r − μ)ᵀ` with the largest eigenvalues `θ`. C is never formed: with a basis
+//! Q (`[d, b]`, orthonormal columns, b = 16 or d, the smaller),
 //!
 //! ```text
 //! Z = C·Q = Σ_r (x_r − μ) · ((x_r − μ)ᵀ Q)     two passes over the rows
@@ -10,35 +10,38 @@
 //! Q ← orth(Z·V)                                by QR, until θ no longer changes
 //! ```
 //!
-//! (Rayleigh–Ritz; Golub and Van Loan, Matrix Computations, §8.2.) Where d ≤ 16 the first round is
-//! exact. The share of component i is `θ_i / Σ_r ‖x_r − μ‖²`. The component's sign makes its loading
-//! of largest magnitude positive, so that a picture is the same whatever the iteration did.
+//! (Rayleigh–Ritz; Golub and Van Loan, Matrix Computations, §8.2.) If d ≤ 16, the first round is
+//! exact. The share of component i is `θ_i / Σ_r ‖x_r − μ‖²`. The sign of a component is chosen so
+//! that its loading of largest magnitude is positive; the picture then does not depend on the sign
+//! that the iteration found.
 
 use nalgebra::{DMatrix, DVector};
 
-/// Width of the basis: more than the components asked for, which is what makes it converge fast.
+/// Width of the basis. It is larger than the number of wanted components, so the iteration
+/// converges fast.
 const BASIS: usize = 16;
-/// Rounds after which the basis is taken as it is. Only a spectrum that falls by less than a few
-/// percent over ten components is not settled by then, and its directions mean little.
+/// The most rounds. Only a spectrum that falls by less than a few percent over ten components has
+/// not converged by then, and its directions mean little.
 const MOST_ROUNDS: usize = 40;
-/// Change of the shares at which they are settled; directions are then good to about its root.
+/// The iteration ends when no share changes by more than this; the error of the directions is then
+/// about its square root.
 const SETTLED: f64 = 1e-10;
-/// A direction with less than this share of the variance is rounding, not variance.
+/// A direction with a smaller share of the variance than this is due to rounding, and is left out.
 const NOISE: f64 = 1e-12;
 
 /// The mean of some rows and the directions of their largest variance.
 #[derive(Clone, Debug)]
 pub(crate) struct Pca {
     mean: Vec<f64>,
-    /// Unit vectors, the largest variance first; fewer than asked for where the variance has fewer
-    /// dimensions.
+    /// Unit vectors in descending order of variance. There are fewer than requested if the
+    /// variance has fewer dimensions.
     components: Vec<Vec<f64>>,
-    /// Share of the whole variance that lies along each component.
+    /// The share of the total variance along each component.
     shares: Vec<f64>,
 }
 
 impl Pca {
-    /// Finds the first `most` (at most 16) components of rows of one length.
+    /// Finds the first `most` (at most 16) components of rows of equal length.
     pub(crate) fn of(rows: &[&[f32]], most: usize) -> Self {
         let d = rows.first().map_or(0, |row| row.len());
         let mut mean = vec![0.0; d];
@@ -69,7 +72,7 @@ impl Pca {
         pca
     }
 
-    /// Returns the share of the variance along each component that was found.
+    /// Returns the share of the variance along each component.
     pub(crate) fn shares(&self) -> &[f64] {
         &self.shares
     }
@@ -82,7 +85,7 @@ impl Pca {
             .collect()
     }
 
-    /// Iterates to the shares, largest first, and their directions as columns of the basis.
+    /// Runs the iteration. Returns the shares in descending order, and the directions as columns.
     fn subspace(&self, rows: &[&[f32]], total: f64) -> (Vec<f64>, DMatrix<f64>) {
         let mut basis = start(self.mean.len()).qr().q();
         let mut before = vec![0.0; basis.ncols()];
@@ -112,7 +115,8 @@ impl Pca {
     }
 }
 
-/// Returns a fixed basis in no special position: numbers in −1 … 1 from a SplitMix64 sequence.
+/// Returns a fixed starting matrix in general position: numbers in −1 … 1 from a SplitMix64
+/// sequence.
 fn start(d: usize) -> DMatrix<f64> {
     let mut state = 0_u64;
     DMatrix::from_fn(d, BASIS.min(d), |_, _| {
@@ -124,7 +128,8 @@ fn start(d: usize) -> DMatrix<f64> {
     })
 }
 
-/// Returns the eigenvalues of a symmetric matrix, largest first, and its eigenvectors as columns.
+/// Returns the eigenvalues of a symmetric matrix in descending order, and its eigenvectors as
+/// columns.
 fn eigen(a: DMatrix<f64>) -> (Vec<f64>, DMatrix<f64>) {
     let found = a.symmetric_eigen();
     let mut order: Vec<usize> = (0..found.eigenvalues.len()).collect();
@@ -137,7 +142,8 @@ fn centred<'a>(row: &'a [f32], mean: &'a [f64]) -> impl Iterator<Item = f64> + '
     row.iter().zip(mean).map(|(x, m)| f64::from(*x) - m)
 }
 
-/// Returns the vector with its loading of largest magnitude, the first of equals, positive.
+/// Returns the vector or its negative: the loading of largest magnitude (the first of several equal
+/// ones) is positive.
 fn oriented(mut vector: Vec<f64>) -> Vec<f64> {
     let largest = vector.iter().fold(
         0.0_f64,
@@ -158,7 +164,7 @@ mod tests {
         Pca::of(&rows, most)
     }
 
-    /// Rows `±scale_i · e_i` around (1, 1, …): the components are the axes.
+    /// Returns the rows `(1, 1, …) ± scale_i · e_i`, whose components are the axes.
     fn along_axes(scales: &[f32], d: usize) -> Vec<Vec<f32>> {
         let mut rows = Vec::new();
         for (axis, scale) in scales.iter().enumerate() {
@@ -173,7 +179,7 @@ mod tests {
 
     #[test]
     fn axes_with_known_variance_are_found_in_their_order() {
-        // Squares 9, 4, 1 of 14.
+        // The variances are the squares 9, 4 and 1 of 14.
         let pca = of(&along_axes(&[1.0, 3.0, 2.0], 5), 6);
         assert_eq!(pca.shares().len(), 3, "{:?}", pca.shares());
         for (found, expected) in pca
@@ -198,14 +204,16 @@ mod tests {
         let pca = of(&line, 6);
         assert!((pca.shares()[0] - 1.0).abs() < 1e-12);
         assert_eq!(pca.shares().len(), 1);
-        // (1, −2)/√5 with the larger loading made positive.
+        // The direction is (1, −2)/√5, with its sign changed so that the larger loading is
+        // positive.
         assert!((pca.components[0][1] - 2.0 / 5.0_f64.sqrt()).abs() < 1e-12);
         assert!(of(&vec![vec![0.1, 0.2, 0.3]; 4], 6).shares().is_empty());
     }
 
     #[test]
     fn wide_rows_beyond_the_basis_are_resolved_too() {
-        // Thirty directions in 100 dimensions, each with two thirds of the variance before it.
+        // Thirty directions in 100 dimensions, each with two thirds of the variance of the one
+        // before.
         let scales: Vec<f32> = (0..30)
             .map(|i| (2.0_f32 / 3.0).powf(i as f32 / 2.0))
             .collect();

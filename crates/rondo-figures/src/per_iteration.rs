@@ -1,4 +1,4 @@
-//! What happens within the loop: correlation of tokens, residual and norm of the state, by iteration.
+//! The states inside the loop: correlation of tokens, residual and norm of the state by iteration.
 
 use crate::axis::Axis;
 use crate::error::FigureError;
@@ -16,14 +16,14 @@ use crate::viridis::{BRIGHTEST, viridis};
 const NAME: &str = "per-iteration";
 const HEIGHT: f64 = 520.0;
 const PANELS: usize = 3;
-/// More steps than this are not all named.
+/// The most steps in the legend; if there are more, only some of them are named.
 const MOST_NAMED: usize = 12;
 
-/// What one training step measured at iterations 1, 2, …, r. All series have the length r; a number that
-/// is not finite is a gap.
+/// The measurements of one training step at iterations 1, 2, …, r. All series have the length r; a
+/// number that is not finite is a gap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IterationProfile {
-    /// What the run is called.
+    /// The name of the run.
     pub run: String,
     /// The training step.
     pub step: u64,
@@ -31,21 +31,23 @@ pub struct IterationProfile {
     pub token_corr: Vec<f64>,
     /// `‖s_i − s_{i−1}‖`, mean over tokens.
     pub residual: Vec<f64>,
-    /// `‖s_i − s_{i−1}‖ / ‖s_i‖`, mean over tokens; empty where it is not known.
+    /// `‖s_i − s_{i−1}‖ / ‖s_i‖`, mean over tokens; empty if it is not known.
     pub rel_residual: Vec<f64>,
     /// `‖s_i‖`, mean over tokens.
     pub state_norm: Vec<f64>,
 }
 
-/// Draws three panels over the iteration: token correlation, residual (log; the relative one dashed) and
-/// norm of the state, a line for each profile. Profiles of one run are coloured by step, from dark to
-/// bright; those of several runs have a colour each.
+/// Draws three panels against the iteration, with a line for each profile: token correlation,
+/// residual (on a log axis; the relative residual is dashed) and norm of the state. If all
+/// profiles are of one run, they are coloured by step, from dark to bright; otherwise each profile
+/// has its own colour.
 ///
 /// Its table has the columns `run,step,iteration,token_corr,residual,rel_residual,state_norm`.
 ///
 /// # Errors
-/// [`FigureError::Empty`] without profiles, for one without iterations, and where no residual is
-/// positive or no norm finite; [`FigureError::Length`] where the series of a profile differ in length.
+/// [`FigureError::Empty`] without profiles, if a profile has no iterations, if no residual is
+/// positive, or if no correlation or norm is finite; [`FigureError::Length`] if the series of a
+/// profile differ in length.
 pub fn per_iteration(profiles: &[IterationProfile]) -> Result<Picture, FigureError> {
     profiles.iter().try_for_each(check)?;
     let Some(last) = profiles.iter().map(|p| p.token_corr.len()).max() else {
@@ -146,7 +148,7 @@ fn look(profiles: &[IterationProfile]) -> (Vec<Colour>, Legend, Legend) {
     let colours: Vec<Colour> = (0..=last).map(colour).collect();
     let entry = |index: usize, name: String| Entry::line(name, Stroke::solid(colours[index], 3.0));
     if one_run {
-        // The last is always named, and then every second, third, … before it.
+        // The last step is always named; of the steps before it every second, third, … is named.
         let stride = profiles.len().div_ceil(MOST_NAMED);
         let named = (0..=last).filter(|index| (last - index).is_multiple_of(stride));
         let entries = named.map(|index| entry(index, profiles[index].step.to_string()));

@@ -1,4 +1,4 @@
-//! A finished picture, and the three files it becomes.
+//! A finished picture, and its three files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::scene::Scene;
 use crate::table::Table;
 use crate::{png, svg};
 
-/// A picture with the numbers it shows.
+/// A picture with the numbers that it shows.
 #[derive(Clone, Debug)]
 pub struct Picture {
     name: &'static str,
@@ -19,12 +19,12 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Joins a scene and its table under a name.
+    /// Makes a picture from a name, a scene and its table.
     pub(crate) fn new(name: &'static str, scene: Scene, table: Table) -> Self {
         Self { name, scene, table }
     }
 
-    /// Returns the picture's name, which its files carry.
+    /// Returns the picture's name, from which the names of its files are made.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -39,15 +39,15 @@ impl Picture {
         self.table.as_str()
     }
 
-    /// Writes `NAME.svg`, `NAME.png` and `NAME.csv` into `dir`, which is made where it is missing, and
-    /// returns their paths in this order.
+    /// Writes `NAME.svg`, `NAME.png` and `NAME.csv` into `dir`, and returns their paths in this
+    /// order. Creates `dir` if it is missing.
     ///
-    /// Each file is written aside and synced; once all three are, they are renamed into place. Files of
-    /// an earlier picture of this name are replaced.
+    /// Each file is staged (written under a temporary name and synced). When all three are staged,
+    /// they are renamed into place, and replace the files of an earlier picture with this name.
     ///
     /// # Errors
-    /// [`FigureError::Io`] where the system refuses, [`FigureError::Raster`] where the picture is too
-    /// large for a PNG. What was written aside is removed.
+    /// [`FigureError::Io`] if the system refuses an action, [`FigureError::Raster`] if the picture
+    /// is too large for a PNG. Staged files are then removed.
     pub fn save(&self, dir: &Path) -> Result<Vec<PathBuf>, FigureError> {
         let path = |ending| dir.join(format!("{}.{ending}", self.name));
         let [svg_path, png_path, csv_path] = ["svg", "png", "csv"].map(path);

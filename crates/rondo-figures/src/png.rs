@@ -1,4 +1,4 @@
-//! A document as PNG: `resvg` draws it with the embedded font, and reads no other.
+//! An SVG as PNG: `resvg` draws it with the embedded font, and reads no other font.
 
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ static OPTIONS: LazyLock<Options<'static>> = LazyLock::new(|| {
 /// Returns an SVG of this size as the bytes of a PNG file.
 ///
 /// # Errors
-/// What the renderer says: the picture is larger than it can hold.
+/// The message of the renderer, if it cannot make a picture of this size or cannot read the SVG.
 pub(crate) fn file(svg: &str, width: u32, height: u32) -> Result<Vec<u8>, String> {
     let mut pixels =
         Pixmap::new(width, height).ok_or_else(|| format!("{width} × {height} pixels"))?;

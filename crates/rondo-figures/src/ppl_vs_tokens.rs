@@ -1,6 +1,7 @@
 //! Validation perplexity at each recurrence depth, against steps and tokens.
 //!
-//! Geiping et al. 2025, arXiv 2502.05171, the figure of the main run's loss and perplexity, right.
+//! Geiping et al. 2025, arXiv 2502.05171, right part of the figure of the main run's loss and
+//! perplexity.
 
 use crate::axis::Axis;
 use crate::depths::Depths;
@@ -15,14 +16,14 @@ use crate::tokens::TokenRate;
 
 const NAME: &str = "ppl-vs-tokens";
 
-/// Draws a panel for each run with a line for each recurrence depth: steps below, tokens above, aligned
-/// by tokens per step; all axes are log.
+/// Draws a panel for each run with a line for each recurrence depth. The lower axis shows steps,
+/// the upper axis the corresponding tokens; all axes are log.
 ///
 /// Its table has the columns `run,depth,step,tokens,perplexity`.
 ///
 /// # Errors
-/// [`FigureError::Empty`] without runs, and where a run has no evaluation, or nothing after step 0 that
-/// tells its tokens per step.
+/// [`FigureError::Empty`] without runs, or if a run has no evaluation, or no point after step 0
+/// with a number of tokens.
 pub fn ppl_vs_tokens(runs: &[RunLog]) -> Result<Picture, FigureError> {
     check(NAME, runs, "evaluation", RunLog::evaluations)?;
     let rates = runs

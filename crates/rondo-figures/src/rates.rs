@@ -1,4 +1,4 @@
-//! Runs by their learning rates: axes, lines and colours of the pictures of schedules.
+//! Axes, lines and colours of the pictures that show learning-rate schedules.
 
 use crate::axis::Axis;
 use crate::error::FigureError;
@@ -8,25 +8,25 @@ use crate::palette::{Colour, SERIES};
 use crate::scene::Stroke;
 use crate::viridis::{BRIGHTEST, viridis};
 
-/// Width of a line over the steps.
+/// Width of the line of a run.
 pub(crate) const WIDTH: f64 = 2.2;
 
 /// A run with a learning rate at each of its steps.
 pub(crate) trait Rated {
-    /// Returns what the run is called.
+    /// Returns the name of the run.
     fn name(&self) -> &str;
 
-    /// Returns step and learning rate, in the order of steps.
+    /// Returns pairs of step and learning rate, in ascending order of steps.
     fn rates(&self) -> impl Iterator<Item = (u64, f64)>;
 
     /// Returns the learning rate summed over all steps.
     fn rate_sum(&self) -> f64;
 }
 
-/// Returns the axes of steps and of rates, both linear, with their zeros.
+/// Returns the axes of steps and of learning rates, both linear and including zero.
 ///
 /// # Errors
-/// [`FigureError::Empty`] without runs, and where one has no rate that is finite.
+/// [`FigureError::Empty`] without runs, or if a run has no rate that is finite.
 pub(crate) fn axes<R: Rated>(
     picture: &'static str,
     runs: &[R],
@@ -48,7 +48,7 @@ pub(crate) fn axes<R: Rated>(
     }
 }
 
-/// Returns a line of rates for each run.
+/// Returns the line of learning rates of each run.
 pub(crate) fn lines(runs: &[impl Rated], colours: &[Colour]) -> Vec<Line> {
     let lines = runs.iter().zip(colours).map(|(run, colour)| {
         let values = run.rates().map(|(step, rate)| (step as f64, rate));
@@ -57,7 +57,8 @@ pub(crate) fn lines(runs: &[impl Rated], colours: &[Colour]) -> Vec<Line> {
     lines.collect()
 }
 
-/// Returns each run's colour: up to nine have their own, more are coloured by their summed rates.
+/// Returns the colour of each run. Up to nine runs have their own colours; more runs are coloured
+/// by their summed learning rates.
 pub(crate) fn colours(runs: &[impl Rated]) -> Vec<Colour> {
     if few(runs) {
         return SERIES[..runs.len()].to_vec();
@@ -75,20 +76,21 @@ pub(crate) fn colours(runs: &[impl Rated]) -> Vec<Colour> {
         .collect()
 }
 
-/// Returns the legend's entries of runs that have colours of their own.
+/// Returns the legend entries of runs; none if the runs are coloured by their summed learning
+/// rates.
 pub(crate) fn named(runs: &[impl Rated], colours: &[Colour]) -> impl Iterator<Item = Entry> {
     let named = runs.iter().zip(colours).filter(|_| few(runs));
     named.map(|(run, colour)| Entry::line(run.name().to_owned(), Stroke::solid(*colour, 3.0)))
 }
 
-/// Returns what the caption says of colours that stand for summed rates.
+/// Returns the caption's sentence about colours, if they stand for summed learning rates.
 pub(crate) fn colours_note(runs: &[impl Rated]) -> Option<String> {
     let note =
         "A run has one colour in all panels: the brighter, the larger its summed learning rate.";
     (!few(runs)).then(|| note.to_owned())
 }
 
-/// Returns whether each run has a colour of its own.
+/// Returns whether there are few enough runs for each to have its own colour.
 fn few(runs: &[impl Rated]) -> bool {
     runs.len() <= SERIES.len()
 }
@@ -97,7 +99,7 @@ fn few(runs: &[impl Rated]) -> bool {
 mod tests {
     use super::*;
 
-    /// Its summed rate.
+    /// A run of which only the summed learning rate matters.
     struct Sum(f64);
 
     impl Rated for Sum {

@@ -1,35 +1,35 @@
-//! What a training run logged over its steps.
+//! The log of a training run over its steps.
 
 use crate::error::FigureError;
 
 /// A number at a step of training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Logged {
-    /// Updates done; 0 is an evaluation before training.
+    /// The number of completed updates; 0 for an evaluation before training.
     pub step: u64,
-    /// Training tokens seen by then.
+    /// The number of training tokens up to this step.
     pub tokens: u64,
-    /// The number; one that is not finite is a gap.
+    /// The number; a number that is not finite is a gap.
     pub value: f64,
 }
 
-/// A number of each evaluation at one recurrence depth.
+/// One number per evaluation, at one recurrence depth.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DepthLog {
     /// Iterations of the core block.
     pub depth: usize,
-    /// Evaluations in the order of their steps.
+    /// Evaluations, in ascending order of steps.
     pub points: Vec<Logged>,
 }
 
 /// The curves of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunLog {
-    /// What the run is called in legends and tables.
+    /// The name of the run in legends and tables.
     pub name: String,
-    /// Training loss in nat/token, unsmoothed, in the order of steps.
+    /// Unsmoothed training loss in nat/token, in ascending order of steps.
     pub loss: Vec<Logged>,
-    /// Mean correlation between the final states of two tokens, in the order of steps.
+    /// Mean correlation between the final states of two tokens, in ascending order of steps.
     pub hidden_state_corr: Vec<Logged>,
     /// Validation perplexity, for each evaluated recurrence depth.
     pub val_perplexity: Vec<DepthLog>,
@@ -42,15 +42,15 @@ impl RunLog {
     }
 }
 
-/// Returns the pairs of step and number that are joined by a line.
+/// Returns pairs of step and number, for a line.
 pub(crate) fn by_step(points: &[Logged]) -> Vec<(f64, f64)> {
     points.iter().map(|p| (p.step as f64, p.value)).collect()
 }
 
-/// Refuses a picture of no run, or of a run that lacks `what`: a number that is finite.
+/// Checks that there is a run, and that every run has a finite number of the kind `what`.
 ///
 /// # Errors
-/// [`FigureError::Empty`] with the name of the first such run.
+/// [`FigureError::Empty`] without runs, or with the name of the first run without such a number.
 pub(crate) fn check<'a, I: IntoIterator<Item = &'a Logged>>(
     picture: &'static str,
     runs: &'a [RunLog],
@@ -80,7 +80,7 @@ pub(crate) fn check<'a, I: IntoIterator<Item = &'a Logged>>(
 pub(crate) mod tests {
     use super::*;
 
-    /// Returns numbers at steps of 512 tokens.
+    /// Returns numbers at steps, with 512 tokens per step.
     pub(crate) fn log(numbers: &[(u64, f64)]) -> Vec<Logged> {
         let logged = |&(step, value)| Logged {
             step,

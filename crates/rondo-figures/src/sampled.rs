@@ -1,29 +1,29 @@
-//! The recurrence depths that a run drew, counted.
+//! Counts of the recurrence depths that a run drew.
 
 use std::collections::BTreeMap;
 
 use crate::error::FigureError;
 use crate::ticks::number;
 
-/// No loop is longer.
+/// The largest depth that is accepted.
 const DEEPEST: usize = 65_536;
-/// Probabilities below this share of the largest do not widen the axis.
+/// The axis does not extend to depths whose probability is below this share of the largest one.
 const TAIL: f64 = 1e-3;
 
 /// The depths that one run drew.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampledDepths {
-    /// What the run is called.
+    /// The name of the run.
     pub name: String,
-    /// A recurrence depth n + k, and the number of steps that had it.
+    /// Pairs of a recurrence depth n + k and the number of steps with this depth.
     pub counts: Vec<(usize, u64)>,
-    /// Mean of the distribution they are drawn from, where it is known.
+    /// The mean of the distribution that the depths are drawn from, if it is known.
     pub expected_mean: Option<f64>,
-    /// A depth and its probability in that distribution; empty where it is not known.
+    /// Pairs of a depth and its probability in this distribution; empty if it is not known.
     pub mass: Vec<(usize, f64)>,
 }
 
-/// The counts of a run, each depth once.
+/// The counts of a run, with each depth once.
 pub(crate) struct Histogram<'a> {
     pub(crate) run: &'a SampledDepths,
     pub(crate) counts: BTreeMap<usize, u64>,
@@ -31,17 +31,17 @@ pub(crate) struct Histogram<'a> {
     pub(crate) steps: f64,
 }
 
-/// Middles of bars with their heights in percent.
+/// Pairs of the middle of a bar and its height in percent.
 pub(crate) struct Bars {
     pub(crate) shares: Vec<(f64, f64)>,
     pub(crate) mass: Vec<(f64, f64)>,
 }
 
 impl<'a> Histogram<'a> {
-    /// Counts a run's depths for the picture of this name.
+    /// Counts the depths of a run, for the picture with this name.
     ///
     /// # Errors
-    /// [`FigureError::Empty`] without steps, [`FigureError::Range`] for a depth that no loop has.
+    /// [`FigureError::Empty`] without steps, [`FigureError::Range`] for a depth outside 1 to 65536.
     pub(crate) fn of(picture: &'static str, run: &'a SampledDepths) -> Result<Self, FigureError> {
         let all = run.counts.iter().map(|(depth, _)| depth);
         let mut all = all.chain(run.mass.iter().map(|(depth, _)| depth));
@@ -68,7 +68,7 @@ impl<'a> Histogram<'a> {
         })
     }
 
-    /// Returns the last depth that is shown.
+    /// Returns the largest depth that is shown.
     pub(crate) fn last(&self) -> usize {
         let peak = self.mass.values().copied().fold(0.0, f64::max);
         let likely = self.mass.iter().rev().find(|(_, p)| **p > TAIL * peak);
@@ -79,7 +79,7 @@ impl<'a> Histogram<'a> {
             .map_or(likely, |depth| likely.max(*depth))
     }
 
-    /// Returns the mean depth of the steps.
+    /// Returns the mean depth over the steps.
     pub(crate) fn mean(&self) -> f64 {
         let sum: f64 = self
             .counts
@@ -89,7 +89,7 @@ impl<'a> Histogram<'a> {
         sum / self.steps
     }
 
-    /// Returns what stands over the panel.
+    /// Returns the note above the panel.
     pub(crate) fn summary(&self) -> String {
         let sampled = format!("steps {}, mean {}", self.steps, number(self.mean()));
         match self.run.expected_mean.filter(|mean| mean.is_finite()) {
@@ -98,12 +98,12 @@ impl<'a> Histogram<'a> {
         }
     }
 
-    /// Returns how many depths share a bar where at most `bars` are drawn.
+    /// Returns the number of depths per bar, so that at most `bars` bars are drawn.
     pub(crate) fn together(&self, bars: usize) -> usize {
         self.last().div_ceil(bars)
     }
 
-    /// Returns bars of so many depths each, from depth 1.
+    /// Returns bars of `together` depths each, starting at depth 1.
     pub(crate) fn bars(&self, together: usize) -> Bars {
         let middle = |bar: usize| (bar * together) as f64 + f64::midpoint(1.0, together as f64);
         let put_together = |values: &mut dyn Iterator<Item = (usize, f64)>| {

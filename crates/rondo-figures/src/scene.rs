@@ -1,4 +1,4 @@
-//! What is drawn, before it is known as what: paths and text in pixels, y downward.
+//! A drawing, independent of the file format: paths and text in pixels, with y downward.
 
 use crate::font::{self, Anchor};
 use crate::palette::{Colour, Dash};
@@ -30,7 +30,7 @@ impl Area {
 pub(crate) enum Path {
     /// Points joined by straight lines.
     Line(Vec<Point>),
-    /// Points joined by straight lines, the last to the first too.
+    /// Points joined by straight lines; the last point is also joined to the first.
     Polygon(Vec<Point>),
     /// A centre and a radius.
     Circle(Point, f64),
@@ -42,7 +42,7 @@ impl Path {
         Self::Line(points.to_vec())
     }
 
-    /// Goes around a rectangle.
+    /// Returns the outline of a rectangle.
     pub(crate) fn rectangle(area: Area) -> Self {
         let Area {
             left,
@@ -59,7 +59,7 @@ impl Path {
     }
 }
 
-/// How a line looks.
+/// The look of a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Stroke {
     pub(crate) colour: Colour,
@@ -68,7 +68,7 @@ pub(crate) struct Stroke {
 }
 
 impl Stroke {
-    /// Makes an unbroken line.
+    /// Makes a solid line.
     pub(crate) fn solid(colour: Colour, width: f64) -> Self {
         Self {
             colour,
@@ -77,7 +77,7 @@ impl Stroke {
         }
     }
 
-    /// Breaks the line up.
+    /// Returns the same line with another dash style.
     pub(crate) fn with_dash(self, dash: Dash) -> Self {
         Self { dash, ..self }
     }
@@ -87,26 +87,26 @@ impl Stroke {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Text {
     pub(crate) content: String,
-    /// Where the baseline begins, has its middle or ends, as `anchor` says.
+    /// The point of the baseline that `anchor` names: its start, middle or end.
     pub(crate) at: Point,
     pub(crate) size: f64,
     pub(crate) anchor: Anchor,
     pub(crate) colour: Colour,
-    /// Whether it reads from below to above.
+    /// Whether the text is turned by 90 degrees and reads upward.
     pub(crate) upward: bool,
 }
 
-/// One thing drawn.
+/// One item of a drawing.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item {
     Fill(Path, Colour),
-    /// A filled rectangle without soft edges, so that neighbours meet without a seam.
+    /// A filled rectangle without soft edges, so that there is no gap between neighbours.
     Cell(Area, Colour),
     Stroke(Path, Stroke),
     Text(Text),
 }
 
-/// A picture in the making: items in the order in which they are drawn, on white.
+/// An unfinished picture: items in the order in which they are drawn, on a white background.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Scene {
     pub(crate) width: u32,
@@ -128,7 +128,7 @@ impl Scene {
         self.items.push(Item::Fill(path, colour));
     }
 
-    /// Fills whole pixels; an area that rounds to none is left out.
+    /// Fills whole pixels; an area that rounds to no pixel is left out.
     pub(crate) fn cell(&mut self, area: Area, colour: Colour) {
         let area = Area {
             left: area.left.round(),
@@ -145,7 +145,7 @@ impl Scene {
         self.items.push(Item::Stroke(path, stroke));
     }
 
-    /// Writes a line of text; characters that the font lacks are written as escapes.
+    /// Writes a line of text; characters that are missing in the font are escaped.
     pub(crate) fn text(
         &mut self,
         content: &str,
@@ -164,7 +164,7 @@ impl Scene {
         }));
     }
 
-    /// Writes a line of text that reads from below to above, its middle at `at`.
+    /// Writes a line of text that reads upward; its middle is at `at`.
     pub(crate) fn upward_text(&mut self, content: &str, at: Point, size: f64, colour: Colour) {
         self.items.push(Item::Text(Text {
             content: font::drawable(content),
@@ -191,7 +191,7 @@ pub(crate) mod tests {
         texts.collect()
     }
 
-    /// Returns the rectangle that a text covers: its width, and its height from the baseline up.
+    /// Returns the rectangle that a text covers, from the baseline upward.
     pub(crate) fn covered(text: &Text) -> Area {
         let (x, y) = text.at;
         let width = font::width(&text.content, text.size);

@@ -1,4 +1,4 @@
-//! What runs will do, before they are trained: learning rates, their sums, curricula of the loop.
+//! The plan of runs before training: learning rates, their sums, and curricula of the loop.
 
 use rondo_metrics::names::{LR, LR_SUM};
 
@@ -18,30 +18,31 @@ const NAME: &str = "schedule";
 const PANELS: usize = 3;
 /// Heights of the frames.
 const HEIGHTS: [f64; PANELS] = [340.0; PANELS];
-/// About so many numbers of iterations are labelled.
+/// The approximate number of labels on the axis of iterations.
 const LABELLED: usize = 8;
 
 /// A run's schedule before it is trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedRun {
-    /// What the run is called.
+    /// The name of the run.
     pub name: String,
-    /// Its steps in their order; where some are left out, a count is held until the next.
+    /// Its steps in ascending order. Some steps may be missing; the counts of iterations then stay
+    /// the same until the next step.
     pub steps: Vec<PlannedStep>,
 }
 
-/// What one step will have.
+/// The plan of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlannedStep {
     /// The step, counted from 1.
     pub step: u64,
-    /// Its learning rate; one that is not finite is a gap.
+    /// Its learning rate; a rate that is not finite is a gap.
     pub rate: f64,
-    /// The learning rate summed over all steps to this one.
+    /// The learning rate summed over all steps up to and including this one.
     pub rate_sum: f64,
-    /// The mean recurrence that its recurrence depth is drawn with.
+    /// The mean recurrence of the distribution that its recurrence depth is drawn from.
     pub mean_recurrence: usize,
-    /// The iterations with a gradient, at most.
+    /// The largest number of iterations with a gradient.
     pub backprop_depth: usize,
 }
 
@@ -59,15 +60,17 @@ impl Rated for PlannedRun {
     }
 }
 
-/// Draws panels one above the other over the step, all axes linear: the learning rate, its sum over the
-/// steps, and, where the mean recurrence or the backprop depth of a run changes, both of every run, the
-/// mean recurrence solid and the backprop depth dashed. Up to nine runs have colours of their own and a
-/// legend; more are coloured by their summed rate.
+/// Draws panels one above the other against the step, with linear axes: the learning rate, and its
+/// sum over the steps. If the mean recurrence or the backprop depth of any run changes, a third
+/// panel shows both for every run, the mean recurrence as a solid line and the backprop depth as a
+/// dashed one. Up to nine runs have their own colours and a legend; more runs are coloured by
+/// their summed learning rate.
 ///
 /// Its table has the columns `run,step,lr,lr_sum,mean_recurrence,backprop_depth`.
 ///
 /// # Errors
-/// [`FigureError::Empty`] without runs, where one has no rate that is finite, and where no sum is.
+/// [`FigureError::Empty`] without runs, if a run has no rate that is finite, or if no sum is
+/// finite.
 pub fn schedule(runs: &[PlannedRun]) -> Result<Picture, FigureError> {
     let (step, rate) = rates::axes(NAME, runs)?;
     let sums = steps(runs).map(|step| step.rate_sum);
@@ -80,14 +83,14 @@ pub fn schedule(runs: &[PlannedRun]) -> Result<Picture, FigureError> {
     Ok(Picture::new(NAME, draw(runs, &step, axes), table(runs)))
 }
 
-/// The lines of a panel, of runs and their colours.
+/// Returns the lines of a panel for runs and their colours.
 type Lines = fn(&[PlannedRun], &[Colour]) -> Vec<Line>;
 
 fn steps(runs: &[PlannedRun]) -> impl Iterator<Item = &PlannedStep> {
     runs.iter().flat_map(|run| &run.steps)
 }
 
-/// Returns the axis of iterations where a run's number of them changes.
+/// Returns the axis of iterations, if the number of iterations of any run changes.
 fn iterations(runs: &[PlannedRun]) -> Option<Axis> {
     let counts = |step: &PlannedStep| (step.mean_recurrence, step.backprop_depth);
     let changes = |pair: &[PlannedStep]| counts(&pair[0]) != counts(&pair[1]);
@@ -117,7 +120,7 @@ fn draw(runs: &[PlannedRun], step: &Axis, axes: Vec<Axis>) -> Scene {
     scene
 }
 
-/// Says which line of the iterations is which.
+/// Returns the caption's sentences about the lines of iterations.
 fn iterations_notes(runs: &[PlannedRun]) -> impl Iterator<Item = String> {
     let which = "Solid lines of iterations are mean recurrences, dashed ones backprop depths.";
     let equal = "Where a run's are equal, its solid line is seen.";
@@ -139,7 +142,8 @@ fn sums(runs: &[PlannedRun], colours: &[Colour]) -> Vec<Line> {
     lines.collect()
 }
 
-/// Returns the lines of iterations, the dashed ones last: what they lie on stays visible.
+/// Returns the lines of iterations. The dashed lines come last, so a solid line below a dashed one
+/// stays visible.
 fn loops(runs: &[PlannedRun], colours: &[Colour]) -> Vec<Line> {
     let lines = |dash, count: fn(&PlannedStep) -> usize| {
         let runs = runs.iter().zip(colours);
@@ -153,7 +157,8 @@ fn loops(runs: &[PlannedRun], colours: &[Colour]) -> Vec<Line> {
     solid.chain(dashed).collect()
 }
 
-/// Returns the corners of a count that is held until a step has another: few, however many the steps are.
+/// Returns a count as the corners of a staircase: two points for each change, however many steps
+/// there are.
 fn stairs(run: &PlannedRun, count: fn(&PlannedStep) -> usize) -> Vec<(f64, f64)> {
     let at = |step: &PlannedStep, count: usize| (step.step as f64, count as f64);
     let ends = |step: Option<&PlannedStep>| step.map(|step| at(step, count(step)));

@@ -1,17 +1,17 @@
-//! The page of a picture: a title above, a caption below, and the body between them.
+//! The layout of a picture: a title, a body, and a caption below it.
 
 use crate::font::{self, Anchor};
 use crate::palette::{INK, SOFT_INK};
 use crate::scene::{Area, Scene};
 
-/// Every picture is this wide, in pixels.
+/// Width of every picture in pixels.
 pub(crate) const WIDTH: f64 = 1600.0;
 const MARGIN: f64 = 36.0;
 const TITLE_SIZE: f64 = 29.0;
 const CAPTION_SIZE: f64 = 20.0;
 const CAPTION_LINE: f64 = 28.0;
 
-/// A scene with title and caption, and the area left for the rest.
+/// A scene with title and caption, and the area of its body.
 pub(crate) struct Sheet {
     pub(crate) scene: Scene,
     pub(crate) body: Area,
@@ -23,8 +23,8 @@ impl Sheet {
         WIDTH - 2.0 * MARGIN
     }
 
-    /// Lays out a page whose body is `height` pixels high. The caption's sentences are set one after
-    /// the other, broken into lines.
+    /// Lays out a page whose body is `height` pixels high. The sentences of the caption are joined
+    /// and broken into lines.
     pub(crate) fn new(title: &str, height: f64, caption: &[String]) -> Self {
         let top = MARGIN + TITLE_SIZE + 22.0;
         let lines = font::wrapped(

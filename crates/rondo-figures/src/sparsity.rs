@@ -1,4 +1,4 @@
-//! Edges pruned under a penalty: how many are left, how hard it presses, what it costs.
+//! Pruning of edges by a penalty: the edges kept, the strength of the penalty, and the loss.
 
 use rondo_metrics::names::SPARSITY;
 
@@ -17,25 +17,25 @@ use crate::table::Table;
 const NAME: &str = "sparsity";
 const PANELS: usize = 3;
 
-/// What a run logged of its sparsity.
+/// The log of a run with sparse attention.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SparsityRun {
-    /// What the run is called.
+    /// The name of the run.
     pub name: String,
     /// Fraction of edges kept.
     pub sparsity: Vec<Logged>,
-    /// The penalty's factor.
+    /// The factor of the penalty.
     pub strength: Vec<Logged>,
     /// Cross entropy on the validation set, in nat/token.
     pub cross_entropy: Vec<Logged>,
-    /// The cross entropy that the controller holds, where there is one.
+    /// The target of the controller for the cross entropy, if there is a controller.
     pub target: Option<f64>,
-    /// Steps at which something happened, and what.
+    /// Pairs of a step and the event at this step.
     pub events: Vec<(u64, String)>,
 }
 
 impl SparsityRun {
-    /// Returns the numbers of the panels, in their order.
+    /// Returns the name and the numbers of each panel, from the first to the last.
     fn panels(&self) -> [(&'static str, &[Logged]); PANELS] {
         [
             (SPARSITY.name(), &self.sparsity),
@@ -45,22 +45,22 @@ impl SparsityRun {
     }
 }
 
-/// Draws three panels, stacked or side by side, over the step on the same linear axis: the fraction of edges
-/// kept on a log axis, the strength of the regularisation on a linear one, and on another the validation
-/// cross entropy with each target as a dashed line. A run has its colour in all of them; events are dotted
-/// uprights.
+/// Draws three panels, stacked or side by side, against the step on the same linear axis: the
+/// fraction of edges kept on a log axis, the strength of the regularisation on a linear axis, and
+/// the validation cross entropy on a linear axis, with each target as a dashed line. A run has the
+/// same colour in all panels. Events are dotted vertical lines.
 ///
-/// Its table has the columns `run,metric,step,tokens,value,event`, whatever the layout; an event's row has
-/// no value.
+/// Its table has the columns `run,metric,step,tokens,value,event`, whatever the layout; the row of
+/// an event has no value.
 ///
 /// # Errors
-/// [`FigureError::Empty`] without runs, where a run has nothing finite to show in one of the panels, and
-/// where no sparsity is positive.
+/// [`FigureError::Empty`] without runs, if a run has no finite number in one of the panels, or if
+/// no sparsity is positive.
 pub fn sparsity(runs: &[SparsityRun], layout: Layout) -> Result<Picture, FigureError> {
     Ok(Picture::new(NAME, draw(runs, layout)?, table(runs)))
 }
 
-/// Returns the axis of steps and those of the panels.
+/// Returns the axis of steps and the vertical axes of the panels.
 fn axes(runs: &[SparsityRun]) -> Result<(Axis, [Axis; PANELS]), FigureError> {
     if runs.is_empty() {
         return Err(FigureError::empty(NAME, "no run is given"));
@@ -125,7 +125,8 @@ fn draw(runs: &[SparsityRun], layout: Layout) -> Result<Scene, FigureError> {
             .collect();
         panel.plot(&mut scene, &lines, &[]);
         if index + 1 == PANELS {
-            // Over the lines: a settled run would cover its target.
+            // The targets are drawn over the lines, since the line of a settled run would cover
+            // its target.
             for target in runs.iter().filter_map(|run| run.target) {
                 panel.level(&mut scene, target);
             }
@@ -134,7 +135,8 @@ fn draw(runs: &[SparsityRun], layout: Layout) -> Result<Scene, FigureError> {
     Ok(scene)
 }
 
-/// Says what the dotted lines are, each kind of event once, in the order in which they come.
+/// Returns the caption's sentence about events, with each kind of event once, in the order of the
+/// input.
 fn events_note(runs: &[SparsityRun]) -> Option<String> {
     let mut kinds: Vec<(&str, usize)> = Vec::new();
     for (_, what) in runs.iter().flat_map(|run| &run.events) {

@@ -1,20 +1,20 @@
-//! Panels one above the other, over one horizontal axis.
+//! Panels one above the other, with one horizontal axis.
 
 use crate::axis::Axis;
 use crate::panel::{LABELS, Panel};
 use crate::scene::Area;
 
-/// Between frames.
+/// Distance between frames.
 const BETWEEN: f64 = 26.0;
 
-/// Returns the height that panels take whose frames have these heights.
+/// Returns the height of a stack whose frames have these heights.
 pub(crate) fn height(frames: &[f64]) -> f64 {
     let between = BETWEEN * frames.len().saturating_sub(1) as f64;
     frames.iter().sum::<f64>() + between + LABELS
 }
 
-/// Stacks panels from the top of an area, each with the height of its frame and its vertical axis. They
-/// have the same left and right edges, and the last of them labels the horizontal axis.
+/// Stacks panels from the top of an area; each has a height of its frame and a vertical axis. All
+/// have the same left and right edges, and the last panel labels the horizontal axis.
 pub(crate) fn panels(
     area: Area,
     x: &Axis,

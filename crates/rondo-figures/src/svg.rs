@@ -1,4 +1,4 @@
-//! A scene as SVG: text stays text, in a generic font stack.
+//! A scene as SVG. Text stays text, with a list of common fonts.
 
 use std::fmt::{self, Display, Write};
 
@@ -6,7 +6,7 @@ use crate::font::{Anchor, STACK};
 use crate::palette::{Colour, WHITE};
 use crate::scene::{Area, Item, Path, Scene, Stroke, Text};
 
-/// Returns the scene as a document.
+/// Returns the scene as an SVG document.
 pub(crate) fn document(scene: &Scene) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
@@ -16,7 +16,7 @@ pub(crate) fn document(scene: &Scene) -> String {
 
 fn write_document(out: &mut String, scene: &Scene) -> fmt::Result {
     let (width, height, white) = (scene.width, scene.height, Hex(WHITE));
-    // Widths are laid out without kerning.
+    // The layout computes widths without kerning, so the renderer must not use kerning either.
     writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
@@ -77,7 +77,7 @@ fn write_text(out: &mut String, text: &Text) -> fmt::Result {
     if text.upward {
         write!(out, " transform=\"rotate(-90 {x} {y})\"")?;
     }
-    // Nothing in a text ends its element.
+    // Escapes characters that could end the element.
     let content = text
         .content
         .replace('&', "&amp;")
@@ -96,7 +96,7 @@ impl Display for Hex {
     }
 }
 
-/// A length with at most two decimals.
+/// A length, written with at most two decimals.
 #[derive(Clone, Copy)]
 struct Short(f64);
 
@@ -110,7 +110,7 @@ impl Display for Short {
     }
 }
 
-/// An element's name and the attributes of its geometry.
+/// An element's name and its geometric attributes.
 struct Shape<'a>(&'a Path);
 
 impl Display for Shape<'_> {

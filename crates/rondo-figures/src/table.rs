@@ -1,4 +1,4 @@
-//! The numbers behind a picture, as CSV (RFC 4180, lines end with a single line feed).
+//! The numbers of a picture as CSV (RFC 4180, but lines end with a single line feed).
 
 /// A table that is written row by row.
 #[derive(Clone, Debug)]
@@ -7,7 +7,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Starts a table with its header: names between commas.
+    /// Starts a table with a header, the names of the columns separated by commas.
     pub(crate) fn new(header: &str) -> Self {
         let text = format!("{header}\n");
         Self { text }
@@ -26,13 +26,13 @@ impl Table {
     }
 }
 
-/// What a cell can hold.
+/// A value that a cell can hold.
 pub(crate) trait Cell {
-    /// Returns the cell as it is written.
+    /// Returns the text of the cell.
     fn text(&self) -> String;
 }
 
-/// Quoted where it must be.
+/// The text is quoted if necessary.
 impl Cell for &str {
     fn text(&self) -> String {
         if self.contains([',', '"', '\n', '\r']) || self.trim() != *self {
@@ -49,7 +49,7 @@ impl Cell for String {
     }
 }
 
-/// Reads back exactly; empty where it is not finite.
+/// The text reads back as exactly the same number; it is empty if the number is not finite.
 impl Cell for f64 {
     fn text(&self) -> String {
         match self.is_finite() {
@@ -71,7 +71,7 @@ impl Cell for usize {
     }
 }
 
-/// Empty where there is nothing.
+/// The text of `None` is empty.
 impl<C: Cell> Cell for Option<C> {
     fn text(&self) -> String {
         self.as_ref().map_or_else(String::new, Cell::text)

@@ -1,8 +1,8 @@
-//! The labelled places of an axis, and how their numbers are written.
+//! The labelled places of an axis, and the format of their numbers.
 
 use crate::font::superscript;
 
-/// More labels than this on a log axis are thinned to powers of ten.
+/// The most labels on a log axis; if there would be more, only powers of ten are labelled.
 pub(crate) const MOST: usize = 8;
 
 /// A labelled place on an axis.
@@ -13,7 +13,7 @@ pub(crate) struct Tick {
 }
 
 impl Tick {
-    /// Labels a value by itself.
+    /// Makes a tick whose label is the value itself.
     pub(crate) fn of(value: f64) -> Self {
         Self {
             value,
@@ -22,7 +22,7 @@ impl Tick {
     }
 }
 
-/// Returns at most about `most` round numbers in a range: multiples of 1, 2 or 5 times a power of ten.
+/// Returns about `most` round numbers in a range: the multiples of 1, 2 or 5 times a power of ten.
 pub(crate) fn round_ticks(low: f64, high: f64, most: usize) -> Vec<Tick> {
     let raw = (high - low) / most as f64;
     let magnitude = raw.log10().floor() as i32;
@@ -48,8 +48,13 @@ pub(crate) fn round_ticks(low: f64, high: f64, most: usize) -> Vec<Tick> {
         .collect()
 }
 
-/// Returns labelled and unlabelled places of a log axis: as many multiples of powers of ten as are at
-/// most six, or with the factors 1, 2 and 5 at most `most`; else the powers alone; else round numbers.
+/// Returns the labelled and the unlabelled places of a log axis.
+///
+/// Labelled are multiples of powers of ten, with the first of these sets of factors that gives at
+/// least three labels and not too many: 1 to 9, or 1, 2, 3, 5 and 7 (at most `most` or six labels,
+/// the smaller); 1, 2 and 5 (at most `most` labels, or any number if the range has fewer than two
+/// powers of ten). If no set fits, only powers of ten are labelled, or round numbers if the range
+/// has fewer than two powers.
 pub(crate) fn log_ticks(low: f64, high: f64, most: usize) -> (Vec<Tick>, Vec<f64>) {
     let slack = 1.0 + 1e-9;
     let inside = |value: &f64| (low / slack..=high * slack).contains(value);
@@ -98,7 +103,7 @@ pub(crate) fn log_ticks(low: f64, high: f64, most: usize) -> (Vec<Tick>, Vec<f64
     (round_ticks(low, high, 5), Vec::new())
 }
 
-/// Writes a number for a reader: three significant digits, far from 1 as `2×10⁻⁵`.
+/// Formats a number with three significant digits; numbers far from 1 are written like `2×10⁻⁵`.
 pub(crate) fn number(value: f64) -> String {
     if (1e-3..1e5).contains(&value.abs()) || value.abs() <= 0.0 {
         return plain(value);
@@ -113,7 +118,7 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-/// Writes a number without an exponent, three significant digits where it has decimals.
+/// Formats a number without an exponent; if it has decimals, with three significant digits.
 pub(crate) fn plain(value: f64) -> String {
     let whole_digits = value.abs().max(1e-9).log10().floor() as i32;
     let decimals = usize::try_from(2 - whole_digits).unwrap_or(0);
@@ -127,7 +132,7 @@ fn trimmed(text: &str) -> &str {
     }
 }
 
-/// Writes a true minus sign; a rounded zero has none.
+/// Replaces hyphens by minus signs; a number that rounds to zero has no sign.
 fn minus(text: &str) -> String {
     let zero = text.chars().all(|c| matches!(c, '-' | '0' | '.'));
     text.replace('-', if zero { "" } else { "−" })

@@ -1,25 +1,25 @@
-//! Tokens beside steps: how many tokens a step has, for a second scale of the steps.
+//! Tokens per step, for a second scale on the axis of steps.
 
 use crate::error::FigureError;
 use crate::runs::Logged;
 
-/// Shares within which two numbers of tokens per step are the same.
+/// The relative difference up to which two numbers of tokens per step are treated as equal.
 const SAME: f64 = 0.01;
 
 /// Tokens per step of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenRate<'a> {
     run: &'a str,
-    /// Tokens at the last point over its step.
+    /// Tokens at the last point, divided by its step.
     pub(crate) per_step: f64,
     varies: bool,
 }
 
 impl<'a> TokenRate<'a> {
-    /// Reads the rate off the last of a run's points.
+    /// Computes the rate from the last point of a run.
     ///
     /// # Errors
-    /// [`FigureError::Empty`] where no point after step 0 has tokens.
+    /// [`FigureError::Empty`] if no point after step 0 has tokens.
     pub(crate) fn of<'p>(
         picture: &'static str,
         run: &'a str,
@@ -40,8 +40,8 @@ impl<'a> TokenRate<'a> {
         })
     }
 
-    /// Returns what the caption has to say where this rate does not hold for all points of `others`
-    /// and of the run itself.
+    /// Returns the caption's sentences if this rate does not hold for all points of the run, or
+    /// for all runs of `others`.
     pub(crate) fn notes(&self, others: &[Self]) -> Vec<String> {
         let mut notes = Vec::new();
         if self.varies {

@@ -1,7 +1,7 @@
-//! Training dynamics of runs side by side: loss, correlation of hidden states, validation perplexity.
+//! Training dynamics of several runs: loss, correlation of hidden states, validation perplexity.
 //!
-//! Geiping et al. 2025, arXiv 2502.05171, the figure of the main run beside two that failed. A state
-//! that collapses shows as a correlation that stays at 1 and a perplexity that is equal at all depths.
+//! Geiping et al. 2025, arXiv 2502.05171, the figure of the main run and two failed runs. If the
+//! state collapses, the correlation stays at 1, and the perplexity is equal at all depths.
 
 use rondo_metrics::names::{HIDDEN_STATE_CORR, LOSS, VAL_PERPLEXITY};
 
@@ -22,20 +22,21 @@ use crate::table::Table;
 const NAME: &str = "training-dynamics";
 const HEIGHT: f64 = 520.0;
 const PANELS: usize = 3;
-/// What the axis of the correlation shows at least.
+/// The range that the axis of the correlation always includes.
 const CORRELATIONS: (f64, f64) = (0.1, 1.0);
-/// A correlation below this is noise about zero.
+/// A correlation below this value is noise around zero.
 const LOWEST_CORRELATION: f64 = 1e-3;
 
-/// Draws three panels over the optimizer step, all axes log: training loss, `hidden_state_corr`, and
-/// validation perplexity with a line for each recurrence depth. A run has its colour in all of them.
+/// Draws three panels against the optimizer step, with log axes: training loss,
+/// `hidden_state_corr`, and validation perplexity with a line for each recurrence depth. A run has
+/// the same colour in all panels.
 ///
-/// Its table has the columns `run,metric,depth,step,tokens,value`; `depth` is empty where the metric has
-/// none.
+/// Its table has the columns `run,metric,depth,step,tokens,value`; `depth` is empty for a metric
+/// without depths.
 ///
 /// # Errors
-/// [`FigureError::Empty`] without runs, and where a run has no training loss, no correlation or no
-/// evaluation, or none that the axis can show.
+/// [`FigureError::Empty`] without runs, if a run has no finite training loss, correlation or
+/// evaluation, or if no training loss or no perplexity is positive.
 pub fn training_dynamics(runs: &[RunLog]) -> Result<Picture, FigureError> {
     check(NAME, runs, "training loss", |run| &run.loss)?;
     check(NAME, runs, HIDDEN_STATE_CORR.name(), |run| {

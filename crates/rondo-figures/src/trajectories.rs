@@ -1,9 +1,10 @@
-//! The states of a trace: every token's state at every iteration, checked before anything is drawn.
+//! The states of a trace: the state of every token at every iteration. They are checked before a
+//! picture is drawn.
 
 use crate::error::FigureError;
 use crate::font;
 
-/// States `s_0 … s_N` of some tokens.
+/// The states `s_0 … s_N` of some tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Trajectories<'a> {
     /// For each iteration 0 to N, the states of all tokens: `[tokens, d_model]`, row major.
@@ -27,12 +28,13 @@ impl<'a> Trajectories<'a> {
         &self.states[iteration][token * self.d_model..(token + 1) * self.d_model]
     }
 
-    /// Returns a token's text, where it is known.
+    /// Returns a token's text, if it is known.
     pub(crate) fn text(&self, token: usize) -> Option<&'a str> {
         self.labels.map(|labels| labels[token].as_str())
     }
 
-    /// Returns what stands for a token in a picture: its text, else its position.
+    /// Returns the label of a token in a picture: its text, or its position if the text is not
+    /// known.
     pub(crate) fn label(&self, token: usize) -> String {
         match self.text(token) {
             Some(text) => font::token_label(text),
@@ -40,12 +42,12 @@ impl<'a> Trajectories<'a> {
         }
     }
 
-    /// Checks that the parts fit together and every number is finite, for the picture of this name.
+    /// Checks, for the picture with this name, that all lengths agree and every number is finite.
     ///
     /// # Errors
-    /// [`FigureError::Empty`] without tokens, width or a first iteration, [`FigureError::Length`] where
-    /// an iteration or the labels have another size, [`FigureError::Range`] for a state that is not
-    /// finite.
+    /// [`FigureError::Empty`] without tokens, with states of width 0, or without an iteration
+    /// after the initial state; [`FigureError::Length`] if an iteration or the labels have another
+    /// size; [`FigureError::Range`] for a state that is not finite.
     pub(crate) fn check(&self, picture: &'static str) -> Result<(), FigureError> {
         if self.states.len() < 2 {
             let reason = "the trace has no iteration after the initial state";

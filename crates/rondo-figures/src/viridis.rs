@@ -1,7 +1,9 @@
-//! The colour map viridis: perceptually uniform, and readable in grey and by colour-blind eyes.
+//! The colour map viridis. It is perceptually uniform, and readable in grey and for colour-blind
+//! readers.
 //!
-//! Seventeen evenly spaced points of the published map (Smith and van der Walt 2015, released under
-//! CC0), interpolated in sRGB; between the points it differs from the map by less than can be seen.
+//! The map is interpolated in sRGB between seventeen evenly spaced points of the published map
+//! (Smith and van der Walt 2015, released under CC0). The difference from the published map is not
+//! visible.
 
 use crate::palette::Colour;
 
@@ -25,10 +27,10 @@ const POINTS: [Colour; 17] = [
     Colour::rgb(0xfd_e725),
 ];
 
-/// How far along the map lines are coloured: its end is too bright for a line on white.
+/// The end of the map's range that is used for lines; brighter colours are hard to see on white.
 pub(crate) const BRIGHTEST: f64 = 0.92;
 
-/// Returns the colour of `t`, 0 (dark) to 1 (bright); values outside are clamped.
+/// Returns the colour of `t`, from 0 (dark) to 1 (bright); values outside this range are clamped.
 pub(crate) fn viridis(t: f64) -> Colour {
     let last = POINTS.len() - 1;
     let along = t.clamp(0.0, 1.0) * last as f64;

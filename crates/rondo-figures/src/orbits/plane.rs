@@ -1,4 +1,4 @@
-//! One orbit in the plane of two components: its axes, its line, its marks.
+//! One orbit in the plane of two components: axes, line and marks.
 
 use super::Orbit;
 use crate::axis::Axis;
@@ -15,13 +15,14 @@ pub(super) const END: (Marker, Colour) = (Marker::Square, RED);
 /// The mark of the centre of mass.
 pub(super) const CENTRE: (Marker, Colour) = (Marker::Cross, ORANGE);
 
-/// Returns a token's coordinates in the plane of two components; 0 along one without variance.
+/// Returns the coordinates of a state in the plane of two components; a component without variance
+/// has the coordinate 0.
 fn in_plane(state: &[f64], plane: usize) -> (f64, f64) {
     let coordinate = |axis: usize| state.get(axis).copied().unwrap_or(0.0);
     (coordinate(2 * plane), coordinate(2 * plane + 1))
 }
 
-/// Returns axes that hold one token's orbit in the plane of two components.
+/// Returns a panel whose axes fit one token's orbit in the plane of two components.
 pub(super) fn panel(outer: Area, plane: usize, shares: &[f64], orbit: &Orbit) -> Option<Panel> {
     let label = |axis: usize| match shares.get(axis) {
         Some(share) => format!("PC{} ({:.1} %)", axis + 1, 100.0 * share),

@@ -1,10 +1,10 @@
-//! Planned runs: their panels, their stairs, their table.
+//! Tests of planned runs: panels, staircases and table.
 
 use super::*;
 use crate::error::tests::refused;
 use crate::golden;
 
-/// Returns a run of these rates and counts of iterations, one a step.
+/// Returns a run with these rates and counts of iterations, one entry per step.
 fn run(name: &str, planned: &[(f64, usize, usize)]) -> PlannedRun {
     let mut rate_sum = 0.0;
     let steps = (1..).zip(planned).map(|(step, planned)| {
@@ -54,7 +54,7 @@ fn iterations_are_counted_from_zero_to_the_most_of_any_run() {
     let axis = iterations(&runs).expect("a curriculum");
     let ticks: Vec<&str> = axis.ticks.iter().map(|tick| tick.text.as_str()).collect();
     assert_eq!(ticks, ["0", "1", "2", "3", "4", "5", "6", "7", "8"]);
-    // Half an iteration is free on both sides of 0 to 8.
+    // The axis of 0 to 8 has a margin of half an iteration on both sides.
     let share = axis.share(0.0).expect("finite");
     assert!((share - 0.5 / 9.0).abs() < 1e-12, "{share}");
     assert_eq!(iterations(&runs[1..]), None);

@@ -1,4 +1,4 @@
-//! Gated runs: their axes, both layouts, their table.
+//! Tests of runs with gates: axes, both layouts, and table.
 
 use super::*;
 use crate::error::tests::refused;
@@ -30,7 +30,7 @@ fn sparsity_is_logarithmic_and_strength_and_cross_entropy_are_linear() {
     assert!((at(&kept, 0.1) - middle(&kept, 0.01, 1.0)).abs() < 1e-9);
     assert!((at(&strength, 0.25) - middle(&strength, 0.0, 0.5)).abs() < 1e-9);
     assert!((at(&loss, 2.75) - middle(&loss, 2.5, 3.0)).abs() < 1e-9);
-    // The target of 2.4 lies below every loss, and inside the panel.
+    // The target of 2.4 is below every loss, but inside the panel.
     assert!(at(&loss, 2.4) > 0.0 && at(&loss, 2.4) < at(&loss, 2.5));
 }
 
