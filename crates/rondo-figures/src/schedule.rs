@@ -123,7 +123,7 @@ fn draw(runs: &[PlannedRun], step: &Axis, axes: Vec<Axis>) -> Scene {
 /// Returns the caption's sentences about the lines of iterations.
 fn iterations_notes(runs: &[PlannedRun]) -> impl Iterator<Item = String> {
     let which = "Solid lines of iterations are mean recurrences, dashed ones backprop depths.";
-    let equal = "Where a run's are equal, its solid line is seen.";
+    let equal = "If both are equal, only the solid line is visible.";
     let hidden = steps(runs).any(|step| step.mean_recurrence == step.backprop_depth);
     [which]
         .into_iter()

@@ -42,7 +42,7 @@ fn without_a_curriculum_there_are_two_panels_and_with_one_there_are_three() {
 #[test]
 fn a_line_that_another_hides_is_told() {
     let equal = run("a", &[(1.0, 1, 1), (1.0, 8, 4)]);
-    assert!(svg(&[equal]).contains("Where a run's are equal, its solid line is seen."));
+    assert!(svg(&[equal]).contains("If both are equal, only the solid line is visible."));
 }
 
 #[test]
