@@ -18,6 +18,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `vector` | lanes, sums, the exponential |
+//! | [`awake`] | threads that stay awake during a step |
 //! | [`rows`] | pieces of work of fixed size |
 //! | [`matrix`], [`product`] | views and products |
 //! | [`norm`], [`gated`], [`attention`], [`projection`] | the functions of a layer |
@@ -43,6 +44,7 @@
 
 pub mod attention;
 pub mod average;
+pub mod awake;
 pub mod cross_entropy;
 pub mod denormals;
 pub mod feed_forward;

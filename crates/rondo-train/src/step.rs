@@ -15,6 +15,7 @@ mod values;
 use burn::tensor::{Device, Tensor, TensorData};
 use rondo_checkpoint::Checkpoint;
 use rondo_data::Batch;
+use rondo_kernels::awake::awake;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
 use rondo_model::contraction::Contraction;
@@ -302,10 +303,10 @@ impl Learner {
     }
 
     /// Runs `work` inside the thread pool if the CPU computes, so that the pool is entered only
-    /// once for a step.
+    /// once for a step and its threads stay awake.
     fn among_threads<R: Send>(&mut self, work: impl FnOnce(&mut Self) -> R + Send) -> R {
         match self.reads_are_free {
-            true => rayon::scope(|_| work(self)),
+            true => awake(|| work(self)),
             false => work(self),
         }
     }

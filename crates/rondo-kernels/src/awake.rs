@@ -1,0 +1,116 @@
+//! Threads that stay awake between the short parallel pieces of a training step.
+//!
+//! An idle thread of rayon's pool goes to sleep after some ten microseconds, and on a virtual
+//! machine the system takes longer to wake it than one thread takes for a small product. So such a
+//! product would gain nothing from a second core (configs/LOG.md).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rayon::Yield;
+
+/// How long a thread looks for work in vain before it goes to sleep after all.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// How often a thread pauses between two searches for work: about a microsecond in all.
+const PAUSES: usize = 32;
+
+/// Whether a call of [`awake`] keeps the threads awake now.
+static IS_AWAKE: AtomicBool = AtomicBool::new(false);
+
+/// Runs `work` on a thread of rayon's pool and keeps the other threads awake meanwhile.
+///
+/// A thread sleeps again if it finds no work for 5 ms, and when `work` returns. If two calls run at
+/// the same time, only the first keeps the threads awake.
+///
+/// # Panics
+///
+/// Panics if `work` panics.
+pub fn awake<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    if rayon::current_num_threads() == 1 || IS_AWAKE.swap(true, Ordering::AcqRel) {
+        return rayon::scope(|_| work());
+    }
+    let is_done = &AtomicBool::new(false);
+    rayon::scope(|scope| {
+        let end = End(is_done);
+        let own = rayon::current_thread_index();
+        scope.spawn_broadcast(move |_, thread| {
+            if Some(thread.index()) != own {
+                look_for_work(is_done);
+            }
+        });
+        let result = work();
+        drop(end);
+        result
+    })
+}
+
+/// Sends the threads to sleep when it is dropped, also after a panic.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+        IS_AWAKE.store(false, Ordering::Release);
+    }
+}
+
+/// Executes pieces of work of the pool until `is_done`, or until there has been none for a while.
+fn look_for_work(is_done: &AtomicBool) {
+    let mut last = Instant::now();
+    while !is_done.load(Ordering::Acquire) {
+        if rayon::yield_now() == Some(Yield::Executed) {
+            last = Instant::now();
+            continue;
+        }
+        if last.elapsed() > PATIENCE {
+            return;
+        }
+        for _ in 0..PAUSES {
+            std::hint::spin_loop();
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rayon::prelude::*;
+
+    use super::*;
+
+    fn sum_in_parts() -> u64 {
+        (0..1000_u64).into_par_iter().sum()
+    }
+
+    #[test]
+    fn work_runs_on_a_thread_of_the_pool_and_returns_its_result() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build();
+        let pool = pool.expect("threads");
+        for _ in 0..20 {
+            let found = pool.install(|| awake(|| (rayon::current_thread_index(), sum_in_parts())));
+            assert!(found.0.is_some() && found.1 == 499_500, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn calls_inside_and_beside_each_other_end() {
+        let calls: Vec<u64> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| awake(|| awake(sum_in_parts) + sum_in_parts())))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().expect("no panic"))
+                .collect()
+        });
+        assert_eq!(calls, [999_000; 4]);
+    }
+
+    #[test]
+    fn after_a_panic_the_threads_sleep_and_the_next_call_works() {
+        let failed = std::panic::catch_unwind(|| awake(|| panic!("on purpose")));
+        assert!(failed.is_err());
+        assert_eq!(awake(sum_in_parts), 499_500);
+    }
+}
