@@ -9,6 +9,7 @@ mod products;
 use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
 use burn::tensor::DeviceType;
+use rondo_kernels::awake::awake;
 use rondo_kernels::instructions::{Instructions, has_fast_bf16};
 use rondo_model::ops::Precision;
 use schemars::JsonSchema;
@@ -96,6 +97,15 @@ impl Listed {
     /// Returns whether a scalar can be read without waiting for the device's queue.
     pub fn reads_are_free(&self) -> bool {
         matches!(self.kind, DeviceKind::Flex | DeviceKind::Ndarray)
+    }
+
+    /// Runs `work` on this device. If a CPU computes, `work` runs inside the thread pool, whose
+    /// threads stay awake until it returns.
+    pub fn compute<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match self.reads_are_free() {
+            true => awake(work),
+            false => work(),
+        }
     }
 
     /// Returns the memory that a run holds: the device's pools on a GPU, else the resident memory
@@ -255,7 +265,7 @@ impl DeviceKind {
         }
     }
 
-    fn processor(self, device: Device) -> Listed {
+    pub(crate) fn processor(self, device: Device) -> Listed {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let arch = std::env::consts::ARCH;
         Listed {

@@ -11,7 +11,6 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 use burn::module::Module;
-use burn::tensor::Device;
 use rondo_data::Batch;
 use rondo_model::config::ModelConfig;
 use rondo_model::looped::{LoopedTransformer, Readout};
@@ -27,6 +26,7 @@ use self::rounds::{Round, gather};
 pub(crate) use self::rounds::{read_place, write_place};
 use self::scores::{DepthScore, Scores};
 use crate::batches::DeviceBatch;
+use crate::device::Listed;
 use crate::distributed::World;
 use crate::error::Result;
 use crate::initial_states::InitialStates;
@@ -51,7 +51,7 @@ pub struct Evaluation<'a> {
     /// Whether accuracy is counted, overall and by position.
     pub task: bool,
     /// The device of the model.
-    pub device: &'a Device,
+    pub listed: &'a Listed,
 }
 
 /// The result at one depth.
@@ -212,7 +212,8 @@ impl Evaluation<'_> {
             let own = round.get(world.rank()).map(|batch| {
                 let before = round[..world.rank()].iter().map(|batch| batch.batch as u64);
                 let first_sequence = first_sequence + before.sum::<u64>();
-                self.scores(&model, batch, first_sequence, &depths)
+                let scores = || self.scores(&model, batch, first_sequence, &depths);
+                self.listed.compute(scores)
             });
             let Round { scores, stop } = gather(world, own.transpose()?)?;
             for (batch, scores) in round.iter().zip(scores) {
@@ -261,13 +262,13 @@ impl Evaluation<'_> {
         first_sequence: u64,
         depths: &[usize],
     ) -> Result<Scores<Vec<f64>>> {
-        let shape = [batch.batch, batch.seq];
+        let (shape, device) = ([batch.batch, batch.seq], &self.listed.device);
         let state = self
             .states
-            .at(self.config, first_sequence, 0, shape, self.device)?;
-        let on_device = DeviceBatch::new(batch, self.device);
-        let pass = on_device.pass(Pass::new(self.config, batch.seq, self.device));
-        let counted = counted(on_device.weights.as_ref(), shape, self.device);
+            .at(self.config, first_sequence, 0, shape, device)?;
+        let on_device = DeviceBatch::new(batch, device);
+        let pass = on_device.pass(Pass::new(self.config, batch.seq, device));
+        let counted = counted(on_device.weights.as_ref(), shape, device);
         let start = match self.exits.is_empty() {
             true => state.clone(),
             false => model.start(&on_device.inputs, state.clone(), &pass),

@@ -180,7 +180,7 @@ pub fn generate_with(
         ended: Ended::MaxTokens,
     };
     while generated.tokens.len() < request.max_tokens {
-        let prediction = predictor.next(&all)?;
+        let prediction = run.listed.compute(|| predictor.next(&all))?;
         let token = request.choose(&prediction.logits, &all);
         all.push(token);
         generated.tokens.push(token);

@@ -134,6 +134,7 @@ mod tests {
     use rondo_model::sparsity::SparsityConfig;
 
     use super::*;
+    use crate::device::DeviceKind;
     use crate::distributed::testing::on_ranks;
     use crate::evaluate::exits::Exit;
     use crate::evaluate::{Evaluated, Evaluation};
@@ -151,8 +152,8 @@ mod tests {
             ..ModelConfig::default()
         };
         config.recurrence.mean = 2;
-        let device = Device::flex();
-        let model = LoopedTransformer::new(&config, 3, &device.clone().autodiff());
+        let listed = DeviceKind::Flex.processor(Device::flex());
+        let model = LoopedTransformer::new(&config, 3, &listed.device.clone().autodiff());
         let batches = [3_u32, 3, 3, 3, 2].map(|rows| {
             let ids = |of: u32| (0..rows * 4).map(|i| (i * of + rows) % 11).collect();
             Batch {
@@ -176,7 +177,7 @@ mod tests {
             batches: &batches,
             bytes_per_token: Some(1.0),
             task: true,
-            device: &device,
+            listed: &listed,
         };
         let evaluated = evaluation.run_on(world, &model, |_, _| Ok(()));
         evaluated.expect("flex does not fail")

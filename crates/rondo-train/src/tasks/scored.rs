@@ -107,7 +107,8 @@ impl Scoring<'_> {
         for depths in passes(&self.run.model_config, self.depths) {
             let mut conditions = 0;
             for batch in &batches {
-                let found = self.batch(rows, batch, &depths)?;
+                let listed = self.run.listed;
+                let found = listed.compute(|| self.batch(rows, batch, &depths))?;
                 conditions = found.len();
                 for (scores, found) in scores[first..].iter_mut().zip(found) {
                     for (row, score) in batch.rows.iter().zip(found) {

@@ -99,7 +99,7 @@ impl Session {
             batches: &self.validation.batches,
             bytes_per_token: self.validation.bytes_per_token,
             task: self.config.data.is_task(),
-            device: &self.listed.device,
+            listed: &self.listed,
         };
         let total = evaluation.batches.len();
         let journal = &mut self.journal;

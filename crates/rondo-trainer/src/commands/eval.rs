@@ -165,7 +165,7 @@ fn evaluate(path: &Path, args: &EvalArgs, exits: &[Exit], listed: &Listed) -> Re
         batches: &material.batches,
         bytes_per_token: material.bytes_per_token,
         task: material.task,
-        device: &listed.device,
+        listed,
     };
     let total = material.batches.len() as u64;
     let mut bar = WorkBar::new(Mode::Auto, "evaluating", total, Unit::Items("batches"));

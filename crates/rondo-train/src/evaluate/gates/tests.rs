@@ -9,6 +9,7 @@ use rondo_model::pass::Pass;
 use rondo_model::sparsity::SparsityConfig;
 
 use super::*;
+use crate::device::DeviceKind;
 use crate::evaluate::Evaluation;
 use crate::evaluate::exits::Exit;
 use crate::initial_states::InitialStates;
@@ -82,8 +83,8 @@ fn ids() -> Vec<u32> {
 }
 
 fn evaluated(depths: &[usize], exits: &[Exit]) -> Option<Sparsity> {
-    let (config, device) = (config(), Device::flex());
-    let model = LoopedTransformer::new(&config, 3, &device.clone().autodiff());
+    let (config, listed) = (config(), DeviceKind::Flex.processor(Device::flex()));
+    let model = LoopedTransformer::new(&config, 3, &listed.device.clone().autodiff());
     let [batch, seq] = SHAPE;
     let batch = Batch {
         inputs: ids(),
@@ -101,7 +102,7 @@ fn evaluated(depths: &[usize], exits: &[Exit]) -> Option<Sparsity> {
         batches: &[batch],
         bytes_per_token: None,
         task: false,
-        device: &device,
+        listed: &listed,
     };
     let evaluated = evaluation.run(&model, |_| Ok(())).expect("an evaluation");
     evaluated.sparsity

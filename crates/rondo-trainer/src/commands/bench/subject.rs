@@ -165,7 +165,7 @@ impl<'a> Subject<'a> {
                     batches: &[batch],
                     bytes_per_token: None,
                     task: false,
-                    device: &self.listed.device,
+                    listed: self.listed,
                 };
                 evaluation.run(self.learner.model(), |_| Ok(())).map(|_| ())
             }
