@@ -1,6 +1,7 @@
-//! Which vector instructions of this machine the kernels use, for messages.
+//! Which vector instructions of this machine the kernels use.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::product::bf16_is_fast;
 
@@ -23,7 +24,7 @@ impl Instructions {
         #[cfg(target_arch = "x86_64")]
         {
             use pulp::x86::{V3, V4};
-            if V4::try_new().is_some() {
+            if allows_avx512() && V4::try_new().is_some() {
                 return Self::Avx512;
             }
             if V3::try_new().is_some() {
@@ -46,6 +47,23 @@ impl fmt::Display for Instructions {
             Self::Baseline => "baseline instructions",
         })
     }
+}
+
+/// Whether the kernels leave AVX-512 and AMX unused.
+static IS_LIMITED: AtomicBool = AtomicBool::new(false);
+
+/// Limits the kernels of this process to AVX2, to measure what a processor without AVX-512 would
+/// do. Must be called before any other function of this crate.
+///
+/// The backend's own operations keep AVX-512.
+pub fn limit_to_avx2() {
+    IS_LIMITED.store(true, Ordering::Relaxed);
+}
+
+/// Returns whether the kernels may use AVX-512 and AMX, if the machine has them.
+#[inline(always)]
+pub(crate) fn allows_avx512() -> bool {
+    !IS_LIMITED.load(Ordering::Relaxed)
 }
 
 /// Returns whether products of training that are rounded to bf16 are faster here than those of f32.

@@ -7,6 +7,9 @@
 
 use pulp::WithSimd;
 
+#[cfg(target_arch = "x86_64")]
+use crate::instructions::allows_avx512;
+
 /// Partial sums of a reduction: the f32 lanes of an AVX-512 register.
 pub(crate) const LANES: usize = 16;
 
@@ -45,14 +48,16 @@ enum Level {
     Avx512,
 }
 
-/// Returns whether an instruction set of this machine may be selected; only tests forbid it.
+/// Returns whether an instruction set of this machine may be selected. The process may be limited
+/// to AVX2, and tests limit single threads.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn allows(level: Level) -> bool {
     #[cfg(test)]
-    return level <= levels::widest();
-    #[cfg(not(test))]
-    return level <= Level::Avx512;
+    if level > levels::widest() {
+        return false;
+    }
+    level < Level::Avx512 || allows_avx512()
 }
 
 /// Like [`vectorized`], for work that uses registers by name.

@@ -3,7 +3,7 @@
 //! In reading order: `cli`, the command line; `commands`, one module for each command; `pictures`,
 //! runs and evaluations in the types of rondo-figures; `shipped`, configurations inside the
 //! program; `terminal`, standard output and error; `signals`, requests to stop; `distributed`, the
-//! other processes of a run; `crash`, a panic as one line; `allocator`, the end of the program if
+//! other processes of a run; `instructions`, a limit for comparisons; `crash`, a panic as one line; `allocator`, the end of the program if
 //! memory is exhausted; `runtime_dir`, a folder that GPU drivers look for.
 //!
 //! Absences: training, evaluation, generation and the files of a run, which rondo-train implements.
@@ -14,6 +14,7 @@ mod cli;
 mod commands;
 mod crash;
 mod distributed;
+mod instructions;
 mod pictures;
 #[cfg(all(target_os = "linux", feature = "wgpu"))]
 mod runtime_dir;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, world: &World) -> Result<()> {
+    instructions::limit()?;
     match &cli.command {
         None => commands::train::command(&cli.train, world),
         Some(Command::Train(args)) => commands::train::command(args, world),

@@ -27,6 +27,8 @@ use std::sync::OnceLock;
 pub(super) use rounded::round;
 
 use super::{Write, full};
+#[cfg(target_arch = "x86_64")]
+use crate::instructions::allows_avx512;
 use crate::matrix::{Matrix, MatrixMut};
 
 /// How a product is computed.
@@ -47,7 +49,7 @@ impl Kernel {
     pub(super) fn all() -> Vec<Self> {
         let mut all = vec![Self::Rounded];
         #[cfg(target_arch = "x86_64")]
-        {
+        if allows_avx512() {
             let place = usize::from(!dots::Dots::are_fast());
             all.splice(place..place, dots::Dots::detect().map(Self::Dots));
             all.splice(0..0, amx::Amx::detect().map(Self::Amx));

@@ -5,6 +5,9 @@
 //! longer (configs/LOG.md). The order in which gemm adds the terms of an element depends only on
 //! their number, so the bits do not depend on the pieces.
 
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx2;
+
 use gemm::Parallelism;
 use rayon::{current_num_threads, join};
 
@@ -59,6 +62,10 @@ fn multiply_in(pieces: usize, out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b
 
 /// Writes or adds `a · b` on this thread.
 fn multiply_whole(out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = avx2::Avx2::if_limited() {
+        return avx2.multiply(out, write, a, b);
+    }
     let ([m, k], [_, n]) = (a.shape(), b.shape());
     let (start, row_stride) = out.destination();
     let ((a, [a_rows, a_cols]), (b, [b_rows, b_cols])) = (a.layout(), b.layout());

@@ -20,12 +20,20 @@ impl Way {
             multiply: Box::new(full::multiply),
             round: |x| x,
         };
+        #[cfg(target_arch = "x86_64")]
+        let avx2 = full::avx2::Avx2::detect().map(|avx2| Self {
+            name: "f32 by AVX2".to_owned(),
+            multiply: Box::new(move |out, write, a, b| avx2.multiply(out, write, a, b)),
+            round: |x| x,
+        });
+        #[cfg(not(target_arch = "x86_64"))]
+        let avx2 = None;
         let kernels = Kernel::all().into_iter().map(|kernel| Self {
             name: format!("{kernel:?}"),
             multiply: Box::new(move |out, write, a, b| kernel.multiply(out, write, a, b)),
             round,
         });
-        std::iter::once(full).chain(kernels).collect()
+        std::iter::once(full).chain(avx2).chain(kernels).collect()
     }
 
     /// Returns `a · b`.
