@@ -45,6 +45,49 @@ pub fn awake<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     })
 }
 
+/// Runs both functions, in parallel if another thread is free, like [`rayon::join`]. The thread that
+/// waits for the other does not go to sleep.
+///
+/// # Panics
+///
+/// Panics if one of the functions panics.
+pub(crate) fn join<A, B: Send>(a: impl FnOnce() -> A, b: impl FnOnce() -> B + Send) -> (A, B) {
+    let is_done = AtomicBool::new(false);
+    let mut of_b = None;
+    let of_a = rayon::in_place_scope(|scope| {
+        let (is_done, of_b) = (&is_done, &mut of_b);
+        scope.spawn(move |_| {
+            let _done = Done(is_done);
+            *of_b = Some(b());
+        });
+        let of_a = a();
+        while !is_done.load(Ordering::Acquire) {
+            if rayon::yield_now() != Some(Yield::Executed) {
+                pause();
+            }
+        }
+        of_a
+    });
+    (of_a, of_b.expect("a panic does not get here"))
+}
+
+/// Says that a function has ended when it is dropped, also after a panic.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Waits about a microsecond, and lets other threads of the system run.
+fn pause() {
+    for _ in 0..PAUSES {
+        std::hint::spin_loop();
+    }
+    std::thread::yield_now();
+}
+
 /// Sends the threads to sleep when it is dropped, also after a panic.
 struct End<'a>(&'a AtomicBool);
 
@@ -66,10 +109,7 @@ fn look_for_work(is_done: &AtomicBool) {
         if last.elapsed() > PATIENCE {
             return;
         }
-        for _ in 0..PAUSES {
-            std::hint::spin_loop();
-        }
-        std::thread::yield_now();
+        pause();
     }
 }
 

@@ -1,5 +1,6 @@
 //! The gated MLP `W_out(SiLU(a) ⊙ b)`, with a and b the halves of `W_in x`.
 
+use crate::awake::join;
 use crate::gated;
 use crate::matrix::Matrix;
 use crate::memory::Scratch;
@@ -61,7 +62,7 @@ impl Branch for FeedForward {
             Matrix::new(&d_both, rows, 2 * d_ff),
         );
         // In parallel, so that the threads of one product need not wait for each other.
-        let ((d_in, d_out), d_x) = rayon::join(
+        let ((d_in, d_out), d_x) = join(
             || {
                 (
                     product_of(x.transposed(), d_both, self.precision),

@@ -4,6 +4,7 @@ use crate::attention::{
     self, Gate, Known, Openness, Preparation, PreparationGradients, QkNorm, QkScales, Rope,
     Segments, Shape,
 };
+use crate::awake::join;
 use crate::matrix::Matrix;
 use crate::memory::Scratch;
 use crate::product::{Precision, product_of};
@@ -149,7 +150,7 @@ impl Branch for OverSequences<'_> {
     ) -> (Vec<f32>, AttentionWeights<Vec<f32>>) {
         let (shape, precision) = (self.shape(), self.attention.precision);
         let attended = Matrix::new(&saved.attended, shape.rows(), shape.attended_width());
-        let (d_proj, d_attended) = rayon::join(
+        let (d_proj, d_attended) = join(
             || product_of(attended.transposed(), d_y, precision),
             || product_of(d_y, weights.proj.transposed(), precision),
         );
@@ -184,7 +185,7 @@ impl Branch for OverSequences<'_> {
         );
         let d_qkv = Matrix::new(&d_qkv, shape.rows(), shape.qkv_width());
         // In parallel, so that the threads of one product need not wait for each other.
-        let (d_weight, d_x) = rayon::join(
+        let (d_weight, d_x) = join(
             || product_of(x.transposed(), d_qkv, precision),
             || product_of(d_qkv, weights.qkv.transposed(), precision),
         );

@@ -9,9 +9,10 @@
 pub(super) mod avx2;
 
 use gemm::Parallelism;
-use rayon::{current_num_threads, join};
+use rayon::current_num_threads;
 
 use super::Write;
+use crate::awake::join;
 use crate::matrix::{Matrix, MatrixMut};
 
 /// The number of multiplications that makes another thread worthwhile.

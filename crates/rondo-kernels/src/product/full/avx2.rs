@@ -37,7 +37,13 @@ impl Avx2 {
     /// The kernel prefers results with contiguous columns, so this computes `outᵀ = bᵀ · aᵀ`, as
     /// gemm does.
     #[inline(never)]
-    pub(in crate::product) fn multiply(self, out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
+    pub(in crate::product) fn multiply(
+        self,
+        out: MatrixMut<'_>,
+        write: Write,
+        a: Matrix<'_>,
+        b: Matrix<'_>,
+    ) {
         let ([m, k], [_, n]) = (a.shape(), b.shape());
         let (start, row_stride) = out.destination();
         let ((a, [a_rows, a_cols]), (b, [b_rows, b_cols])) = (a.layout(), b.layout());
