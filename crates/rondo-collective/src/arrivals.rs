@@ -1,8 +1,9 @@
 //! Which ranks have reached which operation.
 //!
-//! A rank that waits longer than a short time announces to ranks 0 and 1 which operation it waits
-//! in, so a short wait costs no message. When ranks 0 and 1 reach their own deadline, the ranks
-//! that have not announced themselves are missing.
+//! A rank that has waited longer than a short time sends an announcement to ranks 0 and 1. The
+//! announcement names the operation in which the rank waits. A short wait costs no message. When
+//! rank 0 or rank 1 reaches its own deadline, it reports as missing every rank whose announcement
+//! has not come.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +13,8 @@ use crate::Peer;
 /// missing.
 pub(crate) const WITNESSES: usize = 2;
 
-/// For each rank the last operation in which it announced that it waits, counted from 1.
+/// For each rank, the number of the last operation in which the rank announced that it waits.
+/// Operations are counted from 1.
 pub(crate) struct Arrivals(Vec<AtomicU64>);
 
 impl Arrivals {
@@ -21,18 +23,18 @@ impl Arrivals {
         Arrivals((0..world_size).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// Returns the witnesses to whom `rank` announces itself.
+    /// Returns the ranks to which `rank` sends its announcements.
     pub(crate) fn witnesses(&self, rank: usize) -> impl Iterator<Item = usize> {
         (0..WITNESSES.min(self.0.len())).filter(move |witness| *witness != rank)
     }
 
-    /// Notes that `rank` waits in operation `number`.
+    /// Records that `rank` waits in operation `number`.
     pub(crate) fn note(&self, rank: usize, number: u64) {
         self.0[rank].fetch_max(number, Ordering::Relaxed);
     }
 
-    /// Returns the ranks that have not reached operation `number`, as rank `by` knows it; `None` if
-    /// `by` is no witness.
+    /// Returns the ranks that have not reached operation `number`, according to the announcements
+    /// that rank `by` received. `None` if `by` receives no announcements.
     pub(crate) fn missing(&self, peers: &[Peer], by: usize, number: u64) -> Option<Vec<Peer>> {
         let is_absent = |peer: &&Peer| self.0[peer.rank].load(Ordering::Relaxed) < number;
         (by < WITNESSES).then(|| peers.iter().filter(is_absent).cloned().collect())

@@ -7,26 +7,27 @@ use std::time::Duration;
 
 use crate::Peer;
 
-/// The exit code of a world that ended because a rank was late; the run can resume from its last
+/// The exit code of a world that ended because a rank was late. The run can resume from its last
 /// checkpoint.
 pub const LATE_CODE: i32 = 7;
 
-/// What a rank knows when it gives up waiting.
+/// The report of a rank that gives up waiting.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Late {
     /// The rank that waited.
     pub by: Peer,
-    /// The operation, as the trait names it.
+    /// The operation that the rank waited in, by its name in [`Collective`](crate::Collective).
     pub operation: &'static str,
-    /// How long it was allowed to wait.
+    /// How long the rank was allowed to wait.
     pub timeout: Duration,
-    /// The ranks that have not come. `None`: this rank does not know (only ranks 0 and 1 do).
-    /// Empty: all have come, but the engine does not finish the operation.
+    /// The ranks that have not reached the operation. `None` if rank `by` does not know them: only
+    /// ranks 0 and 1 do. Empty if all ranks have reached the operation, but the engine does not
+    /// finish it.
     pub missing: Option<Vec<Peer>>,
 }
 
 impl fmt::Display for Late {
-    /// Writes "300 s without rank 3 (node07, pid 4711)".
+    /// Writes the report, for example "300 s without rank 3 (node07, pid 4711)".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.timeout.as_secs_f64();
         let missing = match &self.missing {
@@ -57,12 +58,12 @@ impl fmt::Display for Late {
     }
 }
 
-/// What is called on a rank that gives up waiting.
+/// The callback that a rank calls when it gives up waiting.
 pub(crate) type Report = Box<dyn Fn(&Late) + Send + Sync>;
 
-/// How long this rank waits, and the callback that reports when it gives up.
+/// How long this rank waits for the others, and the callback for the report when it gives up.
 pub(crate) struct Patience {
-    /// Nanoseconds; [`u64::MAX`] is for ever.
+    /// The limit in nanoseconds. [`u64::MAX`] means no limit.
     timeout: AtomicU64,
     report: Mutex<Option<Report>>,
 }

@@ -13,15 +13,15 @@ pub enum Failure {
     Engine {
         /// The engine's name.
         engine: String,
-        /// The operation, as the trait names it.
+        /// The operation, by its name in [`Collective`](crate::Collective).
         operation: &'static str,
-        /// What the engine says.
+        /// The engine's own message.
         message: String,
     },
     /// Another rank ended the world.
     #[error("rank {rank} ended all ranks with code {code}")]
     Aborted {
-        /// Who ended it.
+        /// The rank that ended the world.
         rank: usize,
         /// The exit code.
         code: i32,

@@ -1,19 +1,19 @@
-//! The launcher's description of this process, read before any engine starts.
+//! Reads how the launcher describes this process, before any engine starts.
 
 use std::fmt;
 
-/// Who started the processes of a world.
+/// The program that started the processes of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Launcher {
     /// `mpirun` of Open MPI.
     OpenMpi,
-    /// `mpirun` or `mpiexec` of MPICH, Intel MPI and their relatives.
+    /// `mpirun` or `mpiexec` of MPICH, of Intel MPI, or of another MPI derived from MPICH.
     Mpich,
     /// `srun`.
     Slurm,
-    /// `mpiexec` of a Cray with PALS.
+    /// `mpiexec` of PALS, the launcher of Cray systems.
     Pals,
-    /// PyTorch's launcher, whose processes Rondo cannot join.
+    /// PyTorch's `torchrun`. Rondo cannot connect the processes that it starts.
     Torchrun,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for Launcher {
     }
 }
 
-/// The variables of a launcher.
+/// The environment variables that a launcher sets.
 struct Variables {
     launcher: Launcher,
     rank: &'static str,
@@ -38,9 +38,11 @@ struct Variables {
     local_size: Option<&'static str>,
 }
 
-/// The first row whose rank and size are both set is used. For Slurm the size is that of the step:
-/// an sbatch script has SLURM_NTASKS too, but is one process. For PALS the size is PMI's; MPICH's
-/// row comes first and has the same values.
+/// The variables of all launchers. The first row whose rank and size are both set is used.
+///
+/// Slurm's row takes the size from the variable of the job step: the script of sbatch has
+/// `SLURM_NTASKS` too, but is a single process. The row of PALS takes the size from `PMI_SIZE` and
+/// stands before the row of MPICH, which would give the same rank and size.
 const TABLE: [Variables; 5] = [
     Variables {
         launcher: Launcher::OpenMpi,
@@ -82,29 +84,29 @@ const TABLE: [Variables; 5] = [
 /// This process's place among the processes that one launcher started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// Who started them.
+    /// The launcher that started the processes.
     pub launcher: Launcher,
     /// This process's number, from 0.
     pub rank: usize,
-    /// How many there are; at least 2.
+    /// The number of processes; at least 2.
     pub size: usize,
-    /// Its number among those of its host, where the launcher says so.
+    /// The number of this process among the processes on its host, if the launcher sets it.
     pub local_rank: Option<usize>,
-    /// How many its host has, where the launcher says so.
+    /// The number of processes on this host, if the launcher sets it.
     pub local_size: Option<usize>,
 }
 
-/// Why a process that was started as one of several cannot be part of a world.
+/// Why a process that is one of several cannot join a world.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A variable of the launcher is not a number, or its rank is not one of the world's.
+    /// A variable of the launcher is not a whole number, or the rank is not below the size.
     #[error("{launcher} sets {variable} to {value:?}, which is not a number of this world")]
     Malformed {
-        /// Who set it.
+        /// The launcher that set the variable.
         launcher: Launcher,
-        /// Its name.
+        /// The variable's name.
         variable: &'static str,
-        /// Its value.
+        /// The variable's value.
         value: String,
     },
     /// Only torchrun's variables are set.
@@ -113,7 +115,7 @@ pub enum Refusal {
          `mpirun -n {size} --bind-to none trainer …`, or `srun -n {size} --mpi=pmix trainer …`"
     )]
     Torchrun {
-        /// How many processes it started.
+        /// The number of processes that torchrun started.
         size: usize,
     },
     /// The build has no engine for several processes.
@@ -122,28 +124,28 @@ pub enum Refusal {
          (Debian: openmpi-bin libopenmpi-dev), or start one process"
     )]
     NoEngine {
-        /// Who started them.
+        /// The launcher that started the processes.
         launcher: Launcher,
-        /// How many.
+        /// The number of processes that the launcher started.
         size: usize,
     },
-    /// The engine says another rank or size than the launcher.
+    /// The launcher and the engine report different ranks or sizes.
     #[error(
         "{launcher} says rank {rank} of {size}, and {engine} says rank {mpi_rank} of {mpi_size}: start with the mpirun of \
          the MPI that this program was built with, or give srun the plug-in which that MPI knows (srun --mpi=list)"
     )]
     Disagreement {
-        /// Who started the processes.
+        /// The launcher that started the processes.
         launcher: Launcher,
-        /// The rank it says.
+        /// The rank according to the launcher.
         rank: usize,
-        /// The size it says.
+        /// The size according to the launcher.
         size: usize,
         /// The engine's name.
         engine: String,
-        /// The rank it says.
+        /// The rank according to the engine.
         mpi_rank: usize,
-        /// The size it says.
+        /// The size according to the engine.
         mpi_size: usize,
     },
 }
@@ -152,7 +154,8 @@ pub enum Refusal {
 ///
 /// # Errors
 ///
-/// Where only torchrun's variables are set, or a variable is not a number.
+/// Where only torchrun's variables are set, a variable is not a whole number, or the rank is not
+/// below the size.
 pub fn detect(look: impl Fn(&str) -> Option<String>) -> Result<Option<Placement>, Refusal> {
     let set = |row: &&Variables| look(row.rank).is_some() && look(row.size).is_some();
     let Some(row) = TABLE.iter().find(set) else {
@@ -270,7 +273,7 @@ mod tests {
     #[test]
     fn a_process_by_itself_is_alone() {
         assert_eq!(detected(&[]), Ok(None));
-        // The script of sbatch, and a step of one task.
+        // Neither the script of sbatch nor a job step of one task has other ranks.
         assert_eq!(
             detected(&[("SLURM_PROCID", "0"), ("SLURM_NTASKS", "16")]),
             Ok(None)
@@ -284,7 +287,7 @@ mod tests {
             Ok(None)
         );
         assert_eq!(detected(&[("RANK", "0"), ("WORLD_SIZE", "1")]), Ok(None));
-        // A variable of another program.
+        // A variable RANK without a WORLD_SIZE belongs to another program.
         assert_eq!(detected(&[("RANK", "colonel")]), Ok(None));
     }
 

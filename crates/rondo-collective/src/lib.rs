@@ -1,30 +1,37 @@
-//! Processes that train one model together: who they are, what they exchange, and sums with the bits of one process.
+//! Communication between processes that train one model together.
 //!
-//! Each process is a *rank* of a *world*. A collective is an operation that every rank calls, in the same order, and that
-//! ends when all have. Sums are pairwise in the order of ranks, by the same binary tree as the sum of micro-batches in one
-//! process:
+//! Each process is a *rank* of a *world*. A collective is an operation that every rank calls, in
+//! the same order. It ends when all ranks have called it. Sums are pairwise, in the order of ranks.
+//! They use the same binary tree as the sum of micro-batches in one process:
 //!
 //! ```text
 //! ((g_0 + g_1) + (g_2 + g_3)) + ((g_4 + g_5) + (g_6 + g_7))      8 micro-batches
 //!  └ rank 0 ┘   └ rank 1 ┘     └ rank 2 ┘   └ rank 3 ┘           the same on 4 ranks
 //! ```
 //!
-//! so a world in which each rank has a power of two of micro-batches computes the bits of a world of one.
+//! If the number of micro-batches of each rank is a power of two, the sum has the same bits as the
+//! sum in one process.
 //!
 //! In reading order:
 //!
-//! * [`Collective`]: what a world offers, and [`typed`]: numbers and messages of any length over it
-//! * [`peer`], [`failure`]: a rank as messages name it, and what can go wrong
-//! * [`deadline`]: how long a rank waits, and who is late; `wait`: the wait itself; `arrivals`: who has come
-//! * [`pairwise`]: the binary tree, for values of one process
-//! * [`ordered`]: the same tree across ranks; [`owned`]: the same, where each rank owns a range
+//! * [`Collective`]: the operations of a world; [`typed`]: numbers, and messages of any length
+//! * [`peer`]: a rank as messages name it; [`failure`]: what can go wrong
+//! * [`deadline`]: how long a rank waits, and the report about late ranks; `wait`: the wait itself;
+//!   `arrivals`: which ranks have reached an operation
+//! * [`pairwise`]: the binary tree, for the values of one process
+//! * [`ordered`]: a sum over the same tree across ranks; [`owned`]: the same sum where each rank
+//!   receives only the range that it owns
 //! * [`reduce`]: one sum per step, ordered or in the engine's order
-//! * [`one`], [`threads`], `mpi` (feature `mpi`): a process by itself, ranks as threads for tests, and MPI
+//! * [`one`]: a world of a single process; [`threads`]: ranks as threads, for tests; `mpi` (feature
+//!   `mpi`): ranks as processes connected by MPI
 //! * [`timing`]: how long a sum takes
-//! * [`launch`]: what the launcher says about this process, and [`start`]: the world it is in
+//! * [`launch`]: how the launcher describes this process; [`start`]: starts the world of this
+//!   process
 //!
-//! The crate knows slices of bytes and of `f32`. It does not know tensors, gradients, steps or configurations, and reaches
-//! no file and no environment variable.
+//! # Limits
+//!
+//! The crate handles slices of bytes and of `f32`. It uses no tensors, gradients, steps or
+//! configurations. It reads no file and no environment variable.
 
 #[cfg(any(feature = "mpi", test))]
 mod arrivals;
@@ -60,13 +67,15 @@ pub use reduce::{Reduce, Reducer, Wire};
 
 /// A world of ranks, seen from one of them.
 ///
-/// Every rank calls the same operations in the same order, with lengths that agree, from the thread that started the
-/// world. After an operation returns `Ok`, its result is the same on every rank that receives it.
+/// Every rank calls the same operations in the same order, from the thread that started the world.
+/// The lengths of the slices must agree between ranks. After an operation returns `Ok`, its result
+/// is the same on every rank that receives one.
 ///
 /// # Errors
 ///
-/// Every operation may return [`Failure::Engine`], [`Failure::Aborted`] or [`Failure::Late`]. The world is of no use
-/// after an error; the caller prints it and calls [`abort`](Collective::abort).
+/// Every operation may return [`Failure::Engine`], [`Failure::Aborted`] or [`Failure::Late`]. The
+/// world cannot be used after an error: the caller prints the error and calls
+/// [`abort`](Collective::abort).
 ///
 /// # Panics
 ///
@@ -79,54 +88,59 @@ pub trait Collective: Send + Sync {
     /// Returns this process's number, from 0.
     fn rank(&self) -> usize;
 
-    /// Returns all ranks in order, with host and process. Its length is the size of the world.
+    /// Returns all ranks in order, each with its host and process. The list is as long as the
+    /// world.
     fn peers(&self) -> &[Peer];
 
     /// Returns the name of the engine as messages print it, for example "Open MPI 4.1.4".
     fn engine(&self) -> &str;
 
-    /// Sets how long an operation may wait for the other ranks from now on. `None` waits for ever, as at the start.
+    /// Sets how long an operation may wait for the other ranks from now on. `None`, the initial
+    /// value, sets no limit.
     fn set_timeout(&self, timeout: Option<Duration>);
 
-    /// Sets what is called on a rank that gives up waiting, before [`Failure::Late`] is returned. MPI cannot give an
-    /// operation up: there, all ranks end with [`LATE_CODE`] as soon as the report returns.
+    /// Sets the callback that a rank calls when it gives up waiting, before [`Failure::Late`] is
+    /// returned. An operation of MPI cannot be given up: with MPI, all ranks end with [`LATE_CODE`]
+    /// as soon as the callback returns.
     fn set_late_report(&self, report: Box<dyn Fn(&Late) + Send + Sync>);
 
-    /// Waits until every rank has come.
+    /// Waits until every rank has reached this call.
     fn barrier(&self) -> Result<(), Failure>;
 
     /// Copies `data` of rank `root` to every rank. All slices have the same length.
     fn broadcast(&self, root: usize, data: &mut [u8]) -> Result<(), Failure>;
 
-    /// Fills `all` with `mine` of every rank, in the order of ranks: `all.len() == mine.len() * world_size`.
+    /// Fills `all` with the slices `mine` of all ranks, in the order of ranks: `all.len() ==
+    /// mine.len() * world_size`.
     fn all_gather(&self, mine: &[u8], all: &mut [u8]) -> Result<(), Failure>;
 
-    /// Sends block `r` of `send` to rank `r`; block `r` of `receive` comes from rank `r`. Both have the same length,
-    /// a multiple of the world's size.
+    /// Sends block `r` of `send` to rank `r`, and receives block `r` of `receive` from rank `r`.
+    /// `send` and `receive` have the same length, a multiple of the world's size.
     fn all_to_all(&self, send: &[u8], receive: &mut [u8]) -> Result<(), Failure>;
 
-    /// Adds `data` of all ranks in the engine's own order, in place. All ranks receive the same bits; another world's
-    /// size may give others.
+    /// Adds `data` of all ranks in the engine's own order, in place. All ranks receive the same
+    /// bits. A world of another size may compute other bits.
     fn all_reduce(&self, data: &mut [f32]) -> Result<(), Failure>;
 
-    /// Waits until every rank has come, and leaves the engine. Call it once, as the last operation,
-    /// and only when the run ends normally: a rank that fails calls [`abort`](Collective::abort).
+    /// Waits until every rank has reached this call, then leaves the engine. Call it once, as the
+    /// last operation, and only when the run ends normally. A rank that fails calls
+    /// [`abort`](Collective::abort) instead.
     fn finish(&self) -> Result<(), Failure>;
 
-    /// Ends every rank of the world with `code`, wherever the others are.
+    /// Ends every rank of the world with `code`, whatever the other ranks are doing.
     fn abort(&self, code: i32) -> !;
 
-    /// Returns how many ranks there are.
+    /// Returns the number of ranks.
     fn world_size(&self) -> usize {
         self.peers().len()
     }
 
-    /// Returns whether this process is the world.
+    /// Returns whether this process is the only rank of the world.
     fn is_alone(&self) -> bool {
         self.world_size() == 1
     }
 
-    /// Returns this rank's name, host and process.
+    /// Returns this rank's own entry of [`peers`](Collective::peers).
     fn me(&self) -> &Peer {
         &self.peers()[self.rank()]
     }

@@ -1,9 +1,9 @@
 //! Ranks as processes connected by MPI. Only this file uses the MPI binding.
 //!
-//! Every operation is non-blocking and is tested until it is done, so that a wait has a deadline.
-//! The binding completes all requests of a scope before it leaves the scope, even after an error or
-//! a panic; an operation that is given up must therefore end all ranks inside its scope. Only the
-//! thread that started MPI calls it (thread level FUNNELED).
+//! Every operation is non-blocking and is tested until it is done, so that a wait can have a
+//! deadline. The binding completes all requests of a scope before it leaves the scope, even after
+//! an error or a panic. A rank that gives up an operation must therefore end all ranks inside that
+//! scope. Only the thread that started MPI calls MPI (thread level FUNNELED).
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -19,16 +19,17 @@ use crate::peer::RECORD;
 use crate::wait::{self, Waited};
 use crate::{Collective, Failure, Peer};
 
-/// Bytes of one broadcast. MPI's counts end at 2^31.
+/// The maximum number of bytes in one broadcast. The counts of MPI are limited to 2^31.
 const BROADCAST: usize = 64 << 20;
-/// Numbers of one all-reduce. On two ranks 100 MB in pieces of 4 MiB took 70 % of the time of pieces of 64 MiB.
+/// The maximum number of f32 in one all-reduce. On two ranks, 100 MB in pieces of 4 MiB took 70 %
+/// of the time of pieces of 64 MiB.
 const ALL_REDUCE: usize = 1 << 20;
-/// The tag of an announcement.
+/// The MPI tag of an announcement.
 const ANNOUNCEMENT: i32 = 7;
 
 thread_local! {
-    /// Dropping the value finalizes MPI, which only [`Collective::finish`] may do: a rank that
-    /// finalizes after an error waits for the other ranks for ever.
+    /// The started MPI. Dropping the value finalizes MPI, so only [`Collective::finish`] may drop
+    /// it: a rank that finalizes after an error waits for the other ranks for ever.
     static MPI: RefCell<Option<ManuallyDrop<ferrompi::Mpi>>> = const { RefCell::new(None) };
 }
 
@@ -44,7 +45,7 @@ pub(crate) struct Mpi {
 }
 
 impl Mpi {
-    /// Starts MPI in this thread; the launcher says that it is rank `rank`.
+    /// Starts MPI in this thread. `rank` is this process's rank according to the launcher.
     pub(crate) fn start(
         rank: usize,
         timeout: Option<Duration>,
@@ -117,7 +118,7 @@ impl Mpi {
         done.map_err(|error| failure(&self.engine, operation, &error))
     }
 
-    /// Tells the witnesses that this rank waits in operation `number`.
+    /// Sends ranks 0 and 1 the announcement that this rank waits in operation `number`.
     fn announce(&self, number: u64) -> Result<(), Error> {
         self.arrivals.note(self.rank(), number);
         let tell = |rank| self.world.send(&[number], rank as i32, ANNOUNCEMENT);
@@ -151,8 +152,8 @@ impl Mpi {
     }
 }
 
-/// Shortens "Open MPI v4.1.4, package: …" to "Open MPI 4.1.4"; of other MPIs, returns the first
-/// line.
+/// Shortens "Open MPI v4.1.4, package: …" to "Open MPI 4.1.4". Other versions are cut at the first
+/// comma or line end.
 fn short(version: &str) -> String {
     let first = version.split([',', '\n']).next().unwrap_or_default().trim();
     first
@@ -227,7 +228,8 @@ impl Collective for Mpi {
 
     fn finish(&self) -> Result<(), Failure> {
         self.barrier()?;
-        // This finalizes MPI. On another thread the slot is empty, and MPI ends with the process.
+        // Dropping this value finalizes MPI. On a thread that has not started MPI there is no
+        // value, and MPI ends with the process.
         let mpi = MPI.with_borrow_mut(Option::take);
         let leave = || drop(mpi.map(ManuallyDrop::into_inner));
         self.patience
@@ -236,7 +238,7 @@ impl Collective for Mpi {
     }
 
     fn abort(&self, code: i32) -> ! {
-        // Only the thread that started MPI may call it.
+        // Only the thread that started MPI may call MPI.
         if MPI.with_borrow(Option::is_some) {
             self.world.abort(code)
         }

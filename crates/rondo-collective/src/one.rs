@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::deadline::Late;
 use crate::{Collective, Failure, Peer};
 
-/// A world of one rank. Its operations return at once; those with two slices copy.
+/// A world of one rank. Its operations return at once; those with an input and an output slice copy
+/// the input.
 #[derive(Debug)]
 pub struct One {
     peers: [Peer; 1],

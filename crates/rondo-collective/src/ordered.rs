@@ -6,32 +6,35 @@
 //! segment of rank 2   a2 b2 c2                        rank 2: c0 c1 c2 ─► C
 //! ```
 //!
-//! Each rank adds one slice of every segment by the tree of [`pairwise`](crate::pairwise), so the bits do not depend on
-//! the engine, the message or the number of threads. A rank sends and receives `2 (N − 1) / N` times the data, as the best
-//! all-reduce does. A segment is small enough to stay in a cache and large enough to hide the messages' latency.
+//! Each rank adds one slice of every segment, by the tree of [`pairwise`](crate::pairwise). The
+//! bits therefore do not depend on the engine, the size of messages or the number of threads. A
+//! rank sends and receives `2 (N − 1) / N` times the data for `N` ranks, as the best all-reduce
+//! does. A segment is small enough to stay in a cache, and large enough to hide the latency of
+//! messages.
 
 use std::ops::Range;
 
 use crate::pairwise::additions;
 use crate::{Collective, Failure};
 
-/// Numbers of a segment: 1 MiB. A quarter of it costs 20 % more time on two ranks, one segment for all costs 40 %.
+/// How many f32 numbers a segment has (1 MiB). On two ranks, segments of a quarter of this size
+/// cost 20 % more time, and a single segment for all data costs 40 % more.
 const SEGMENT: usize = 256 * 1024;
 
 /// A sum across ranks, with its buffers.
 #[derive(Debug)]
 pub struct OrderedSum {
-    /// The tree over ranks.
+    /// The additions of the binary tree over the ranks.
     additions: Vec<(usize, usize)>,
     world_size: usize,
-    /// The other ranks' values of this rank's slice.
+    /// The values of all ranks for the slice that this rank adds.
     received: Vec<f32>,
-    /// The last segment, filled up to a multiple of the world's size.
+    /// A copy of the last segment, padded to a multiple of the world's size.
     last: Vec<f32>,
 }
 
 impl OrderedSum {
-    /// Creates the sum of a world.
+    /// Creates the sum for a world of `world_size` ranks.
     pub fn new(world_size: usize) -> OrderedSum {
         OrderedSum {
             additions: additions(world_size),
@@ -45,11 +48,11 @@ impl OrderedSum {
     ///
     /// # Errors
     ///
-    /// As every operation of a [`Collective`].
+    /// The errors of every operation of a [`Collective`].
     ///
     /// # Panics
     ///
-    /// Where the world has another size than the sum.
+    /// Panics where the size of `world` is not that of [`OrderedSum::new`].
     pub fn sum(&mut self, world: &dyn Collective, data: &mut [f32]) -> Result<(), Failure> {
         assert_eq!(
             world.world_size(),
@@ -93,7 +96,8 @@ impl OrderedSum {
     }
 }
 
-/// Adds the blocks of `length` numbers in `blocks` by the tree, in the range `within` of each. The sum is in block 0.
+/// Adds the blocks in `blocks`, each of `length` numbers, by the tree. Only the positions `within`
+/// each block are added. Afterwards block 0 holds the sum.
 pub(crate) fn add_in_order(
     additions: &[(usize, usize)],
     blocks: &mut [f32],
@@ -119,7 +123,7 @@ pub(crate) mod tests {
     use crate::pairwise::PairwiseSum;
     use crate::threads;
 
-    /// Numbers of very different size, so that each order of addition gives other bits.
+    /// Returns numbers of very different sizes, so that each order of addition gives other bits.
     pub(crate) fn values(seed: usize, length: usize) -> Vec<f32> {
         let number = |index: usize| {
             let mixed =
@@ -130,7 +134,7 @@ pub(crate) mod tests {
         (0..length).map(number).collect()
     }
 
-    /// The pairwise sum of the ranks' values in one process, as bits.
+    /// Returns the bits of the pairwise sum of all ranks' values, computed in one process.
     pub(crate) fn expected(ranks: usize, length: usize) -> Vec<u32> {
         let add = |mut a: Vec<f32>, b: Vec<f32>| {
             a.iter_mut().zip(&b).for_each(|(a, b)| *a += b);

@@ -1,8 +1,8 @@
-//! Sums and copies where each rank owns a range of the data: a rank receives the sum of its own
-//! range only, and sends what it computes from it to all ranks.
+//! Sums and copies for data of which each rank owns a range. In a sum, a rank receives only the sum
+//! of its own range. Then it computes new values for this range and sends them to all ranks.
 //!
-//! The bits are those of [`OrderedSum`](crate::OrderedSum). Ranges may have any lengths. The data
-//! is sent in rounds, in which every rank's block has the same length.
+//! The sum of a range has the same bits as in [`OrderedSum`](crate::OrderedSum). Ranges may have
+//! any lengths. The data is sent in rounds. In each round all ranks send blocks of the same length.
 
 use std::ops::Range;
 
@@ -10,23 +10,24 @@ use crate::ordered::add_in_order;
 use crate::pairwise::additions;
 use crate::{Collective, Failure};
 
-/// Numbers of a round, over all ranks: 1 MiB.
+/// How many f32 numbers the blocks of all ranks have together in one round (1 MiB).
 const ROUND: usize = 256 * 1024;
 
-/// A sum whose ranges have owners, with its buffers.
+/// Sums data whose ranges are owned by ranks, and copies the ranges to all ranks. Reuses its
+/// buffers.
 #[derive(Debug)]
 pub struct OwnedSum {
-    /// What each rank owns, in the order of ranks.
+    /// The range that each rank owns, in the order of ranks.
     ranges: Vec<Range<usize>>,
     additions: Vec<(usize, usize)>,
-    /// Numbers of a rank's block in a round.
+    /// How many numbers each rank's block has in one round.
     block: usize,
     blocks: Vec<f32>,
     received: Vec<f32>,
 }
 
 impl OwnedSum {
-    /// Creates the sum of a world in which rank `r` owns `ranges[r]`.
+    /// Creates the sum for a world in which rank `r` owns `ranges[r]`.
     pub fn new(ranges: Vec<Range<usize>>) -> OwnedSum {
         let longest = ranges.iter().map(Range::len).max().unwrap_or(0);
         let block = (ROUND / ranges.len().max(1)).clamp(1, longest.max(1));
@@ -40,13 +41,13 @@ impl OwnedSum {
         }
     }
 
-    /// Returns what each rank owns.
+    /// Returns the range that each rank owns, in the order of ranks.
     pub fn ranges(&self) -> &[Range<usize>] {
         &self.ranges
     }
 
-    /// Returns whether this process is the whole world; panics if the world's size differs from the
-    /// sum's.
+    /// Returns whether this process is the only rank of `world`. Panics if the size of `world` is
+    /// not the number of ranges.
     fn is_alone_in(&self, world: &dyn Collective) -> bool {
         assert_eq!(
             world.world_size(),
@@ -56,15 +57,17 @@ impl OwnedSum {
         world.is_alone()
     }
 
-    /// Adds `data` of all ranks. Afterwards the range of this rank holds the sum, and the rest of `data` is unchanged.
+    /// Adds `data` of all ranks. Afterwards the range of this rank holds the sum, and the rest of
+    /// `data` is unchanged.
     ///
     /// # Errors
     ///
-    /// As every operation of a [`Collective`].
+    /// The errors of every operation of a [`Collective`].
     ///
     /// # Panics
     ///
-    /// Where the world has another size than there are ranges, or a range is outside the data.
+    /// Panics where the size of `world` is not the number of ranges, or a range is outside the
+    /// data.
     pub fn sum(&mut self, world: &dyn Collective, data: &mut [f32]) -> Result<(), Failure> {
         if self.is_alone_in(world) {
             return Ok(());
@@ -95,11 +98,11 @@ impl OwnedSum {
     ///
     /// # Errors
     ///
-    /// As every operation of a [`Collective`].
+    /// The errors of every operation of a [`Collective`].
     ///
     /// # Panics
     ///
-    /// As [`sum`](OwnedSum::sum).
+    /// Panics in the same cases as [`sum`](OwnedSum::sum).
     pub fn share(&mut self, world: &dyn Collective, data: &mut [f32]) -> Result<(), Failure> {
         if self.is_alone_in(world) {
             return Ok(());
@@ -128,7 +131,8 @@ impl OwnedSum {
             .unwrap_or(0)
     }
 
-    /// The part of a rank's range that a round moves; empty after the end of the range.
+    /// The part of rank `rank`'s range that is sent in round `round`. Empty in rounds after the end
+    /// of the range.
     fn part(&self, rank: usize, round: usize) -> Range<usize> {
         let range = &self.ranges[rank];
         let start = (range.start + round * self.block).min(range.end);

@@ -6,16 +6,18 @@
 //! 7 values   ((a + b) + (c + d)) + ((e + f) + g)
 //! ```
 //!
-//! Two sums of equal length are added as soon as both exist; at the end the remaining sums are
-//! added from the right. If every group of `2^k` consecutive values is summed first, the tree over
-//! the groups stays the same: this is how ranks share a sum without changing its bits. The error
-//! grows with the logarithm of the number of values; in a running sum it grows with the number
-//! itself (Higham 1993, "The accuracy of floating point summation", section 3).
+//! Two sums over equally many values are added as soon as both exist. At the end the remaining sums
+//! are added from the right. If every group of `2^k` consecutive values is summed first, the tree
+//! over the groups stays the same: this is how ranks share a sum without changing its bits. The
+//! rounding error grows with the logarithm of the number of values; in a running sum it grows with
+//! the number itself (Higham 1993, "The accuracy of floating point summation", section 3).
 
-/// A pairwise sum of values that come one after another. It holds at most one value for each power of two.
+/// A pairwise sum of values that come one after another. It holds at most one partial sum for each
+/// power of two.
 #[derive(Debug)]
 pub struct PairwiseSum<T> {
-    /// Sums of `2^level` values each, with the level, longest first.
+    /// Partial sums over `2^level` values, each with its level. The sum over the most values comes
+    /// first.
     partial: Vec<(u32, T)>,
 }
 
@@ -27,7 +29,7 @@ impl<T> PairwiseSum<T> {
         }
     }
 
-    /// Takes the next value. `add` adds an earlier and a later one.
+    /// Adds the next value. `add` returns the sum of an earlier and a later value.
     pub fn push(&mut self, value: T, mut add: impl FnMut(T, T) -> T) {
         let (mut level, mut value) = (0, value);
         while let Some((_, earlier)) = self.partial.pop_if(|(other, _)| *other == level) {
@@ -37,7 +39,7 @@ impl<T> PairwiseSum<T> {
         self.partial.push((level, value));
     }
 
-    /// Returns the sum, and `None` of no values.
+    /// Returns the sum, or `None` if no value was pushed.
     pub fn finish(mut self, mut add: impl FnMut(T, T) -> T) -> Option<T> {
         let (_, mut sum) = self.partial.pop()?;
         while let Some((_, earlier)) = self.partial.pop() {
@@ -53,7 +55,8 @@ impl<T> Default for PairwiseSum<T> {
     }
 }
 
-/// Returns the additions of the tree over `count` values in their order: add value `.1` to value `.0`. The sum is in value 0.
+/// Returns the additions of the tree over `count` values, in their order. A pair `(a, b)` means:
+/// add value `b` to value `a`. At the end value 0 holds the sum.
 pub fn additions(count: usize) -> Vec<(usize, usize)> {
     let mut additions = Vec::with_capacity(count.saturating_sub(1));
     let mut sum = PairwiseSum::new();
@@ -70,8 +73,8 @@ pub fn additions(count: usize) -> Vec<(usize, usize)> {
     additions
 }
 
-/// Returns how many values a sum of `count` holds at most at one time, the next value included: 1 +
-/// log2 for a power of two.
+/// Returns the maximum number of values that a sum of `count` values holds at one time, including
+/// the value to add next: `1 + log2(count)`, rounded down.
 pub fn live(count: usize) -> usize {
     match count {
         0 | 1 => count,

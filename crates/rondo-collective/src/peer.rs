@@ -2,25 +2,26 @@
 
 use std::fmt;
 
-/// Bytes of a [`Peer`] on the wire: its process, and its host's name filled up with zeros.
+/// The number of bytes that a [`Peer`] is sent as: its process id, and its host's name padded with
+/// zeros.
 #[cfg(any(feature = "mpi", test))]
 pub(crate) const RECORD: usize = 4 + 252;
 
 /// A rank with its host and process, printed as "rank 3 (node07, pid 4711)".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Its number, from 0.
+    /// The rank's number, from 0.
     pub rank: usize,
-    /// The name of its host.
+    /// The name of the rank's host.
     pub host: String,
-    /// Its process there.
+    /// The rank's process id on this host.
     pub pid: u32,
 }
 
 #[cfg(any(feature = "mpi", test))]
 impl Peer {
-    /// Returns process and host as bytes; a host name longer than the record is cut between
-    /// characters.
+    /// Returns the process id and the host name as bytes. A host name that is too long is cut
+    /// between characters.
     pub(crate) fn to_record(&self) -> [u8; RECORD] {
         let mut record = [0; RECORD];
         record[..4].copy_from_slice(&self.pid.to_le_bytes());
@@ -53,7 +54,7 @@ impl fmt::Display for Peer {
     }
 }
 
-/// Returns how many hosts the ranks are on.
+/// Returns the number of hosts that the ranks run on.
 pub fn hosts(peers: &[Peer]) -> usize {
     let mut names: Vec<&str> = peers.iter().map(|peer| peer.host.as_str()).collect();
     names.sort_unstable();
@@ -61,11 +62,11 @@ pub fn hosts(peers: &[Peer]) -> usize {
     names.len()
 }
 
-/// Returns the place of `rank` among the ranks of its host, and how many there are.
+/// Returns how many ranks before `rank` are on the same host, and how many ranks this host has.
 ///
 /// # Panics
 ///
-/// Where there is no such rank.
+/// Panics where there is no such rank.
 pub fn local(peers: &[Peer], rank: usize) -> (usize, usize) {
     let same = |peer: &&Peer| peer.host == peers[rank].host;
     let before = peers[..rank].iter().filter(same).count();

@@ -1,4 +1,4 @@
-//! One sum per step: its order, and the type in which its numbers are sent.
+//! One sum per step: the order of its additions, and the type in which its numbers are sent.
 
 use half::bf16;
 
@@ -7,37 +7,38 @@ use crate::{Collective, Failure, OrderedSum};
 /// How the numbers of all ranks are added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduce {
-    /// Pairwise in the order of ranks: the bits of one process.
+    /// Pairwise in the order of ranks. The sum has the bits of one process.
     Ordered,
-    /// In the engine's own order: other bits on another world size, or with another engine.
+    /// In the engine's own order. The bits change with the world's size and with the engine.
     Fast(Wire),
 }
 
-/// The type in which numbers travel.
+/// The type in which numbers are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
-    /// As they are.
+    /// f32, without rounding.
     F32,
-    /// Rounded to bf16, which halves the bytes. The sum is taken in f32 and rounded again on its way back.
+    /// bf16, which halves the bytes. Numbers are rounded before they are sent. They are added in
+    /// f32, and the sum is rounded again before it is sent back.
     Bf16,
 }
 
-/// Numbers of a piece in bf16, over all ranks.
+/// How many numbers are sent together as bf16, counted over all slices of the piece.
 const PIECE: usize = 512 * 1024;
 
-/// The sum of a step across ranks, with its buffers.
+/// The sum of a step across ranks. Reuses its buffers.
 #[derive(Debug)]
 pub struct Reducer {
     reduce: Reduce,
     ordered: OrderedSum,
-    /// Bits of numbers in bf16.
+    /// The bits of the bf16 numbers to send.
     sent: Vec<u16>,
     received: Vec<u16>,
     sum: Vec<f32>,
 }
 
 impl Reducer {
-    /// Creates the sum of a world.
+    /// Creates the sum for a world of `world_size` ranks.
     pub fn new(reduce: Reduce, world_size: usize) -> Reducer {
         let ordered = OrderedSum::new(world_size);
         Reducer {
@@ -50,16 +51,17 @@ impl Reducer {
     }
 
     /// Adds `data` of all ranks in place. All ranks receive the same bits. The last `exact` numbers
-    /// (losses, flags, times) are always sent as f32. A number that is 0 on all ranks but one
-    /// arrives unchanged, in every order.
+    /// (losses, flags, times) are always sent as f32. If one of these is 0 on all ranks but one,
+    /// the sum is exactly the number of that rank, in every order.
     ///
     /// # Errors
     ///
-    /// As every operation of a [`Collective`].
+    /// The errors of every operation of a [`Collective`].
     ///
     /// # Panics
     ///
-    /// Where the world has another size than the sum, or `data` is shorter than `exact`.
+    /// Panics where the size of `world` is not that of [`Reducer::new`], or `data` is shorter than
+    /// `exact`.
     pub fn sum(
         &mut self,
         world: &dyn Collective,
@@ -83,7 +85,8 @@ impl Reducer {
         }
     }
 
-    /// Adds a piece that is sent as bf16: each rank adds one slice in f32, in the order of ranks.
+    /// Adds a piece that is sent as bf16. Each rank adds one slice of the piece in f32, in the
+    /// order of ranks.
     fn in_bf16(&mut self, world: &dyn Collective, piece: &mut [f32]) -> Result<(), Failure> {
         let slice = piece.len().div_ceil(world.world_size());
         let padded = slice * world.world_size();
@@ -186,8 +189,8 @@ mod tests {
         let sum = &sums(Reduce::Fast(Wire::Bf16), ranks, PIECE + 5, 2)[0];
         let all: Vec<Vec<f32>> = (0..ranks).map(|rank| values(rank, PIECE + 5)).collect();
         for (index, (&sum, &exact)) in sum.iter().zip(&exact).enumerate() {
-            // bf16 has 8 bits: rounding the numbers costs 2^-8 of their size, and rounding their
-            // sum costs the same again.
+            // bf16 has 8 significant bits: rounding the numbers costs 2^-8 of their size, and
+            // rounding their sum costs the same again.
             let size: f32 = all.iter().map(|of_rank| of_rank[index].abs()).sum();
             assert!(
                 (sum - exact).abs() <= size * 2f32.powi(-8) * (2.0 + 2f32.powi(-8)),

@@ -9,7 +9,7 @@ use crate::{Collective, Failure, One, Placement, Refusal, launch, peer};
 /// Why a world cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The launch itself is wrong: bad usage.
+    /// The launch itself is wrong, an error in the usage.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The engine fails.
@@ -17,16 +17,16 @@ pub enum StartError {
     Failed(#[from] Failure),
 }
 
-/// A started world, and this process's place on its host.
+/// A started world, and the place of this process on its host.
 #[derive(Clone)]
 pub struct Started {
     /// The world.
     pub world: Arc<dyn Collective>,
-    /// Who started it. `None`: this process is alone.
+    /// How the launcher started this process; `None` if the process is alone.
     pub placement: Option<Placement>,
-    /// This rank's number among those of its host.
+    /// This rank's number among the ranks on its host.
     pub local_rank: usize,
-    /// How many ranks its host has.
+    /// The number of ranks on this host.
     pub local_size: usize,
 }
 
@@ -41,23 +41,26 @@ impl Started {
         }
     }
 
-    /// Returns how many hosts the ranks are on.
+    /// Returns the number of hosts that the ranks run on.
     pub fn hosts(&self) -> usize {
         peer::hosts(self.world.peers())
     }
 }
 
-/// Starts the world that the launcher's variables describe; `look` returns a variable by its name.
-/// A single process starts no engine. Call it once, in the thread that uses the world afterwards.
+/// Starts the world that the launcher's environment variables describe. `look` returns the value of
+/// a variable. A single process starts no engine. Call this function once, in the thread that uses
+/// the world afterwards.
 ///
-/// Waits for the other ranks for at most `timeout`, now and until [`Collective::set_timeout`]
-/// changes it. If they do not come, `report` is called, see [`Collective::set_late_report`]; then
-/// this process ends with [`LATE_CODE`](crate::LATE_CODE).
+/// Waits for the other ranks for at most `timeout`, which stays the limit of every operation until
+/// [`Collective::set_timeout`] changes it. If the other ranks do not come in time, `report` is
+/// called as described at [`Collective::set_late_report`], and this process ends with
+/// [`LATE_CODE`](crate::LATE_CODE).
 ///
 /// # Errors
 ///
-/// Where the launch is refused, see [`Refusal`], or the engine fails. On an error after MPI was started, the caller ends
-/// the process with a code that is not 0, and the launcher ends the others.
+/// Where the launch is refused (see [`Refusal`]) or the engine fails. If MPI had already started,
+/// the caller must end the process with a code other than 0, so that the launcher ends the other
+/// ranks.
 pub fn start_within(
     timeout: Option<Duration>,
     report: impl Fn(&Late) + Send + Sync + 'static,
@@ -69,11 +72,11 @@ pub fn start_within(
     }
 }
 
-/// Like [`start_within`], without a limit to the wait.
+/// Starts the world like [`start_within`], but waits without a limit.
 ///
 /// # Errors
 ///
-/// As [`start_within`].
+/// The errors of [`start_within`].
 pub fn start(look: impl Fn(&str) -> Option<String>) -> Result<Started, StartError> {
     start_within(None, |_| {}, look)
 }

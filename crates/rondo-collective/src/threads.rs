@@ -1,7 +1,7 @@
 //! Ranks as threads of one process; for tests only.
 //!
-//! Every collective is one exchange: each rank stores its bytes, and reads those of all ranks when
-//! the last has stored its own.
+//! Every collective is one exchange: each rank stores its bytes. When the last rank has stored its
+//! bytes, every rank reads the bytes of all.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,16 +31,17 @@ struct State {
     /// The number of finished exchanges, and the result of the last one.
     over: u64,
     last: Bytes,
-    /// Who ended the world, and with which code.
+    /// The rank that ended the world, and its exit code.
     aborted: Option<(usize, i32)>,
 }
 
-/// Runs `rank` once for each rank of a world, each on a thread of its own, and returns what they return in the order of
-/// ranks.
+/// Runs `rank` once for each rank of a world, each on its own thread. Returns the results in the
+/// order of ranks.
 ///
 /// # Panics
 ///
-/// Where a rank panics; the other ranks see [`Failure::Aborted`] if it did so by [`Collective::abort`].
+/// Panics where a rank panics. If that rank called [`Collective::abort`], the operations of the
+/// other ranks return [`Failure::Aborted`].
 pub fn run<R: Send>(world_size: usize, rank: impl Fn(&dyn Collective) -> R + Sync) -> Vec<R> {
     let world = world(world_size);
     std::thread::scope(|scope| {
@@ -58,7 +59,7 @@ pub fn run<R: Send>(world_size: usize, rank: impl Fn(&dyn Collective) -> R + Syn
     })
 }
 
-/// Returns the ranks of a world; the caller starts the threads.
+/// Returns the ranks of a world. The caller starts the threads.
 pub fn world(world_size: usize) -> Vec<Thread> {
     let state = State {
         laid: vec![None; world_size],
@@ -191,7 +192,8 @@ impl Collective for Thread {
         Ok(())
     }
 
-    /// Adds in a running sum in the order of ranks, which differs from the pairwise sum.
+    /// Adds the numbers one rank after another, in the order of ranks. This order differs from that
+    /// of the pairwise sum.
     fn all_reduce(&self, data: &mut [f32]) -> Result<(), Failure> {
         let all = self.exchange("all_reduce", bytemuck::cast_slice(data).to_vec())?;
         data.fill(0.0);
@@ -277,8 +279,8 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         });
-        // Each message names rank 1. The first rank to wait may also name the other one, if that
-        // rank came after its deadline.
+        // Each message names rank 1. The message of the rank that waited first may also name the
+        // other waiting rank, if that rank had not come before the deadline of the first.
         assert!(
             seen.iter()
                 .flatten()

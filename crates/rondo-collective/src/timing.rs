@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use crate::{Collective, Failure, Reduce, Reducer, Wire};
 
-/// What is timed.
+/// The operation that is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timed {
-    /// A copy of the numbers in this rank's memory: nothing is sent.
+    /// A copy of the numbers in this rank's memory. Nothing is sent.
     Copy,
     /// A sum across ranks, in place.
     Sum(Reduce),
@@ -24,15 +24,15 @@ impl Timed {
     ];
 }
 
-/// Times each variant of [`Timed::ALL`] over `numbers` f32 per rank; returns the seconds of each of
-/// `counted` rounds, which follow `warmup` rounds that are not counted.
+/// Times each variant of [`Timed::ALL`] over `numbers` f32 per rank. Returns, for each variant, the
+/// seconds of `counted` rounds. The `warmup` rounds before them are not counted.
 ///
 /// The variants take turns, so that other load on the machine affects all of them alike. A round
-/// begins at a barrier and lasts until its slowest rank ends; all ranks return the same.
+/// begins at a barrier and lasts until the slowest rank ends. All ranks return the same seconds.
 ///
 /// # Errors
 ///
-/// As every operation of a [`Collective`].
+/// The errors of every operation of a [`Collective`].
 pub fn time(
     world: &dyn Collective,
     numbers: usize,
@@ -48,7 +48,7 @@ pub fn time(
     let mut seconds = [const { Vec::new() }; 4];
     for round in 0..warmup + counted {
         for (reducer, seconds) in reducers.iter_mut().zip(&mut seconds) {
-            // Repeated sums would leave the range of f32.
+            // Starts each round from the same numbers: repeated sums would exceed the range of f32.
             data.copy_from_slice(&fresh);
             world.barrier()?;
             let start = Instant::now();

@@ -1,8 +1,8 @@
-//! Numbers, and messages of any length, sent over a [`Collective`], whose own operations take
+//! Sends numbers, and messages of any length, over a [`Collective`], whose own operations send
 //! bytes.
 //!
-//! All ranks of a world run builds of one program on processors with the same byte order, so a
-//! number is sent as its bytes in memory.
+//! All ranks of a world run the same program, on processors with the same byte order. A number is
+//! therefore sent as its bytes in memory.
 
 use bytemuck::Pod;
 
@@ -13,16 +13,17 @@ impl dyn Collective + '_ {
     ///
     /// # Errors
     ///
-    /// As every operation of a [`Collective`].
+    /// The errors of every operation of a [`Collective`].
     pub fn broadcast_numbers<T: Pod>(&self, root: usize, data: &mut [T]) -> Result<(), Failure> {
         self.broadcast(root, bytemuck::cast_slice_mut(data))
     }
 
-    /// Returns the numbers of all ranks, in the order of ranks. All ranks must give the same count.
+    /// Returns the numbers of all ranks, in the order of ranks. All ranks must pass equally many
+    /// numbers.
     ///
     /// # Errors
     ///
-    /// As every operation of a [`Collective`].
+    /// The errors of every operation of a [`Collective`].
     pub fn all_gather_numbers<T: Pod>(&self, mine: &[T]) -> Result<Vec<T>, Failure> {
         let mut all = vec![T::zeroed(); mine.len() * self.world_size()];
         self.all_gather(
@@ -32,11 +33,12 @@ impl dyn Collective + '_ {
         Ok(all)
     }
 
-    /// Returns rank `root`'s message on every rank. The messages of the other ranks are ignored.
+    /// Returns the message of rank `root` on every rank. The messages of the other ranks are
+    /// ignored.
     ///
     /// # Errors
     ///
-    /// As every operation of a [`Collective`].
+    /// The errors of every operation of a [`Collective`].
     pub fn broadcast_message(&self, root: usize, message: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let mut length = [message.len() as u64];
         self.broadcast_numbers(root, &mut length)?;
@@ -50,7 +52,7 @@ impl dyn Collective + '_ {
     ///
     /// # Errors
     ///
-    /// As every operation of a [`Collective`].
+    /// The errors of every operation of a [`Collective`].
     pub fn all_gather_messages(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
         let lengths = self.all_gather_numbers(&[mine.len() as u64])?;
         let longest = lengths.iter().copied().max().unwrap_or(0) as usize;

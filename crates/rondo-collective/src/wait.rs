@@ -1,8 +1,9 @@
 //! Waits with a deadline.
 //!
-//! A wait tests its operation in a loop: 0.2 s without a pause, then with pauses that grow to 1 ms.
-//! After the 0.2 s a rank announces that it waits (`arrivals`). At the deadline rank 0 reports
-//! first; rank 1 reports 0.3 s later, if rank 0 is missing or came late itself; then the others.
+//! A wait tests its operation in a loop: for 0.2 s without a pause, then with pauses that grow to 1
+//! ms. After 0.2 s the rank announces that it waits (`arrivals`). Ranks whose deadline is over
+//! report one after another: rank 0 after 0.3 s; rank 1 after 0.6 s, in case rank 0 is missing or
+//! came late itself; all others after 0.9 s.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -12,20 +13,20 @@ use crate::Peer;
 use crate::arrivals::WITNESSES;
 use crate::deadline::{LATE_CODE, Late, Patience};
 
-/// Waits up to this length do not yield the core: most operations are done by then, and another
-/// process that gets the core keeps it for milliseconds.
+/// How long a wait keeps the core. Most operations are done by then, and another process that gets
+/// the core keeps it for milliseconds.
 const KEEP: Duration = Duration::from_micros(200);
-/// Waits up to this length have no pause between tests and are not announced.
+/// How long a wait tests without pauses. A wait of up to this length is not announced.
 const SPIN: Duration = Duration::from_millis(200);
 /// The longest pause between two tests.
 const PAUSE: Duration = Duration::from_millis(1);
-/// How long after its deadline a rank waits for announcements, and for the report of the ranks
-/// before it.
+/// How much longer than the deadline rank 0 waits for announcements, and each later reporter for
+/// the report of the one before it.
 const GRACE: Duration = Duration::from_millis(300);
 
 impl Patience {
-    /// Runs `blocking`, in which the engine itself waits for the other ranks. If that takes longer
-    /// than this rank's deadline, another thread reports it and ends the process.
+    /// Runs `blocking`, in which the engine itself waits for the other ranks. If `blocking` takes
+    /// longer than this rank's time limit, another thread reports the delay and ends the process.
     pub(crate) fn watch<R>(
         self: &Arc<Self>,
         operation: &'static str,
@@ -50,7 +51,7 @@ impl Patience {
         });
         let result = blocking();
         drop::<Sender<()>>(done);
-        // The thread returns nothing and ends now.
+        // The thread returns no result and ends at once.
         let _ = watch.join();
         result
     }
@@ -63,7 +64,8 @@ pub(crate) enum Waited {
     TooLong,
 }
 
-/// Tests `done` until it holds or `limit` is over. `slow` is called once, when the wait is no longer short.
+/// Tests `done` until it returns true or `limit` is over. Calls `slow` once, when the wait has
+/// lasted as long as `SPIN`.
 pub(crate) fn wait<E>(
     limit: Option<Duration>,
     mut done: impl FnMut() -> Result<bool, E>,
@@ -79,7 +81,8 @@ pub(crate) fn wait<E>(
         }
         match start.elapsed() {
             elapsed if elapsed < KEEP => std::hint::spin_loop(),
-            // There may be more ranks than cores: the awaited rank may need this one's core.
+            // There may be more ranks than cores: the rank that this one waits for may need the
+            // core.
             elapsed if elapsed < SPIN => std::thread::yield_now(),
             _ => break,
         }
@@ -93,14 +96,14 @@ pub(crate) fn wait<E>(
         if limit.is_some_and(|limit| elapsed >= limit) {
             return Ok(Waited::TooLong);
         }
-        // A long operation on a slow network only makes progress when tested: the pause is a
-        // thousandth of the wait.
+        // On a slow network, an operation makes progress only when it is tested. The pause is
+        // therefore at most a thousandth of the time waited so far.
         std::thread::sleep((elapsed / 1000).min(PAUSE));
     }
 }
 
-/// Returns how long rank `rank` waits before it reports, given its deadline: the witnesses report
-/// first.
+/// Returns how long rank `rank` waits before it reports, if its deadline is `timeout`. Ranks 0 and
+/// 1, which receive the announcements, report first.
 pub(crate) fn with_grace(timeout: Duration, rank: usize) -> Duration {
     timeout + GRACE * (1 + rank.min(WITNESSES)) as u32
 }

@@ -152,8 +152,8 @@ fn mpirun(ranks: usize, name: &str) -> Output {
     output
 }
 
-/// Prepares the command of a scene. In a container the user is often root, and Open MPI requires
-/// this consent.
+/// Prepares the command of a scene. Open MPI refuses the user root without these two variables, and
+/// in a container the user is often root.
 fn scene(mut command: Command, name: &str) -> Command {
     command
         .env(SCENE, name)
@@ -166,7 +166,7 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// What each rank does.
+/// Runs the part of this rank in a scene.
 fn play(scene: &str) {
     let variable = |name: &str| std::env::var(name).ok();
     if scene == "unstarted" && variable("OMPI_COMM_WORLD_RANK").as_deref() == Some("1") {
@@ -208,7 +208,8 @@ fn play(scene: &str) {
             world.set_timeout(Some(Duration::from_secs(1)));
             world.set_late_report(Box::new(|late| println!("{late}")));
             if rank == 1 {
-                // This matches the barrier in the finish of the others; then this rank does not leave.
+                // This barrier matches the one inside `finish` of the other ranks. After it this
+                // rank does not leave.
                 world.barrier().unwrap();
                 std::thread::sleep(Duration::from_mins(1));
             }
