@@ -5,10 +5,10 @@ use serde::{Serialize, Serializer};
 
 use crate::completer::Card;
 
-/// The lower bound of log-probabilities in answers, because JSON has no infinity.
+/// The lowest log-probability that an answer contains: JSON cannot represent minus infinity.
 const LEAST: f64 = -9999.0;
 
-/// Returns a log-probability that JSON can hold.
+/// Raises a log-probability to at least `LEAST`, so that JSON can represent it.
 pub(crate) fn finite(log_p: f64) -> f64 {
     log_p.max(LEAST)
 }
@@ -22,13 +22,13 @@ pub struct Completion {
     pub object: &'static str,
     /// The time, in seconds since 1970.
     pub created: u64,
-    /// The model.
+    /// The name of the model.
     pub model: String,
-    /// The depth at which the whole answer was computed.
+    /// The recurrence depth of every token of the answer.
     pub recurrence: usize,
-    /// One or more for each prompt, or pieces of them.
+    /// The completions, one or more for each prompt. In an event: pieces of completions.
     pub choices: Vec<Choice>,
-    /// The number of tokens, if it is reported.
+    /// The numbers of tokens, if the answer reports them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
 }
@@ -36,18 +36,19 @@ pub struct Completion {
 /// One completion, or a piece of it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Choice {
-    /// Its index: that of its prompt times n, plus its own.
+    /// The index of the completion. Completion `c` of prompt `p` has the index `p · n + c`, where
+    /// `n` is the number of completions of each prompt.
     pub index: usize,
     /// The text.
     pub text: String,
-    /// Log-probabilities, if they were requested.
+    /// Log-probabilities, if the request asks for them.
     pub logprobs: Option<Marks>,
-    /// Why it ended; none while it continues.
+    /// Why the completion ended. `None` if more pieces follow.
     pub finish_reason: Option<Finish>,
 }
 
 impl Choice {
-    /// Appends the piece that follows.
+    /// Appends the next piece.
     pub(crate) fn extend(&mut self, further: Self) {
         self.text.push_str(&further.text);
         match (&mut self.logprobs, further.logprobs) {
@@ -62,28 +63,29 @@ impl Choice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Finish {
-    /// A stop text or the end-of-text token came.
+    /// The text reached a stop text, or the model generated the end-of-text token.
     Stop,
-    /// The requested number of tokens was reached.
+    /// The completion has the requested number of tokens.
     Length,
 }
 
 /// Log-probabilities of tokens, in parallel lists.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Marks {
-    /// Characters of the text before each token.
+    /// For each token, the number of characters of the text before the token.
     pub text_offset: Vec<usize>,
-    /// The log-probability of each token; none for the first token of a prompt.
+    /// The log-probability of each token. `None` for the first token of a prompt, which is not
+    /// predicted.
     pub token_logprobs: Vec<Option<f64>>,
     /// The tokens.
     pub tokens: Vec<String>,
-    /// The likeliest tokens at each position, and the token itself; none at the first position of a
-    /// prompt.
+    /// For each token, the likeliest tokens at its position and the token itself. `None` for the
+    /// first token of a prompt.
     pub top_logprobs: Vec<Option<Top>>,
 }
 
 impl Marks {
-    /// Appends the marks that follow.
+    /// Appends the lists of the next piece.
     pub fn extend(&mut self, further: Self) {
         self.text_offset.extend(further.text_offset);
         self.token_logprobs.extend(further.token_logprobs);
@@ -92,7 +94,7 @@ impl Marks {
     }
 }
 
-/// Tokens with their log-probabilities, the likeliest first; an object in JSON.
+/// Tokens with their log-probabilities, the likeliest first. Serialized as a JSON object.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Top(pub Vec<(String, f64)>);
 
@@ -106,14 +108,14 @@ impl Serialize for Top {
     }
 }
 
-/// The numbers of tokens of a request.
+/// The numbers of tokens that a request has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
-    /// Tokens of its prompts.
+    /// Tokens of the prompts.
     pub prompt_tokens: usize,
-    /// New tokens, including those that ended a text.
+    /// New tokens, including end-of-text tokens.
     pub completion_tokens: usize,
-    /// The sum of both.
+    /// The sum of prompt tokens and new tokens.
     pub total_tokens: usize,
 }
 
@@ -139,7 +141,7 @@ struct Model<'a> {
 }
 
 impl<'a> Models<'a> {
-    /// Returns the list with the one model.
+    /// Returns a list with the served model as its only entry.
     pub fn of(card: &'a Card) -> Self {
         Self {
             object: "list",

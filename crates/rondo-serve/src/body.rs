@@ -17,23 +17,24 @@ const LAST: &str = "data: [DONE]\n\n";
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) enum AnswerBody {
-    /// One object; none after it was sent.
+    /// One JSON object. `None` after the object was sent.
     Whole(Option<Bytes>),
-    /// Events; none after the last was sent.
+    /// A stream of events. `None` after the last event was sent.
     Events(Option<Events>),
 }
 
 /// An answer as a stream.
 #[derive(Debug)]
 pub(crate) struct Events {
-    /// The first reply, which is already known not to be an error.
+    /// The first reply of the stream. It is known not to be an error.
     first: Option<Reply>,
     replies: UnboundedReceiver<Reply>,
 }
 
 impl AnswerBody {
     pub(crate) fn json(value: &impl Serialize) -> Self {
-        // Numbers, texts and lists of them: JSON can represent all of these.
+        // The values contain only numbers, texts and lists, which JSON can represent, so
+        // serialization does not fail.
         let bytes = serde_json::to_vec(value).unwrap_or_default();
         Self::Whole(Some(bytes.into()))
     }
@@ -47,7 +48,7 @@ impl AnswerBody {
 }
 
 impl Events {
-    /// Returns the next events, and whether they are the last.
+    /// Returns the text of the next event, and whether the stream ends with it.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<(String, bool)> {
         let reply = match self.first.take() {
             Some(first) => Some(first),

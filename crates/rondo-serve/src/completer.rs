@@ -5,36 +5,38 @@ use std::ops::ControlFlow;
 /// The description of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Card {
-    /// Its name for clients.
+    /// The model's name in answers.
     pub name: String,
-    /// The time of loading, in seconds since 1970.
+    /// When the model was loaded, in seconds since 1970.
     pub created: u64,
-    /// The optimizer step of its weights.
+    /// The optimizer step of the weights.
     pub step: u64,
-    /// The most tokens that it reads.
+    /// The maximum number of tokens that the model reads.
     pub context: usize,
     /// All token ids are below this number.
     pub vocabulary: usize,
-    /// Iterations per token if a request does not set them.
+    /// The number of iterations per token for a request that does not set it.
     pub recurrence: usize,
-    /// The most iterations per token.
+    /// The maximum number of iterations per token.
     pub max_recurrence: usize,
 }
 
 /// How tokens are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Draw {
-    /// Divides the logits; 0 takes the likeliest token.
+    /// The divisor of the logits. At 0 the likeliest token is always chosen.
     pub temperature: f64,
-    /// The number of likeliest tokens that may be drawn; none for all.
+    /// How many of the likeliest tokens may be drawn. `None` allows every token.
     pub top_k: Option<usize>,
-    /// The total probability that the drawable tokens must reach; 1 for all.
+    /// Only the likeliest tokens whose probabilities together reach this number may be drawn. 1
+    /// allows every token.
     pub top_p: f64,
-    /// The least probability of a drawable token, as a share of the largest; 0 for all.
+    /// Only tokens with at least this share of the largest probability may be drawn. 0 allows every
+    /// token.
     pub min_p: f64,
-    /// Makes tokens that occurred before less likely; 1 has no effect.
+    /// The factor that makes tokens that have occurred before less likely. 1 has no effect.
     pub repetition_penalty: f64,
-    /// The seed of the draws.
+    /// The seed of the random draws.
     pub seed: u64,
 }
 
@@ -43,41 +45,42 @@ pub struct Draw {
 pub struct Likely {
     /// The token.
     pub token: u32,
-    /// ln p(token | the tokens before it), at temperature 1 and over the whole vocabulary.
+    /// ln p(token | all earlier tokens), at temperature 1 and over the whole vocabulary.
     pub log_p: f64,
 }
 
-/// A token at its position.
+/// A token of a text, with the likeliest tokens at its position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Position {
-    /// The token.
+    /// The token that the text has at this position.
     pub here: Likely,
-    /// The likeliest tokens at this position, the likeliest first; as many as requested.
+    /// The likeliest tokens at this position, the likeliest first. Their number is set by the
+    /// request.
     pub top: Vec<Likely>,
 }
 
 /// The scores of a prompt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scored {
-    /// Its tokens from the second on; the first is not predicted.
+    /// The prompt's tokens from the second one on. The first token is not predicted.
     pub prompt: Vec<Position>,
-    /// One following token for each requested [`Draw`].
+    /// One new token after the prompt for each requested [`Draw`].
     pub next: Vec<Next>,
 }
 
 /// A drawn token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Next {
-    /// The token; log-probabilities only if they were requested.
+    /// The drawn token. Its log-probabilities are valid only if the request asks for them.
     pub position: Position,
-    /// Whether it ends the text; then it is not part of it.
+    /// Whether this token ends the text. Such a token is not part of the text.
     pub ends: bool,
 }
 
 /// A scoring task.
 #[derive(Clone, Copy, Debug)]
 pub struct Scoring<'a> {
-    /// Prompts; none is empty.
+    /// The prompts. Each has at least one token.
     pub prompts: &'a [Vec<u32>],
     /// Iterations per token.
     pub recurrence: usize,
@@ -90,20 +93,20 @@ pub struct Scoring<'a> {
 /// A generation task.
 #[derive(Clone, Copy, Debug)]
 pub struct Writing<'a> {
-    /// The tokens to continue; not empty.
+    /// The tokens to continue. There is at least one.
     pub prompt: &'a [u32],
     /// Iterations per token.
     pub recurrence: usize,
-    /// The number of likeliest tokens to report at each position; if none, log-probabilities are
-    /// not needed.
+    /// The number of likeliest tokens to report at each position. `None` if no log-probabilities
+    /// are needed.
     pub top: Option<usize>,
     /// How tokens are drawn.
     pub draw: Draw,
-    /// The most new tokens.
+    /// The maximum number of new tokens.
     pub max_tokens: usize,
 }
 
-/// Why there is no answer.
+/// Why a task has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The request needs something that the model cannot do.
@@ -119,14 +122,14 @@ pub enum Failure {
 
 /// Decodes tokens to text, piece by piece.
 pub trait Reader {
-    /// Adds a token and returns the text that can no longer change.
+    /// Adds a token. Returns the new part of the text that later tokens cannot change.
     ///
     /// # Errors
     ///
     /// Where the tokenizer fails.
     fn push(&mut self, token: u32) -> Result<String, Failure>;
 
-    /// Returns the remaining text.
+    /// Returns the rest of the text after the last token.
     ///
     /// # Errors
     ///
@@ -136,38 +139,39 @@ pub trait Reader {
 
 /// A model, used by one thread at a time.
 pub trait Completer {
-    /// Returns its description.
+    /// Returns the description of the model.
     fn card(&self) -> &Card;
 
-    /// Returns the tokens of a prompt, at least one.
+    /// Returns the tokens of a text; at least one.
     ///
     /// # Errors
     ///
-    /// Where there is no tokenizer, or it cannot represent the text.
+    /// Where there is no tokenizer, or the tokenizer cannot represent the text.
     fn encode(&self, text: &str) -> Result<Vec<u32>, Failure>;
 
-    /// Returns a decoder for the tokens after `before`.
+    /// Returns a decoder for tokens that follow the tokens `before`.
     fn reader(&self, before: &[u32]) -> Box<dyn Reader + '_>;
 
-    /// Returns the name of a single token: its text if that consists of whole characters, else a
-    /// name with its id.
+    /// Returns the name of a token. The name is the token's text if this text consists of whole
+    /// characters, else a name that contains the token's id.
     fn name(&self, token: u32) -> String;
 
-    /// Scores every token of prompts, in their order.
+    /// Scores every token of each prompt. Returns the scores in the order of the prompts.
     ///
     /// `go_on` is called between parts of the work.
     ///
     /// # Errors
     ///
-    /// Where the device fails, or `go_on` reports that the client has left.
+    /// Where the device fails, or `go_on` returns [`ControlFlow::Break`] because the client has
+    /// left.
     fn score(
         &self,
         asked: Scoring<'_>,
         go_on: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Vec<Scored>, Failure>;
 
-    /// Generates tokens and passes each to `on_token`, including the one that ends the text;
-    /// `on_token` returns whether to continue.
+    /// Generates tokens and passes each one to `on_token`, which decides whether to continue. The
+    /// token that ends the text is passed too.
     ///
     /// # Errors
     ///

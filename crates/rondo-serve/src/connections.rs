@@ -1,4 +1,4 @@
-//! Accepts connections while the server runs, and ends them with it.
+//! Accepts connections while the server runs, and closes them when the server ends.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -22,10 +22,11 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long a connection may take to close after its last answer.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Bytes of a request's head.
+/// The maximum number of bytes in the head of a request.
 const HEAD: usize = 64 << 10;
 
-/// Accepts connections until `stopped` returns true, then lets connections with a request finish.
+/// Accepts connections until `stopped` returns true. Then connections with a request in progress
+/// may finish.
 pub(crate) async fn accept(listener: TcpListener, front: Arc<Front>, stopped: &dyn Fn() -> bool) {
     let limits = front.limits;
     let slots = Arc::new(Semaphore::new(limits.connections));
@@ -38,7 +39,7 @@ pub(crate) async fn accept(listener: TcpListener, front: Arc<Front>, stopped: &d
         };
         match timeout(LOOK, listener.accept()).await {
             Err(_) => {}
-            // There are too many open files, or a client left at once.
+            // An error means that too many files are open, or that the client left at once.
             Ok(Err(_)) => sleep(LOOK).await,
             Ok(Ok((socket, _))) => {
                 let connection = serve(socket, Arc::clone(&front), is_ending.clone());
@@ -53,15 +54,15 @@ pub(crate) async fn accept(listener: TcpListener, front: Arc<Front>, stopped: &d
     front.state.end(limits.grace);
     let _ = ending.send(true);
     let all = async { while open.join_next().await.is_some() {} };
-    // Connections that are still open after this time are dropped with their requests.
+    // Connections that are still open after this time are closed, and their requests are dropped.
     let _ = timeout(limits.grace + GOODBYE, all).await;
     open.shutdown().await;
 }
 
-/// Answers the requests of a connection until it closes; when the server ends, finishes the current
-/// request.
+/// Answers the requests of a connection until the connection closes. When the server ends, only the
+/// request in progress is still answered.
 async fn serve(socket: TcpStream, front: Arc<Front>, mut is_ending: watch::Receiver<bool>) {
-    // Sends answers without delay; if the option fails, they are only delayed.
+    // Sends answers without delay. If this option fails, answers only arrive later.
     let _ = socket.set_nodelay(true);
     let patience = front.limits.patience;
     let io = TokioIo::new(Stall::new(socket, patience));
@@ -81,6 +82,6 @@ async fn serve(socket: TcpStream, front: Arc<Front>, mut is_ending: watch::Recei
         }
         connection.as_mut().poll(context)
     });
-    // A broken connection only affects its own client.
+    // An error of the connection affects only its own client.
     let _ = run.await;
 }

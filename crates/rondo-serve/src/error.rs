@@ -9,27 +9,27 @@ use crate::completer::Failure;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ApiError {
-    /// The HTTP status.
+    /// The HTTP status of the answer.
     pub status: StatusCode,
-    /// What is wrong, in a sentence.
+    /// One sentence that says what is wrong.
     pub message: String,
-    /// The field with the error.
+    /// The field of the request that is wrong.
     pub param: Option<String>,
-    /// The error code for programs.
+    /// An error code that programs can compare.
     pub code: Option<&'static str>,
-    /// The allowed methods of the path, if the request's method is not allowed.
+    /// The methods that the path allows, if the request's method is not allowed.
     pub allow: Option<&'static str>,
-    /// Seconds after which a retry may succeed.
+    /// The number of seconds to wait before a retry.
     pub retry_after: Option<u64>,
 }
 
 impl ApiError {
-    /// An invalid request.
+    /// Reports an invalid request.
     pub fn bad(message: impl Into<String>) -> Self {
         Self::of(StatusCode::BAD_REQUEST, message)
     }
 
-    /// A request with an error in one field.
+    /// Reports an error in one field of a request.
     pub fn field(name: &str, message: impl std::fmt::Display) -> Self {
         Self {
             param: Some(name.to_owned()),
@@ -37,7 +37,7 @@ impl ApiError {
         }
     }
 
-    /// A prompt that is too long.
+    /// Reports a prompt that is too long.
     pub fn too_long(message: String) -> Self {
         Self {
             param: Some("prompt".to_owned()),
@@ -46,7 +46,7 @@ impl ApiError {
         }
     }
 
-    /// A body that is too large.
+    /// Reports a body that is too large.
     pub fn too_large(limit: usize) -> Self {
         let message = format!(
             "the body is larger than the {limit} bytes that this server takes; send fewer prompts at a time"
@@ -54,13 +54,13 @@ impl ApiError {
         Self::of(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
-    /// A client that does not send the rest of its request.
+    /// Reports a client that did not send its whole request in time.
     pub fn slow(seconds: f64) -> Self {
         let message = format!("the body was not there after {seconds} seconds");
         Self::of(StatusCode::REQUEST_TIMEOUT, message)
     }
 
-    /// A full queue.
+    /// Reports a full queue.
     pub fn busy(waiting: usize) -> Self {
         Self {
             code: Some("queue_full"),
@@ -72,7 +72,7 @@ impl ApiError {
         }
     }
 
-    /// A server that is ending.
+    /// Reports that the server is ending.
     pub fn ending() -> Self {
         Self {
             code: Some("server_ending"),
@@ -84,12 +84,12 @@ impl ApiError {
         }
     }
 
-    /// A defect, or a failed device.
+    /// Reports a defect of the server, or a device that failed.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::of(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
-    /// An error with a status.
+    /// Creates an error with a status and a message.
     pub fn of(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -101,7 +101,7 @@ impl ApiError {
         }
     }
 
-    /// Returns the object.
+    /// Returns the JSON object of the error.
     pub fn json(&self) -> Value {
         let kind = match self.status {
             StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",

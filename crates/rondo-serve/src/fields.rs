@@ -1,4 +1,5 @@
-//! Reads the values of a JSON object by name and type. A null value counts as missing.
+//! Reads the fields of a JSON object by name and type. A field with the value null counts as
+//! missing.
 
 use serde_json::{Map, Value};
 
@@ -11,11 +12,11 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// Parses the object in a body.
+    /// Parses a body as a JSON object.
     ///
     /// # Errors
     ///
-    /// Where the body is not JSON, or not an object.
+    /// Where the body is not JSON, or not a JSON object.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(left)) => Ok(Self { left }),
@@ -27,16 +28,16 @@ impl Fields {
         }
     }
 
-    /// Takes a value of any type.
+    /// Removes the field `name` and returns its value, which may have any type.
     pub(crate) fn any(&mut self, name: &str) -> Option<Value> {
         self.left.remove(name).filter(|value| !value.is_null())
     }
 
-    /// Takes a whole number from `least` to `most`.
+    /// Removes the field `name` and returns its value, a whole number from `least` to `most`.
     ///
     /// # Errors
     ///
-    /// Where it is of another type or out of range.
+    /// Where the value has another type or is out of range.
     pub(crate) fn whole(
         &mut self,
         name: &str,
@@ -65,11 +66,12 @@ impl Fields {
         }
     }
 
-    /// Takes a number for which `is_right` is true; `rule` describes the valid numbers.
+    /// Removes the field `name` and returns its value, a number for which `is_right` returns true.
+    /// `rule` describes these numbers in the error message.
     ///
     /// # Errors
     ///
-    /// Where it is of another type or invalid.
+    /// Where the value is not a number, or `is_right` returns false for it.
     pub(crate) fn number(
         &mut self,
         name: &str,
@@ -88,11 +90,12 @@ impl Fields {
             })
     }
 
-    /// Takes a boolean; false if it is missing.
+    /// Removes the field `name` and returns its value, a boolean. Returns false if the field is
+    /// missing.
     ///
     /// # Errors
     ///
-    /// Where it is of another type.
+    /// Where the value is not a boolean.
     pub(crate) fn flag(&mut self, name: &str) -> Result<bool, ApiError> {
         match self.any(name) {
             None => Ok(false),
@@ -104,11 +107,11 @@ impl Fields {
         }
     }
 
-    /// Takes a field that is only accepted with a value that has no effect.
+    /// Removes the field `name`, which may only have a value without effect.
     ///
     /// # Errors
     ///
-    /// Where the value would change the answer; the error says `why` that is not possible.
+    /// Where the value would change the answer. The message is `why` the server cannot do that.
     pub(crate) fn idle(
         &mut self,
         name: &str,
@@ -124,11 +127,11 @@ impl Fields {
         }
     }
 
-    /// Finishes: refuses fields that were not read.
+    /// Refuses the request if a field has not been read.
     ///
     /// # Errors
     ///
-    /// Where a field is left; the error suggests the nearest name in `known`.
+    /// Where an unread field remains. The message suggests the most similar name in `known`.
     pub(crate) fn finish(self, known: &[&str]) -> Result<(), ApiError> {
         let Some(name) = self.left.into_iter().find(|(_, value)| !value.is_null()) else {
             return Ok(());

@@ -10,21 +10,23 @@
 //!
 //! * [`completer`]: the trait of a served model: tokens in, log-probabilities and tokens out
 //! * [`limits`]: sizes, times and counts that a client cannot exceed
-//! * [`request`] (a request's fields and their rules), `fields` (reads a JSON object by type),
-//!   `prompts` (texts or token ids)
-//! * [`error`]: errors as clients receive them, with their HTTP status
-//! * [`answer`]: the objects of an answer
-//! * `stops` (finds where a text ends), `transcript` (tokens as text with offsets), `work` (answers
-//!   one request), `worker` (answers one request after another, on the caller's thread)
-//! * `stall` (a socket that fails if its client stops reading), `body` (answers as they are sent),
-//!   `routes` (paths and methods), `connections` (accepts and ends connections),
-//!   [`serve`](mod@serve): the whole server
+//! * [`request`]: the fields of a request and their rules; `fields`: reads a JSON object by name
+//!   and type; `prompts`: reads texts or token ids
+//! * [`error`]: errors as clients receive them, with an HTTP status
+//! * [`answer`]: the JSON objects of an answer
+//! * `stops`: finds where a text ends; `transcript`: converts tokens to text with offsets; `work`:
+//!   answers one request; `worker`: answers one request after another, on the caller's thread
+//! * `stall`: a socket that fails if its client stops reading; `body`: sends answers; `routes`:
+//!   paths and methods; `connections`: accepts and closes connections; [`serve`](mod@serve): the
+//!   whole server
 //!
-//! One thread runs the model and another the sockets, with a bounded queue between them. If a
-//! client leaves, its request is cancelled.
+//! One thread runs the model, another thread handles the sockets, and a bounded queue connects the
+//! two. If a client leaves, its request is cancelled.
 //!
-//! Absences: Burn, models, tokenizers, files, signals and a terminal. There is no encryption and no
-//! authentication: everyone who can reach the port may use the model.
+//! # Limits
+//!
+//! The crate has no Burn, models, tokenizers, files, signals or terminal. There is no encryption
+//! and no authentication: everyone who can reach the port may use the model.
 
 pub mod answer;
 mod body;

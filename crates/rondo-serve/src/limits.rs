@@ -2,32 +2,32 @@
 
 use std::time::Duration;
 
-/// The most numbers in an answer: each token counts once, and once more for each of its likeliest
-/// tokens.
+/// The maximum number of numbers in an answer. Each token counts as one number, and as one more for
+/// each of the likeliest tokens at its position.
 pub const MOST_NUMBERS: usize = 1 << 20;
 
-/// The most likeliest tokens per position.
+/// The maximum number of likeliest tokens that a request may ask for at each position.
 pub const MOST_LOGPROBS: usize = 20;
 
-/// The most choices per prompt.
+/// The maximum number of choices for each prompt.
 pub const MOST_CHOICES: usize = 16;
 
-/// The most texts that end a completion.
+/// The maximum number of stop texts in a request.
 pub const MOST_STOPS: usize = 16;
 
 /// Limits on sizes, times and counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most bytes of a request's body.
+    /// The maximum number of bytes in a request's body.
     pub body: usize,
-    /// The most requests that wait for the model.
+    /// The maximum number of requests that wait for the model.
     pub queue: usize,
-    /// The most connections at one time; further ones wait to be accepted.
+    /// The maximum number of open connections. Further connections wait to be accepted.
     pub connections: usize,
-    /// How long a client may take to send a request's head, then its body, and how long it may
-    /// leave an answer unread.
+    /// How long a client may take to send the head of a request, and again to send its body. Also
+    /// how long a client may leave an answer unread.
     pub patience: Duration,
-    /// How long the current request may continue after the server is asked to end.
+    /// How long the current request may take once the server is ending.
     pub grace: Duration,
 }
 

@@ -20,8 +20,7 @@ impl Prompts {
     ///
     /// # Errors
     ///
-    /// Where the value has another form, is empty, or contains a token that the model does not
-    /// have.
+    /// Where the value has another form or is empty, or a token id is not in the vocabulary.
     pub(crate) fn read(value: Value, card: &Card) -> Result<Self, ApiError> {
         let refuse = |message: &str| Err(ApiError::field("prompt", message));
         let list = match value {

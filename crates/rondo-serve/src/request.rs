@@ -1,8 +1,8 @@
 //! A request for completions: its fields, their defaults and rules.
 //!
-//! Names and defaults are OpenAI's; `recurrence`, `top_k`, `min_p` and `repetition_penalty` are
-//! additions. A field that should change the answer but is not supported is refused, and so is an
-//! unknown field, which may be misspelt.
+//! Names and defaults are those of OpenAI's API; `recurrence`, `top_k`, `min_p` and
+//! `repetition_penalty` are additions. A field that would change the answer but is not supported is
+//! refused. An unknown field is refused too, because its name may be misspelt.
 
 use serde_json::Value;
 
@@ -12,10 +12,10 @@ use crate::fields::{Fields, kind, shown};
 use crate::limits::{MOST_CHOICES, MOST_LOGPROBS, MOST_NUMBERS, MOST_STOPS};
 pub use crate::prompts::Prompts;
 
-/// New tokens if a request does not set their number.
+/// The number of new tokens for a request that does not set it.
 const DEFAULT_TOKENS: u64 = 16;
 
-/// Every field with a meaning here.
+/// The fields that have a meaning for this server.
 const KNOWN: [&str; 16] = [
     "prompt",
     "recurrence",
@@ -42,18 +42,18 @@ pub struct Request {
     pub prompts: Prompts,
     /// Iterations per token.
     pub recurrence: usize,
-    /// The most new tokens; 0 only with `echo`.
+    /// The maximum number of new tokens. It may be 0 only with `echo`.
     pub max_tokens: usize,
     /// Whether a completion begins with its prompt.
     pub echo: bool,
-    /// The number of likeliest tokens to report at each position; if none, no log-probabilities are
-    /// reported.
+    /// The number of likeliest tokens to report at each position. `None` if the answer has no
+    /// log-probabilities.
     pub logprobs: Option<usize>,
-    /// How tokens are drawn, with the seed of the first choice.
+    /// How tokens are drawn. The seed is that of the first choice.
     pub draw: Draw,
-    /// Texts that end a completion; they are not part of it.
+    /// Stop texts. A completion ends before the first of them.
     pub stops: Vec<String>,
-    /// Choices for each prompt.
+    /// The number of choices for each prompt.
     pub n: usize,
     /// How the answer is sent.
     pub delivery: Delivery,
@@ -72,7 +72,7 @@ pub enum Delivery {
 }
 
 impl Request {
-    /// Parses a body; `seed` is used if the request has none.
+    /// Parses a body. `seed` is the seed of a request that does not set one.
     ///
     /// # Errors
     ///
@@ -112,14 +112,15 @@ impl Request {
 
     /// Checks the lengths of the prompts, in tokens.
     ///
-    /// The model reads at most `context` tokens. If an answer has at most one new token, its last
-    /// token is not read: a prompt that is only scored may have `context + 1` tokens, and one
-    /// followed by a single new token `context`.
+    /// The model reads at most `context` tokens. With more than one new token, a prompt and its new
+    /// tokens together may have `context` tokens. If an answer has at most one new token, its last
+    /// token is never read, so there may be one token more: a prompt may have `context + 1` tokens
+    /// if it is only scored, and `context` tokens if one new token follows.
     ///
     /// # Errors
     ///
-    /// Where a prompt with its new tokens does not fit in the context, or the whole answer is too
-    /// large.
+    /// Where a prompt with its new tokens does not fit in the context, or the answer would contain
+    /// too many numbers.
     pub fn check_lengths(&self, prompts: &[Vec<u32>], card: &Card) -> Result<(), ApiError> {
         let room = card.context + usize::from(self.max_tokens <= 1);
         for (place, prompt) in prompts.iter().enumerate() {
@@ -156,8 +157,8 @@ impl Request {
     }
 }
 
-/// Reads the requested number of log-probabilities; clients also send false for none and true for
-/// one.
+/// Reads how many likeliest tokens the answer reports. Some clients send true for 1, or false for
+/// no log-probabilities.
 fn logprobs(fields: &mut Fields) -> Result<Option<usize>, ApiError> {
     match fields.any("logprobs") {
         None | Some(Value::Bool(false)) => Ok(None),
@@ -190,7 +191,7 @@ fn draw(fields: &mut Fields, seed: u64) -> Result<Draw, ApiError> {
     })
 }
 
-/// Reads the number of likeliest tokens that may be drawn; clients also send 0 and -1 for all.
+/// Reads how many of the likeliest tokens may be drawn. Some clients send 0 or -1 for all tokens.
 fn top_k(fields: &mut Fields) -> Result<Option<usize>, ApiError> {
     match fields.any("top_k") {
         None => Ok(None),
@@ -205,7 +206,7 @@ fn top_k(fields: &mut Fields) -> Result<Option<usize>, ApiError> {
     }
 }
 
-/// Reads the seed, any whole number.
+/// Reads the seed, which may be any whole number.
 fn seed_of(fields: &mut Fields) -> Result<Option<u64>, ApiError> {
     match fields.any("seed") {
         None => Ok(None),
@@ -286,7 +287,7 @@ fn delivery(fields: &mut Fields) -> Result<Delivery, ApiError> {
     Ok(Delivery::Events { with_usage })
 }
 
-/// Accepts fields of other servers that this one does not support, if their value has no effect.
+/// Accepts fields that this server does not support, but only with values that have no effect.
 fn refuse_what_changes_the_meaning(fields: &mut Fields, n: usize) -> Result<(), ApiError> {
     let is_zero = |value: &Value| value.as_f64().is_some_and(|x| x.abs() < f64::EPSILON);
     for penalty in ["presence_penalty", "frequency_penalty"] {
@@ -302,7 +303,7 @@ fn refuse_what_changes_the_meaning(fields: &mut Fields, n: usize) -> Result<(), 
     )?;
     let is_n = |value: &Value| value.as_u64() == Some(n as u64);
     fields.idle("best_of", is_n, "choices are not sifted: it must be n")?;
-    // There is one model, whatever name is sent, and users are not distinguished.
+    // The server has one model and does not distinguish users, so these fields are ignored.
     for name in ["model", "user", "metadata", "store", "service_tier"] {
         fields.any(name);
     }

@@ -1,4 +1,4 @@
-//! Paths and methods.
+//! The paths and methods that the server answers.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -24,8 +24,8 @@ use crate::limits::Limits;
 use crate::request::{Delivery, Request};
 use crate::worker::{Job, Reply, State};
 
-/// If a body is too large, up to this many times the limit is read and dropped, so that the client
-/// receives the error instead of a reset connection.
+/// If a body is too large, the server still reads and drops up to this many times the allowed size.
+/// The client then receives the error message instead of a reset connection.
 const DROPPED: usize = 16;
 
 /// The state that connections need to answer requests.
@@ -35,7 +35,7 @@ pub(crate) struct Front {
     pub(crate) limits: Limits,
     pub(crate) state: Arc<State>,
     pub(crate) jobs: SyncSender<Job>,
-    /// The number of requests so far.
+    /// The number of requests for completions so far.
     pub(crate) count: AtomicU64,
 }
 
@@ -152,7 +152,7 @@ impl Front {
         }
     }
 
-    /// Queues a job for the model, if there is room.
+    /// Adds a job to the queue of the model, if there is room.
     fn queue(&self, job: Job) -> Result<(), ApiError> {
         let waiting = &self.state.waiting;
         waiting.fetch_add(1, Ordering::SeqCst);
@@ -170,8 +170,8 @@ fn internal(error: impl std::fmt::Display) -> ApiError {
     ApiError::failed(error.to_string())
 }
 
-/// Refuses a body whose type is not JSON: a web page may send any other type to this machine
-/// without permission.
+/// Refuses a body whose type is not JSON. Without permission from this server, a web page can send
+/// bodies of some other types, but not of this one.
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let kind = headers
         .get(CONTENT_TYPE)
@@ -232,7 +232,7 @@ fn set(response: &mut Response<AnswerBody>, name: hyper::header::HeaderName, val
     }
 }
 
-/// Returns an error as an answer; closes the connection if part of the body may be unread.
+/// Returns the answer for an error. Closes the connection if part of the body may be unread.
 fn refusal(error: &ApiError) -> Response<AnswerBody> {
     let mut response = whole(error.status, &error.json());
     if let Some(allow) = error.allow {

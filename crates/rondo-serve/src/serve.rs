@@ -1,4 +1,4 @@
-//! The server: its sockets run on their own thread, the model on the caller's.
+//! The server. Its sockets run on their own thread, and the model runs on the caller's thread.
 
 use std::io;
 use std::net::TcpListener;
@@ -13,25 +13,25 @@ use crate::limits::Limits;
 use crate::routes::Front;
 use crate::worker::{self, State};
 
-/// The results of the requests for completions.
+/// How many requests for completions had each outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Served {
-    /// Requests that were answered, or whose answer was begun as events.
+    /// Answered requests, including those of which only the first events were sent.
     pub answered: u64,
-    /// Requests that were refused or failed, each with an error.
+    /// Requests that were refused or failed. The client received an error.
     pub refused: u64,
-    /// Requests that were cancelled because the client had left.
+    /// Requests that were cancelled because the client left.
     pub cancelled: u64,
-    /// Those of the refused requests that were waiting or in progress when the server ended.
+    /// Requests counted in `refused` that were waiting or in progress when the server ended.
     pub dropped: u64,
 }
 
-/// Serves `completer` until `stopped` returns true. Then the current request has [`Limits::grace`]
-/// to finish, waiting requests are refused, and all connections are closed.
+/// Serves `completer` until `stopped` returns true. Then the request in progress has
+/// [`Limits::grace`] to finish, waiting requests are refused, and all connections are closed.
 ///
 /// # Errors
 ///
-/// Where the system refuses a thread or the socket.
+/// Where the system refuses the thread or the socket.
 pub fn serve(
     completer: &dyn Completer,
     listener: TcpListener,
@@ -61,7 +61,7 @@ pub fn serve(
                 Ok(())
             })
         })?;
-        // Ends when the other thread has dropped its sender.
+        // This call returns when the other thread has dropped its sender.
         worker::run(completer, &waiting, &state);
         let panicked = |_| Err(io::Error::other("the thread of the sockets panicked"));
         sockets.join().unwrap_or_else(panicked)

@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep};
 pub(crate) struct Stall {
     socket: TcpStream,
     patience: Duration,
-    /// Set while a write waits.
+    /// The timer of the current write, while that write waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -28,7 +28,7 @@ impl Stall {
         }
     }
 
-    /// Returns the result of a write, or an error if it has waited too long.
+    /// Passes on the result of a write. Returns an error if the write has waited too long.
     fn timed<T>(
         &mut self,
         context: &mut Context<'_>,

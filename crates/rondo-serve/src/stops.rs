@@ -1,6 +1,6 @@
-//! Ends a text before the first stop text in it; no part of the stop text is shown.
+//! Ends a text before the first stop text in it. No part of a stop text is returned.
 
-/// Text that is held back while its end may be the beginning of a stop text.
+/// Holds back the end of a text as long as it may be the beginning of a stop text.
 #[derive(Debug)]
 pub(crate) struct Stops<'a> {
     texts: &'a [String],
@@ -17,12 +17,12 @@ impl<'a> Stops<'a> {
         }
     }
 
-    /// Returns whether the text has ended.
+    /// Returns whether a stop text was found.
     pub(crate) fn met(&self) -> bool {
         self.met
     }
 
-    /// Adds text and returns the part that is final.
+    /// Adds text. Returns the part of the text that later additions cannot change.
     pub(crate) fn push(&mut self, text: &str) -> String {
         if self.met {
             return String::new();
@@ -43,13 +43,13 @@ impl<'a> Stops<'a> {
         std::mem::replace(&mut self.held, rest)
     }
 
-    /// Returns the held text, which can no longer become a stop text.
+    /// Returns the held text. Nothing follows it, so it cannot become a stop text.
     pub(crate) fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
     }
 
-    /// Returns the number of bytes of the longest end of the held text that is the beginning of a
-    /// stop text.
+    /// Returns the length, in bytes, of the longest end of the held text with which a stop text
+    /// begins.
     fn longest_beginning(&self) -> usize {
         let longest = |stop: &String| {
             let beginnings = stop.char_indices().map(|(at, _)| at).rev();

@@ -21,13 +21,13 @@ use crate::serve::{Served, serve};
 /// The token that ends a text.
 pub(crate) const END: u32 = 256;
 
-/// A model of bytes: the next letter has logit r at depth r and every other token 0. The text ends
-/// after `z`.
+/// A model of bytes. At depth `r` the next letter of the alphabet has logit `r`, and every other
+/// token has logit 0. The text ends after `z`.
 pub(crate) struct Alphabet {
     card: Card,
-    /// Tokens generated so far.
+    /// The number of tokens generated so far.
     written: Arc<AtomicUsize>,
-    /// While set, the model waits before it generates.
+    /// While this is true, the model waits before it generates a token.
     held: Arc<AtomicBool>,
 }
 
@@ -71,7 +71,8 @@ fn after(token: u32) -> u32 {
     }
 }
 
-/// Decodes bytes to text; bytes that are not ASCII give no text.
+/// Decodes each byte to the character with the same number. A token that is not a byte yields no
+/// text.
 struct Bytes;
 
 impl Reader for Bytes {
@@ -147,7 +148,8 @@ impl Completer for Alphabet {
             if on_token(next)?.is_break() || ends {
                 break;
             }
-            // Slow, so that a request lasts until the test has finished its checks.
+            // While the model is held, it passes a token from time to time: `on_token` fails if the
+            // client has left.
             while self.held.load(Ordering::SeqCst) {
                 sleep(Duration::from_millis(2));
                 if on_token(Self::next(&all, asked.draw, 1, 0)).is_err() {
@@ -205,12 +207,12 @@ impl Server {
         }
     }
 
-    /// Makes the model wait inside its next requests, or continue.
+    /// With `true`, makes the model wait inside its requests. With `false`, lets it continue.
     pub(crate) fn hold(&self, held: bool) {
         self.held.store(held, Ordering::SeqCst);
     }
 
-    /// Stops the server.
+    /// Sets the flag that ends the server.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
     }
@@ -244,7 +246,7 @@ impl Server {
         client.answer()
     }
 
-    /// Waits until the server's health satisfies `wanted`.
+    /// Waits until `wanted` returns true for the answer of `/health`.
     pub(crate) fn wait_for(&self, wanted: impl Fn(&Value) -> bool) {
         let begun = Instant::now();
         while !wanted(&self.get("/health").json()) {
@@ -278,7 +280,8 @@ impl Answer {
     }
 }
 
-/// Returns a greedy request for the prompt `abc` with these fields.
+/// Returns a greedy request for three tokens after the prompt `abc`, with additional or other
+/// `fields`.
 pub(crate) fn asked(fields: Value) -> Value {
     let mut body = json!({"prompt": "abc", "temperature": 0, "max_tokens": 3});
     if let (Value::Object(body), Value::Object(fields)) = (&mut body, fields) {

@@ -1,5 +1,5 @@
-//! Converts a completion to text as its tokens arrive, with log-probabilities and the offset of
-//! each token.
+//! Converts the tokens of a completion to text as they arrive. Each token gets its
+//! log-probabilities and its offset in the text.
 
 use std::collections::VecDeque;
 
@@ -7,22 +7,22 @@ use crate::answer::{Marks, Top, finite};
 use crate::completer::{Completer, Failure, Next, Position, Reader};
 use crate::stops::Stops;
 
-/// A completion in progress. It emits text and log-probabilities as soon as they can no longer
-/// change.
+/// A completion in progress. It returns text and log-probabilities as soon as later tokens cannot
+/// change them.
 pub(crate) struct Transcript<'a> {
     completer: &'a dyn Completer,
     reader: Box<dyn Reader + 'a>,
     stops: Stops<'a>,
     with_marks: bool,
-    /// Characters decoded from the tokens so far.
+    /// The number of characters decoded from the tokens so far.
     read: usize,
-    /// Characters emitted so far.
+    /// The number of characters returned so far.
     left: usize,
-    /// Log-probabilities of tokens whose text has not been emitted yet.
+    /// Log-probabilities of the tokens whose text has not been returned yet.
     waiting: VecDeque<Mark>,
 }
 
-/// A token of the text.
+/// A token with its offset in the text and its log-probabilities.
 struct Mark {
     offset: usize,
     token: String,
@@ -30,7 +30,7 @@ struct Mark {
     top: Option<Top>,
 }
 
-/// An emitted piece: text, and log-probabilities if they were requested.
+/// A piece of the completion: text, and log-probabilities if the request asks for them.
 #[derive(Debug, Default)]
 pub(crate) struct Piece {
     pub(crate) text: String,
@@ -38,7 +38,7 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    /// Returns whether the piece is empty.
+    /// Returns whether the piece has neither text nor log-probabilities.
     pub(crate) fn is_empty(&self) -> bool {
         let no_marks = self
             .marks
@@ -49,7 +49,7 @@ impl Piece {
 }
 
 impl<'a> Transcript<'a> {
-    /// Starts after the tokens `before`, which are not emitted.
+    /// Starts a text that follows the tokens `before`. These tokens are not returned.
     pub(crate) fn new(
         completer: &'a dyn Completer,
         before: &[u32],
@@ -67,8 +67,8 @@ impl<'a> Transcript<'a> {
         }
     }
 
-    /// Emits a prompt, with the log-probabilities of its tokens from the second on if they are
-    /// known. A stop text in the prompt does not end it.
+    /// Returns the piece for a prompt. `positions` are the log-probabilities of its tokens from the
+    /// second one on, if they are known. A stop text in the prompt has no effect.
     pub(crate) fn prompt(
         &mut self,
         tokens: &[u32],
@@ -86,7 +86,7 @@ impl<'a> Transcript<'a> {
         Ok(self.leave(text))
     }
 
-    /// Adds a new token.
+    /// Adds a new token. Returns the piece that is final now.
     pub(crate) fn push(&mut self, next: &Next) -> Result<Piece, Failure> {
         let token = next.position.here.token;
         self.mark(token, Some(&next.position));
@@ -99,12 +99,13 @@ impl<'a> Transcript<'a> {
         Ok(self.leave(certain))
     }
 
-    /// Returns whether a stop text came.
+    /// Returns whether a stop text was found.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stops.met()
     }
 
-    /// Finishes: returns the text that was held back. Tokens after a stop text are dropped.
+    /// Returns the text that was held back, and whether a stop text was found. Log-probabilities of
+    /// tokens after a stop text are dropped.
     pub(crate) fn finish(mut self) -> Result<(Piece, bool), Failure> {
         let rest = std::mem::replace(&mut self.reader, Box::new(Nothing)).finish()?;
         let mut text = self.stops.push(&rest);
@@ -130,8 +131,8 @@ impl<'a> Transcript<'a> {
         });
     }
 
-    /// Returns the likeliest tokens by name, and the token itself if it is not among them. Of two
-    /// tokens with the same name the likelier one is kept.
+    /// Returns the names of the likeliest tokens. The token at the position is added if its name is
+    /// not among them. If two tokens have the same name, the likelier one is kept.
     fn top(&self, position: &Position) -> Top {
         let mut top = Top::default();
         for likely in position.top.iter().chain([&position.here]) {
@@ -143,7 +144,7 @@ impl<'a> Transcript<'a> {
         top
     }
 
-    /// Emits text with the log-probabilities of its tokens.
+    /// Returns a piece with this text and the log-probabilities of its tokens.
     fn leave(&mut self, text: String) -> Piece {
         self.left += text.chars().count();
         let count = self
@@ -171,7 +172,7 @@ impl FromIterator<Mark> for Marks {
     }
 }
 
-/// A reader without text, which replaces the real one.
+/// A reader without text. It replaces the real reader, which is consumed at the end.
 struct Nothing;
 
 impl Reader for Nothing {

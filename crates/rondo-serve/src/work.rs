@@ -8,8 +8,8 @@ use crate::error::ApiError;
 use crate::request::{Prompts, Request};
 use crate::transcript::{Piece, Transcript};
 
-/// Answers a request. `emit` receives the pieces of its choices in order; the last piece of each
-/// choice has the reason for its end.
+/// Answers a request. `emit` receives the pieces of the choices in order. The last piece of each
+/// choice says why the choice ended.
 ///
 /// `go_on` is called between parts of the work.
 ///
@@ -55,7 +55,7 @@ pub(crate) fn complete(
     Ok(usage)
 }
 
-/// Returns the tokens of the prompts.
+/// Returns the prompts as tokens. Encodes texts.
 fn tokens(completer: &dyn Completer, prompts: &Prompts) -> Result<Vec<Vec<u32>>, ApiError> {
     match prompts {
         Prompts::Tokens(rows) => Ok(rows.clone()),
@@ -71,7 +71,8 @@ fn tokens(completer: &dyn Completer, prompts: &Prompts) -> Result<Vec<Vec<u32>>,
     }
 }
 
-/// Scores the prompts if that is requested; the same pass also draws a single following token.
+/// Scores the prompts if the request asks for their log-probabilities. If one new token is
+/// requested, the same pass also draws it.
 fn scored(
     completer: &dyn Completer,
     request: &Request,
@@ -106,7 +107,7 @@ struct OneChoice<'a> {
 }
 
 impl OneChoice<'_> {
-    /// Emits the pieces of the choice; returns its number of new tokens.
+    /// Passes the pieces of the choice to `emit`. Returns the number of new tokens.
     fn complete(
         &self,
         go_on: &dyn Fn() -> ControlFlow<()>,

@@ -1,4 +1,4 @@
-//! Answers one request after another, on the thread of the model.
+//! Answers one request after another, on the thread that runs the model.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,13 +15,13 @@ use crate::error::ApiError;
 use crate::request::{Delivery, Request};
 use crate::work::complete;
 
-/// A request for the model. If its receiver of replies is gone, the client has left.
+/// A request for the model. The client has left if the receiver of `replies` is gone.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) number: u64,
     pub(crate) request: Request,
-    /// The channel is unbounded, so that a client that reads slowly does not delay the model; the
-    /// size of an answer is limited elsewhere.
+    /// The channel for the answer. It is unbounded, so that a client that reads slowly does not
+    /// delay the model. The size of an answer is limited elsewhere.
     pub(crate) replies: UnboundedSender<Reply>,
 }
 
@@ -30,30 +30,30 @@ pub(crate) struct Job {
 pub(crate) enum Reply {
     /// A piece of an answer that is sent as events.
     Piece(Completion),
-    /// The whole answer, or the last of its events.
+    /// The whole answer or, for events, the end of the stream.
     Done(Completion),
-    /// There is no answer, or no more of it.
+    /// The request failed. No further reply follows.
     Failed(ApiError),
 }
 
-/// The state that both threads share.
+/// The state that the model's thread and the sockets' thread share.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// Requests that wait for the model.
     pub(crate) waiting: AtomicUsize,
-    /// Whether the model works on a request.
+    /// Whether the model is working on a request.
     pub(crate) is_busy: AtomicBool,
     pub(crate) answered: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) cancelled: AtomicU64,
-    /// Those of the refused requests that were waiting or in progress when the server ended.
+    /// Requests counted in `refused` that were waiting or in progress when the server ended.
     pub(crate) dropped: AtomicU64,
-    /// The time at which the server was asked to end, and how long it may still take.
+    /// When the server began to end, and how long the request in progress may still take.
     ending: OnceLock<(Instant, Duration)>,
 }
 
 impl State {
-    /// Refuses all requests from now on.
+    /// Starts to end the server: all further requests are refused.
     pub(crate) fn end(&self, grace: Duration) {
         let _ = self.ending.set((Instant::now(), grace));
     }
@@ -68,8 +68,8 @@ impl State {
     }
 }
 
-/// Answers jobs until all senders are gone. A panic of the model becomes an error for its request
-/// and does not end the server.
+/// Answers jobs until all senders are gone. If the model panics, its request receives an error and
+/// the server continues.
 pub(crate) fn run(completer: &dyn Completer, jobs: &Receiver<Job>, state: &State) {
     while let Ok(job) = jobs.recv() {
         state.waiting.fetch_sub(1, Ordering::SeqCst);
@@ -98,7 +98,7 @@ pub(crate) fn run(completer: &dyn Completer, jobs: &Receiver<Job>, state: &State
     }
 }
 
-/// Returns the whole answer, or the last of its events.
+/// Returns the whole answer or, for events, the end of the stream.
 fn answer(completer: &dyn Completer, job: &Job, state: &State) -> Result<Completion, ApiError> {
     let card = completer.card();
     let go_on = || match job.replies.is_closed() || state.is_over() {

@@ -1,5 +1,5 @@
-//! A small HTTP client that can also send invalid requests. The tests of the whole program use it
-//! too.
+//! A small HTTP client that can also send invalid requests. The tests of the whole program also use
+//! it.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -35,10 +35,10 @@ impl Client {
         ));
     }
 
-    /// Reads until the server closes.
+    /// Reads until the server closes the connection.
     pub(crate) fn answer(mut self) -> Answer {
         let mut bytes = Vec::new();
-        // A connection that is reset after the answer has still delivered it.
+        // An error is ignored: a connection may be reset after the answer was delivered.
         let _ = self.0.read_to_end(&mut bytes);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
@@ -60,7 +60,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
-    /// Returns the only choice.
+    /// Returns the answer's only choice.
     #[track_caller]
     pub(crate) fn choice(&self) -> Value {
         assert_eq!(self.status, 200, "{self:?}");
@@ -69,8 +69,8 @@ impl Answer {
         choices[0].clone()
     }
 
-    /// Asserts an error with this status about a field, or about none, whose message contains
-    /// `part`.
+    /// Asserts that the answer is an error with this status and that its message contains `part`.
+    /// The error must name the field `param`, or no field if `param` is empty.
     #[track_caller]
     pub(crate) fn refused(&self, status: u16, param: &str, part: &str) {
         assert_eq!(self.status, status, "{self:?}");

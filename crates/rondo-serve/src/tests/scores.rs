@@ -1,4 +1,4 @@
-//! Log-probabilities, as lm-evaluation-harness reads them.
+//! Log-probabilities as lm-evaluation-harness (lm-eval) reads them.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn assert_numbers(found: &Value, expected: &[Option<f64>]) {
 #[test]
 fn a_prompt_is_scored_from_its_second_token_on_and_the_new_token_follows() {
     let server = Server::start(Limits::default());
-    // This is what lm-eval sends.
+    // lm-eval sends such a request.
     let body = json!({"model": "m", "prompt": [[97, 98, 120]], "temperature": 0, "max_tokens": 1, "logprobs": 1,
         "seed": 1234, "echo": true});
     let answer = server.post(&body);
@@ -40,9 +40,10 @@ fn a_prompt_is_scored_from_its_second_token_on_and_the_new_token_follows() {
     assert_numbers(&marks["token_logprobs"], &expected);
     let top = &marks["top_logprobs"];
     assert_eq!(top[0], Value::Null);
-    // The likeliest token is the token itself, with the same bits: lm-eval compares for equality.
+    // The prompt's own token is the likeliest here. Both log-probabilities have the same bits,
+    // because lm-eval compares them for equality.
     assert_eq!(top[1], json!({"b": marks["token_logprobs"][1]}));
-    // If the token is not the likeliest, it is listed in addition.
+    // A token of the prompt that is not among the likeliest is listed in addition.
     let names: Vec<&String> = top[2].as_object().expect("an object").keys().collect();
     assert_eq!(names, ["c", "x"]);
     assert_eq!(
@@ -107,7 +108,7 @@ fn a_prompt_may_fill_the_context_and_no_more() {
     let of = |length: usize, max_tokens: usize| {
         server.post(&asked(json!({"prompt": "a".repeat(length), "max_tokens": max_tokens, "echo": true, "logprobs": 1})))
     };
-    // The model reads 16 tokens; in an answer with at most one new token the last token is not
+    // The model reads 16 tokens. If an answer has at most one new token, its last token is not
     // read.
     for (length, max_tokens, is_answered) in [
         (17, 0, true),

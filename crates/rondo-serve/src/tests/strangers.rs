@@ -160,7 +160,7 @@ fn paths_methods_and_types_are_checked() {
         "x".repeat(1 << 20)
     );
     let mut client = server.connect();
-    // The server does not read the whole head.
+    // The write may fail, because the server does not read the whole head.
     let _ = std::io::Write::write_all(&mut client.0, long.as_bytes());
     assert!([431, 0].contains(&client.answer().status));
     let models = server.get("/v1/models").json();
@@ -199,7 +199,7 @@ fn clients_that_send_slowly_are_ended() {
         .refused(408, "", "not there after 0.2 seconds");
     let mut slow_head = server.connect();
     slow_head.send("POST /v1/completions HT");
-    // The connection is closed, perhaps after a status that says why.
+    // The server closes the connection. It may send the status 408 first.
     assert!([0, 408].contains(&slow_head.answer().status));
     assert_eq!(server.post(&asked(json!({}))).text(), "def");
 }
@@ -275,7 +275,7 @@ fn a_client_that_leaves_takes_its_request_with_it() {
         server.wait_for(|health| health["waiting"] == json!(1));
         client.leave();
         waiting.leave();
-        // The model is still held: the requests end because their clients have left.
+        // The model still waits. The two requests end because their clients have left.
         server.wait_for(|health| health["cancelled"].as_u64() == before.map(|count| count + 2));
         server.hold(false);
         assert_eq!(server.post(&asked(json!({}))).text(), "def");

@@ -26,7 +26,7 @@ fn every_form_of_a_prompt_is_continued() {
         let answer = server.post(&asked(json!({"prompt": prompt})));
         assert_eq!(texts(&answer), expected, "{prompt}");
     }
-    // The default of sixteen tokens is too many for this model with this prompt.
+    // The prompt and the default of 16 new tokens do not fit in this model's context.
     server
         .post(&json!({"prompt": "abc"}))
         .refused(400, "prompt", "max_tokens is 16");
@@ -43,7 +43,7 @@ fn a_seed_gives_the_same_text_and_each_choice_its_own() {
     let two = of(5, 2);
     assert_eq!(two, of(5, 2));
     assert_ne!(two[0], two[1]);
-    // The second choice uses the next seed.
+    // The second choice uses the seed after that of the request.
     assert_eq!(two[1], of(6, 1)[0]);
     // Requests without a seed get different seeds.
     let of_nobody = || texts(&server.post(&asked(json!({"temperature": 1, "max_tokens": 8}))));
@@ -73,15 +73,15 @@ fn a_stop_ends_a_text_and_is_no_part_of_it() {
     // Stop texts inside the prompt are ignored.
     let echoed = server.post(&asked(json!({"stop": "b", "echo": true})));
     assert_eq!(echoed.text(), "abcdef");
-    // A text that was only the beginning of a stop text is sent at the end.
+    // At the end of the answer, text that could have become a stop text is returned.
     assert_eq!(server.post(&asked(json!({"stop": "fx"}))).text(), "def");
 }
 
-/// Returns the events of an answer, except the last.
+/// Returns the events of an answer, without the last one.
 #[track_caller]
 fn events(answer: &Answer) -> Vec<Value> {
     assert!(answer.head.contains("text/event-stream"), "{answer:?}");
-    // Each chunk is preceded by its length.
+    // In the body, a line with the length stands before each chunk. Only lines with data are kept.
     let lines = answer
         .body
         .lines()
