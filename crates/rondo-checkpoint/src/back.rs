@@ -1,4 +1,4 @@
-//! Going back: checkpoints of steps later than the one that a run resumes from are set aside.
+//! Sets checkpoints aside when a run resumes from an earlier step.
 
 use std::path::PathBuf;
 
@@ -8,18 +8,19 @@ use crate::error::{CheckpointError, at};
 use crate::layout::{Layout, candidates, newest_of_each};
 use crate::repair::{discard, repair};
 
-/// Sets aside the checkpoints of steps later than `step`, each as `left-*`, because the run
-/// continues from `step`. A reader that looks for the newest checkpoint no longer finds them;
-/// [`Which::Path`](crate::Which::Path) still opens them. Returns their new paths. A checkpoint of
-/// the same step that was set aside earlier is replaced.
+/// Sets aside the checkpoints of steps later than `step`, from which the run resumes. Each of these
+/// folders is renamed to `left-*`. A reader that looks for the newest checkpoint no longer finds
+/// it, but [`Which::Path`](crate::Which::Path) still opens it. Returns the new paths.
+///
+/// A checkpoint of the same step that was set aside earlier is replaced.
 ///
 /// # Errors
-/// [`CheckpointError::Io`]; a checkpoint that was not yet set aside still belongs to the run.
+/// [`CheckpointError::Io`]. After an error, some of the later checkpoints may not be set aside yet.
 pub fn set_back(lock: &RunLock, step: u64) -> Result<Vec<PathBuf>, CheckpointError> {
     set_back_on(&FileSystem, lock, step)
 }
 
-/// [`set_back`] on any disk.
+/// Does what [`set_back`] does, on any disk.
 pub(crate) fn set_back_on(
     disk: &impl Disk,
     lock: &RunLock,
@@ -33,7 +34,7 @@ pub(crate) fn set_back_on(
         return Ok(Vec::new());
     }
     let mut left = Vec::new();
-    // The newest is moved first: if this stops early, the checkpoints that remain have no gap.
+    // The newest is moved first. If this loop stops early, the remaining checkpoints have no gap.
     for (found, path) in later.into_iter().rev() {
         let target = layout.left(found);
         discard(disk, &target, &layout.aside(found))?;

@@ -1,4 +1,4 @@
-//! The errors of this crate: each names the file, what was expected and what was found.
+//! The errors of this crate. Each one names the file, what was expected and what was found.
 
 use std::fmt;
 use std::io;
@@ -6,78 +6,80 @@ use std::path::{Path, PathBuf};
 
 use rondo_files::FileError;
 
-/// A checkpoint could not be written, found or trusted.
+/// Why a checkpoint could not be written, found or verified.
 ///
-/// The messages leave out their `source()`: the code that prints them prints the whole chain.
+/// The messages do not contain those of `source()`: the code that prints an error prints the whole
+/// chain.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// The file system refused: disk full, quota, permissions, a file that vanished.
+    /// The file system returned an error, for example because the disk is full, a permission is
+    /// missing or a file has vanished.
     #[error(transparent)]
     Io(#[from] FileError),
     /// There is no checkpoint at the requested place.
     #[error("no checkpoint at {path}")]
     NotFound {
-        /// The folder that does not exist, or that contains no checkpoint.
+        /// The folder that does not exist or contains no checkpoint.
         path: PathBuf,
     },
-    /// Checkpoints exist and not one of them verifies.
+    /// Checkpoints exist, but none of them is whole.
     #[error("no checkpoint in {dir} is whole: {}", join(rejected))]
     NoneGood {
         /// The `checkpoints` folder.
         dir: PathBuf,
-        /// Every checkpoint tried, newest first, with the reason.
+        /// Every checkpoint that was tried, newest first, with the reason.
         rejected: Vec<Rejected>,
     },
-    /// A manifest, or a caller of `save`, names a file in a way that is not allowed.
+    /// A manifest or a caller of `save` uses a file name that is not allowed.
     #[error("{path} names the file {name:?}, {problem}")]
     FileName {
         /// The manifest.
         path: PathBuf,
-        /// The offending name.
+        /// The file name.
         name: String,
-        /// Which rule it breaks.
+        /// The rule that the name breaks.
         problem: &'static str,
     },
-    /// The manifest is larger than any that this program writes.
+    /// The manifest is larger than any manifest that this program writes.
     #[error("{path} is too large for a manifest: expected at most {cap} bytes, found {actual}")]
     ManifestTooLarge {
         /// The manifest.
         path: PathBuf,
-        /// The largest size accepted, in bytes.
+        /// The largest size that is accepted, in bytes.
         cap: u64,
-        /// Its size in bytes.
+        /// The size of the manifest, in bytes.
         actual: u64,
     },
-    /// The manifest is not the JSON that this program writes.
+    /// The manifest is not JSON of the form that this program writes.
     #[error("{path} is not a manifest")]
     Manifest {
         /// The manifest.
         path: PathBuf,
-        /// Line, column and reason.
+        /// The line, the column and the reason.
         source: serde_json::Error,
     },
-    /// The manifest was written by a program with another format.
+    /// The checkpoint has a format that this program cannot read.
     #[error("{path} has checkpoint format {actual}, this program reads format {expected}")]
     Format {
         /// The manifest.
         path: PathBuf,
-        /// The format this program reads.
+        /// The format that this program reads.
         expected: u32,
-        /// The format found.
+        /// The format in the manifest.
         actual: u32,
     },
-    /// The manifest's own fields do not hash to the seal it carries.
+    /// The manifest was altered: the hash of its fields differs from its seal.
     #[error("{path} was altered: its seal is {expected}, its fields hash to {actual}")]
     Seal {
         /// The manifest.
         path: PathBuf,
-        /// The seal written in it.
+        /// The seal in the manifest.
         expected: String,
-        /// The hash of its fields.
+        /// The hash of the manifest's fields.
         actual: String,
     },
-    /// A folder named after one step holds the checkpoint of another.
+    /// The step in the folder's name differs from the step in the manifest.
     #[error("{path} is named after step {expected} but holds step {actual}")]
     Step {
         /// The checkpoint folder.
@@ -87,52 +89,52 @@ pub enum CheckpointError {
         /// The step in the manifest.
         actual: u64,
     },
-    /// A file that belongs to the checkpoint is not there.
+    /// A file of the checkpoint does not exist.
     #[error("{path} is missing")]
     Missing {
-        /// The absent file.
+        /// The missing file.
         path: PathBuf,
     },
-    /// A symbolic link, a folder or a device is in the place of a plain file.
+    /// A symbolic link, a folder or a device stands where a regular file is expected.
     #[error("{path} is not a plain file")]
     NotAFile {
-        /// What was found.
+        /// The path of the link, folder or device.
         path: PathBuf,
     },
-    /// The folder contains something the manifest does not name.
+    /// The folder contains a file or folder that the manifest does not name.
     #[error("{path} does not belong to the checkpoint: its manifest does not name it")]
     Foreign {
         /// The unexpected file or folder.
         path: PathBuf,
     },
-    /// The file was truncated or extended.
+    /// The size of a file differs from that in the manifest.
     #[error("{path} has the wrong size: expected {expected} bytes, found {actual}")]
     Size {
         /// The damaged file.
         path: PathBuf,
-        /// Size in the manifest, in bytes.
+        /// The size in the manifest, in bytes.
         expected: u64,
-        /// Size on disk, in bytes.
+        /// The size on disk, in bytes.
         actual: u64,
     },
-    /// The file has the right size and the wrong content.
+    /// A file has the right size, but other content.
     #[error("{path} is damaged: expected BLAKE3 hash {expected}, found {actual}")]
     Hash {
         /// The damaged file.
         path: PathBuf,
-        /// Hash in the manifest, in hexadecimal.
+        /// The hash in the manifest, in hexadecimal.
         expected: String,
-        /// Hash of the content, in hexadecimal.
+        /// The hash of the content, in hexadecimal.
         actual: String,
     },
 }
 
-/// A checkpoint that was skipped, and why.
+/// A checkpoint that was skipped, with the reason.
 #[derive(Debug)]
 pub struct Rejected {
     /// The step in the folder's name.
     pub step: u64,
-    /// The reason; it names the file.
+    /// The reason. Its message names the file.
     pub why: CheckpointError,
 }
 
@@ -148,7 +150,7 @@ impl fmt::Display for Rejected {
     }
 }
 
-/// Gives an I/O error the verb and the path that it lacks.
+/// Adds the action and the path to an I/O error.
 pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CheckpointError {
     move |source| rondo_files::at(action, path)(source).into()
 }

@@ -9,20 +9,20 @@ use crate::error::{CheckpointError, at};
 
 /// The prefix of a folder that is being written or removed.
 pub(crate) const ASIDE: &str = ".tmp-";
-/// The prefix of a whole folder that a newer save of the same step replaces.
+/// The prefix of a whole folder that was moved away because the same step is being saved again.
 pub(crate) const REPLACED: &str = ".old-";
-/// The prefix of a folder that was set aside when the run resumed from an earlier step.
+/// The prefix of a checkpoint that was set aside when the run resumed from an earlier step.
 const LEFT: &str = "left-";
 const COMMITTED: &str = "step-";
 
-/// Names every path below a run's `checkpoints` folder.
+/// The paths in the `checkpoints` folder of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
     checkpoints: PathBuf,
 }
 
 impl Layout {
-    /// The layout of the run in `run_dir`; touches nothing.
+    /// Creates the layout of the run in `run_dir`. Reads and writes nothing.
     pub(crate) fn of(run_dir: &Path) -> Self {
         Self {
             checkpoints: run_dir.join("checkpoints"),
@@ -34,8 +34,8 @@ impl Layout {
         &self.checkpoints
     }
 
-    /// `RUN/checkpoints/latest`: a text file with the name of the newest folder. It is a hint that
-    /// a crash can leave one save behind, so nothing in this crate reads it.
+    /// `RUN/checkpoints/latest`: a text file with the name of the newest folder. After a crash the
+    /// file may name the folder of the save before. No code of this crate reads the file.
     pub(crate) fn latest(&self) -> PathBuf {
         self.checkpoints.join("latest")
     }
@@ -58,30 +58,33 @@ impl Layout {
     }
 }
 
-/// A checkpoint folder that exists; whether it is whole is for [`open`](crate::open()) to say.
+/// A checkpoint folder that exists. Use [`open`](crate::open()) to find out whether the checkpoint
+/// is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The step its name carries.
+    /// The step in the folder's name.
     pub step: u64,
     /// The folder.
     pub path: PathBuf,
-    /// The size of its files together, in bytes.
+    /// The total size of the files in the folder, in bytes.
     pub size: u64,
 }
 
-/// Lists the run's checkpoints by ascending step; none when the folder does not exist.
+/// Lists the run's checkpoints by ascending step. The list is empty if the folder of checkpoints
+/// does not exist.
 ///
-/// Includes a checkpoint that an interrupted save of the same step had moved away and not yet
-/// replaced. Symbolic links are not followed.
+/// If a step was being saved again and the save was interrupted, the list may contain the older
+/// checkpoint, which was moved away. Symbolic links are not followed.
 ///
 /// # Errors
-/// [`CheckpointError::Io`] when a folder exists and cannot be read.
+/// [`CheckpointError::Io`] when a folder exists but cannot be read.
 pub fn list(run_dir: &Path) -> Result<Vec<Entry>, CheckpointError> {
     let mut entries = Vec::new();
     for (step, path) in newest_of_each(candidates(&Layout::of(run_dir))?) {
         match size_of(&path) {
             Ok(size) => entries.push(Entry { step, path, size }),
-            // The process that trains here removed it meanwhile.
+            // The checkpoint was removed between the two reads, by the process that trains in this
+            // folder.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(at("list", &path)(error)),
         }
@@ -89,8 +92,8 @@ pub fn list(run_dir: &Path) -> Result<Vec<Entry>, CheckpointError> {
     Ok(entries)
 }
 
-/// Every folder that may be a checkpoint, by ascending step. A step whose save was interrupted can
-/// have two folders; the older comes first.
+/// Returns every folder that may be a checkpoint, by ascending step. If the save of a step was
+/// interrupted, the step may have two folders. The older folder comes first.
 pub(crate) fn candidates(layout: &Layout) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
     let mut found = Vec::new();
     for (name, path) in folders(layout.dir())? {
@@ -98,17 +101,17 @@ pub(crate) fn candidates(layout: &Layout) -> Result<Vec<(u64, PathBuf)>, Checkpo
             found.push((step, path));
         }
     }
-    // The names of replaced folders come first, and the sort is stable.
+    // The sort is stable, so of two folders for one step the replaced one (`.old-*`) stays first.
     found.sort_by_key(|(step, _)| *step);
     Ok(found)
 }
 
-/// One folder for each step: the newer where there are two.
+/// Returns one folder for each step: the newer one if the step has two.
 pub(crate) fn newest_of_each(candidates: Vec<(u64, PathBuf)>) -> BTreeMap<u64, PathBuf> {
     candidates.into_iter().collect()
 }
 
-/// The folders directly in `dir`, by name. Names that are not UTF-8 are left out.
+/// Returns the folders directly in `dir`, by name. Names that are not UTF-8 are left out.
 pub(crate) fn folders(dir: &Path) -> Result<BTreeMap<String, PathBuf>, CheckpointError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -126,7 +129,7 @@ pub(crate) fn folders(dir: &Path) -> Result<BTreeMap<String, PathBuf>, Checkpoin
     Ok(folders)
 }
 
-/// The step in the name of a committed or replaced folder.
+/// Returns the step in the name of a committed or replaced folder.
 pub(crate) fn step_in_name(path: &Path) -> Option<u64> {
     step_of_checkpoint(path.file_name()?.to_str()?)
 }
@@ -135,7 +138,7 @@ fn step_of_checkpoint(name: &str) -> Option<u64> {
     step_of(name, COMMITTED).or_else(|| step_of(name, REPLACED))
 }
 
-/// The step in `name`, if it is spelt exactly as `name(prefix, step)` spells it.
+/// Returns the step in `name`, if `name` is spelt exactly as the function `name` spells this step.
 pub(crate) fn step_of(name: &str, prefix: &str) -> Option<u64> {
     let step = name.strip_prefix(prefix)?.parse().ok()?;
     (self::name(prefix, step) == name).then_some(step)

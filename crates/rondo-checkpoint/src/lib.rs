@@ -1,5 +1,5 @@
-//! Checkpoints on disk: directories written aside, hashed, committed by one rename and verified
-//! before a byte of them is used.
+//! Checkpoints on disk. A checkpoint is written to a staged folder, with a hash of every file, and
+//! committed by one rename. Every byte is verified before it is used.
 //!
 //! ```text
 //! RUN/checkpoints/latest                     the name of the newest folder, for people and scripts
@@ -10,19 +10,25 @@
 //! RUN/checkpoints/left-00000400/             set aside: the run went on from an earlier step
 //! ```
 //!
-//! A folder `step-*` is whole or it is refused. Whoever holds the [`RunLock`](rondo_files::RunLock) may
-//! write; anyone may read at any time. A reader never repairs, and a writer repairs before it writes.
+//! A folder `step-*` is whole, or readers refuse it. Only the holder of the
+//! [`RunLock`](rondo_files::RunLock) may write; anyone may read at any time. A reader never
+//! repairs. A writer repairs before it writes.
 //!
 //! In reading order:
 //!
 //! * `layout`: names on disk; [`manifest`](Manifest): what a folder must contain
-//! * [`save()`]: the write sequence; `repair`: what it undoes first; [`retention`](Retention): which old
-//!   checkpoints go; [`back`](set_back()): which later ones are set aside
-//! * [`open()`]: verification and fallback; [`survey()`]: what there is
-//! * [`error`](CheckpointError): what can be wrong, by file
+//! * [`save()`]: how a checkpoint is written; `repair`: undoes what an interrupted save left;
+//!   [`retention`](Retention): which old checkpoints are removed; [`back`](set_back()): which later
+//!   checkpoints are set aside
+//! * [`open()`]: verifies a checkpoint or chooses an older one; [`survey()`]: lists the checkpoints
+//!   of a run and their states
+//! * [`error`](CheckpointError): what can be wrong with which file
 //!
-//! Absences: no burn, no model and no tensor, no configuration (its hash is an opaque string), no clock,
-//! no log, no global state. The content of a file is the caller's; how one is written is in `rondo_files`.
+//! # Limits
+//!
+//! The crate has no Burn, model, tensor, clock, log or global state. A configuration is only a
+//! hash, which this crate does not interpret. The caller provides the content of the files.
+//! `rondo_files` writes single files.
 
 mod back;
 mod error;

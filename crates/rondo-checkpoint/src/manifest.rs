@@ -1,4 +1,4 @@
-//! The manifest: the one file that says what all the others of a checkpoint must be.
+//! The manifest: the file that lists all other files of a checkpoint, with size and hash.
 
 use std::path::Path;
 
@@ -6,31 +6,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CheckpointError;
 
-/// The version of the checkpoint format; it grows when an older program could misread a newer one.
+/// The version of the checkpoint format. It increases when an older program could misread a newer
+/// checkpoint.
 pub const FORMAT: u32 = 1;
 
-/// The manifest's own name, which no other file may have.
+/// The file name of the manifest. No other file may have this name.
 pub(crate) const MANIFEST: &str = "manifest.json";
 
-/// A manifest takes about 200 bytes per file: this is room for five thousand.
+/// The maximum size of a manifest, in bytes. A file takes about 200 bytes, so a manifest has room
+/// for five thousand files.
 pub(crate) const MAX_MANIFEST: u64 = 1 << 20;
 
-/// What a checkpoint consists of.
+/// The description of a checkpoint: its step, its origin and its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The format's version, [`FORMAT`].
+    /// The version of the format, [`FORMAT`].
     pub format: u32,
     /// The number of optimizer steps taken.
     pub step: u64,
-    /// The hash of the configuration that produced it, as the trainer computes it.
+    /// The hash of the configuration that the checkpoint was trained with. The trainer computes it.
     pub config_hash: String,
-    /// The program and version that wrote it.
+    /// The program and version that wrote the checkpoint.
     pub created_by: String,
-    /// Every other file of the folder, by ascending name.
+    /// Every file of the folder except the manifest, by ascending name.
     pub files: Vec<FileRecord>,
-    /// The BLAKE3 hash of this manifest with an empty seal: it covers the fields that no other
-    /// hash covers.
+    /// The BLAKE3 hash of this manifest with an empty seal. It protects the fields of the manifest,
+    /// which no other hash covers.
     seal: String,
 }
 
@@ -38,11 +40,11 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileRecord {
-    /// A plain file name.
+    /// The file's name, without a path.
     pub name: String,
-    /// Size in bytes.
+    /// The file's size in bytes.
     pub size: u64,
-    /// BLAKE3 hash of the content, 64 lower-case hexadecimal digits.
+    /// The BLAKE3 hash of the file's content: 64 lower-case hexadecimal digits.
     pub blake3: String,
 }
 
@@ -72,9 +74,10 @@ impl Manifest {
         Ok(json)
     }
 
-    /// Reads a manifest from arbitrary bytes; `path` is for the message.
+    /// Reads a manifest from arbitrary bytes. Error messages name `path`.
     pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self, CheckpointError> {
-        /// The one field that every format has: it decides whether the others can be read.
+        /// The only field that manifests of every format have. It says whether the other fields can
+        /// be read.
         #[derive(Deserialize)]
         struct Versioned {
             format: u32,
@@ -116,7 +119,7 @@ impl Manifest {
 }
 
 /// Refuses names that could lead out of the folder, names that a case-insensitive file system could
-/// confuse, names that occur twice, and the manifest's own name.
+/// confuse, names that occur twice, and the manifest's own name. Errors name `manifest`.
 pub(crate) fn check_names<'a>(
     names: impl Iterator<Item = &'a str>,
     manifest: &Path,

@@ -1,4 +1,4 @@
-//! Reading: a checkpoint is verified whole before any of it is used.
+//! Opens checkpoints. All of a checkpoint is verified before any part of it is used.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -15,11 +15,11 @@ use crate::manifest::{FileRecord, MANIFEST, MAX_MANIFEST, Manifest, hex};
 /// Chooses a checkpoint of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
-    /// The one with the highest step.
+    /// The checkpoint with the highest step.
     Latest,
-    /// The one of this step.
+    /// The checkpoint of this step.
     Step(u64),
-    /// The folder at this path, wherever it is and whatever its name.
+    /// The checkpoint in this folder, which may be anywhere and have any name.
     Path(PathBuf),
 }
 
@@ -30,10 +30,11 @@ pub struct Checkpoint {
     manifest: Manifest,
 }
 
-/// Opens the checkpoint of the run in `run_dir` that `which` chooses, and verifies all of it.
+/// Opens the checkpoint that `which` chooses from the run in `run_dir`, and verifies all of it.
 ///
 /// # Errors
-/// [`CheckpointError::NotFound`] when there is none; any other variant when it is not whole.
+/// [`CheckpointError::NotFound`] when there is no such checkpoint; any other variant when the
+/// checkpoint is not whole.
 pub fn open(run_dir: &Path, which: &Which) -> Result<Checkpoint, CheckpointError> {
     let layout = Layout::of(run_dir);
     let (chosen, place) = match which {
@@ -50,13 +51,16 @@ pub fn open(run_dir: &Path, which: &Which) -> Result<Checkpoint, CheckpointError
     verify(chosen.ok_or(CheckpointError::NotFound { path: place })?)
 }
 
-/// Opens the newest whole checkpoint; also returns every newer one that is damaged, with its error.
+/// Opens the newest whole checkpoint. Also returns the newer checkpoints, which are all damaged,
+/// with their errors. `None` if the run has no checkpoints.
 ///
-/// A step whose save was interrupted can have two folders; both are tried, the newer first.
+/// If the save of a step was interrupted, the step may have two folders. The newer folder is tried
+/// first.
 ///
 /// # Errors
-/// [`CheckpointError::NoneGood`] when checkpoints exist and none is whole: a run that had some must
-/// not start from nothing unnoticed. [`CheckpointError::Io`] when the folder cannot be listed.
+/// [`CheckpointError::NoneGood`] when checkpoints exist but none is whole: such a run must not
+/// silently start again from the beginning. [`CheckpointError::Io`] when the folder cannot be
+/// listed.
 pub fn open_newest_good(
     run_dir: &Path,
 ) -> Result<Option<(Checkpoint, Vec<Rejected>)>, CheckpointError> {
@@ -78,26 +82,27 @@ pub fn open_newest_good(
 }
 
 impl Checkpoint {
-    /// Its folder.
+    /// Returns the checkpoint's folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The number of optimizer steps taken.
+    /// Returns the number of optimizer steps taken.
     pub fn step(&self) -> u64 {
         self.manifest.step
     }
 
-    /// What it says about itself.
+    /// Returns the checkpoint's manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Reads one of its files, and verifies the very bytes it returns.
+    /// Reads one file of the checkpoint, and verifies the bytes that are returned.
     ///
     /// # Errors
-    /// [`CheckpointError::Missing`] when the manifest names no such file or it is gone;
-    /// [`CheckpointError::Size`] or [`CheckpointError::Hash`] when it changed since it was opened.
+    /// [`CheckpointError::Missing`] when the manifest names no such file or the file no longer
+    /// exists; [`CheckpointError::Size`] or [`CheckpointError::Hash`] when the file has changed
+    /// since the checkpoint was opened.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
         let (path, record) = self.record(name)?;
         let mut bytes = Vec::new();
@@ -108,12 +113,12 @@ impl Checkpoint {
         Ok(bytes)
     }
 
-    /// Opens one of its files, to be read in parts; its bytes were verified when the checkpoint was
-    /// opened.
+    /// Opens one file of the checkpoint, to be read in parts. The bytes were verified when the
+    /// checkpoint was opened and are not verified again.
     ///
     /// # Errors
-    /// [`CheckpointError::Missing`] when the manifest names no such file or it is gone;
-    /// [`CheckpointError::Size`] when it changed since.
+    /// [`CheckpointError::Missing`] when the manifest names no such file or the file no longer
+    /// exists; [`CheckpointError::Size`] when its size has changed since the checkpoint was opened.
     pub fn file(&self, name: &str) -> Result<File, CheckpointError> {
         let (path, record) = self.record(name)?;
         Ok(open_sized(&path, record)?.into_inner())
@@ -129,12 +134,12 @@ impl Checkpoint {
     }
 }
 
-/// Whether the checkpoint in this folder can be read and verifies.
+/// Returns whether the checkpoint in this folder is whole.
 pub(crate) fn is_whole(path: &Path) -> bool {
     verify(path.to_path_buf()).is_ok()
 }
 
-/// Reads all of a checkpoint and compares it with its manifest.
+/// Reads all of a checkpoint and compares each file with the manifest.
 pub(crate) fn verify(path: PathBuf) -> Result<Checkpoint, CheckpointError> {
     let manifest = read_manifest(&path)?;
     if let Some(expected) = step_in_name(&path)
@@ -172,7 +177,8 @@ pub(crate) fn read_manifest(dir: &Path) -> Result<Manifest, CheckpointError> {
     }
 }
 
-/// Refuses a file or folder that the manifest does not name; the error has the first by name.
+/// Refuses a folder that contains a file or folder that the manifest does not name. The error
+/// contains the first of these names in ascending order.
 fn refuse_foreign(dir: &Path, manifest: &Manifest) -> Result<(), CheckpointError> {
     let mut names = BTreeSet::<OsString>::new();
     for entry in fs::read_dir(dir).map_err(at("list", dir))? {
@@ -190,7 +196,7 @@ fn refuse_foreign(dir: &Path, manifest: &Manifest) -> Result<(), CheckpointError
     }
 }
 
-/// Opens a file of the recorded size, to be read no further than that size.
+/// Opens a file of the recorded size. The reader ends after this number of bytes.
 fn open_sized(path: &Path, record: &FileRecord) -> Result<io::Take<File>, CheckpointError> {
     let (file, actual) = open_plain(path)?;
     if actual != record.size {
@@ -204,7 +210,8 @@ fn open_sized(path: &Path, record: &FileRecord) -> Result<io::Take<File>, Checkp
     Ok(file.take(actual))
 }
 
-/// Opens a plain file. A link could lead anywhere, and reading a pipe could wait forever.
+/// Opens a regular file. Other kinds are refused: a link could lead anywhere, and reading a pipe
+/// could wait forever.
 fn open_plain(path: &Path) -> Result<(File, u64), CheckpointError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(CheckpointError::Missing {

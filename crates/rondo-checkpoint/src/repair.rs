@@ -1,4 +1,4 @@
-//! Undoes what an error or a killed process left half done.
+//! Undoes what an error or a killed process left incomplete.
 
 use std::io;
 use std::path::Path;
@@ -9,11 +9,11 @@ use crate::error::{CheckpointError, at};
 use crate::layout::{ASIDE, Layout, REPLACED, folders, step_of};
 use crate::open::is_whole;
 
-/// Removes folders that were being written or removed. Of a step with two folders, left by an
-/// interrupted save, the newer folder stays, unless only the older is whole.
+/// Removes folders that were being written or removed. If an interrupted save left two folders for
+/// one step, the newer folder stays. The older folder stays instead if only the older one is whole.
 ///
 /// # Errors
-/// [`CheckpointError::Io`]; the next call repairs the rest.
+/// [`CheckpointError::Io`]. After an error, the next call continues the repair.
 pub(crate) fn repair(disk: &impl Disk, layout: &Layout) -> Result<(), CheckpointError> {
     let folders = folders(layout.dir())?;
     for (_, path) in folders.iter().filter(|(name, _)| name.starts_with(ASIDE)) {
@@ -38,8 +38,8 @@ pub(crate) fn repair(disk: &impl Disk, layout: &Layout) -> Result<(), Checkpoint
     Ok(())
 }
 
-/// Removes a checkpoint if it exists. It is moved to `aside` first, so that no reader sees half of
-/// it.
+/// Removes the checkpoint in `dir` if there is one. The folder is first renamed to `aside`, so that
+/// no reader finds it half removed.
 pub(crate) fn discard(disk: &impl Disk, dir: &Path, aside: &Path) -> Result<(), CheckpointError> {
     match disk.rename(dir, aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -7,24 +7,25 @@ use crate::layout::{Layout, candidates, newest_of_each};
 use crate::open::is_whole;
 use crate::repair::discard;
 
-/// Which checkpoints to keep: those that at least one rule keeps.
+/// Which checkpoints to keep. A checkpoint is kept if at least one of these rules keeps it.
 ///
-/// If `keep_last` is greater than 1, at least two whole checkpoints stay, the newest and one more:
-/// if all the others that the rules keep are damaged, the newest whole one among the rest stays
-/// too. To find this out, a save that removes something reads one other checkpoint.
+/// If `keep_last` is greater than 1, at least two whole checkpoints stay: the newest, and one more.
+/// If all others that the rules keep are damaged, the newest whole checkpoint of the rest stays
+/// too. For this check, a save that removes something reads at least one other checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// The number of newest checkpoints to keep; 0 means 1, for the newest always stays.
+    /// The number of newest checkpoints to keep. 0 has the same effect as 1, because the newest
+    /// checkpoint always stays.
     pub keep_last: usize,
-    /// Keeps every step divisible by this number; 0 keeps none but step 0.
+    /// Keeps every step that is divisible by this number. 0 keeps only step 0.
     pub keep_every: Option<u64>,
-    /// The step of the best checkpoint so far, by the caller's own measure; given at each save. The
-    /// best checkpoint of earlier saves loses its protection when another step is given. A step
-    /// without a checkpoint has no effect.
+    /// The step of the best checkpoint so far, by the caller's own measure. The caller sets it for
+    /// each save. When the step changes, this rule no longer keeps the former best checkpoint. A
+    /// step without a checkpoint has no effect.
     pub keep_best: Option<u64>,
 }
 
-/// The steps to remove from `steps`, ascending; never the newest, hence never the only one.
+/// Returns the steps of `steps` to remove, in ascending order. The newest step is never among them.
 fn to_remove(steps: &[u64], retention: &Retention) -> Vec<u64> {
     let mut old = steps.to_vec();
     old.sort_unstable();
@@ -39,10 +40,12 @@ fn to_remove(steps: &[u64], retention: &Retention) -> Vec<u64> {
     old
 }
 
-/// Removes what `retention` does not keep of the checkpoints up to `newest`, which was just saved.
+/// Removes the checkpoints up to step `newest` that `retention` does not keep. The checkpoint of
+/// step `newest` was just saved.
 ///
 /// # Errors
-/// [`CheckpointError::Io`] where one cannot be removed; later ones are then still there.
+/// [`CheckpointError::Io`] where a checkpoint cannot be removed. The later checkpoints to remove
+/// then still exist.
 pub(crate) fn retain(
     disk: &impl Disk,
     layout: &Layout,

@@ -10,9 +10,8 @@
 //! latest       replaced
 //! old steps    renamed to .tmp-*, removed  retention
 //! ```
-//!
-//! After any prefix of this a reader finds the old checkpoint or the new one whole, and the next
-//! save finishes or undoes the rest.
+//! After an interruption at any point of this sequence, a reader finds either the old or the new
+//! checkpoint whole. The next save completes or undoes the rest.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -25,30 +24,31 @@ use crate::manifest::{FileRecord, MANIFEST, MAX_MANIFEST, Manifest, check_names,
 use crate::repair::{discard, repair};
 use crate::retention::{Retention, retain};
 
-/// What a checkpoint consists of.
+/// The content of a checkpoint.
 #[derive(Clone, Copy)]
 pub struct Snapshot<'a> {
     /// The number of optimizer steps taken.
     pub step: u64,
-    /// The hash of the configuration.
+    /// The hash of the configuration that the checkpoint was trained with.
     pub config_hash: &'a str,
-    /// The program and version that writes.
+    /// The program and version that write the checkpoint.
     pub created_by: &'a str,
-    /// Names and contents; a name is 1 to 128 of the characters `a-z 0-9 . _ -`.
+    /// The files' names and contents. A name has 1 to 128 of the characters `a-z 0-9 . _ -`.
     pub files: &'a [(&'a str, &'a dyn Content)],
 }
 
-/// Commits `snapshot` to the locked run directory and returns it as committed; then removes the
-/// older checkpoints that `retention` does not keep.
+/// Commits `snapshot` to the locked run directory, then removes the older checkpoints that
+/// `retention` does not keep. Returns the committed checkpoint.
 ///
-/// A checkpoint of the same step is replaced. Checkpoints of later steps, which a resume found
-/// damaged and skipped, are neither counted nor removed.
+/// A checkpoint of the same step is replaced. Checkpoints of later steps are neither counted nor
+/// removed. They exist if a resume found them damaged and skipped them.
 ///
 /// # Errors
 /// [`CheckpointError::FileName`] before anything is written; [`CheckpointError::ManifestTooLarge`]
-/// for thousands of files; [`CheckpointError::Io`] with the file and the system's answer. An I/O
-/// error before the commit leaves the earlier checkpoints as they were. After an I/O error after
-/// the commit (its path is `latest`, `checkpoints` or an older step) the new checkpoint exists too.
+/// for thousands of files; [`CheckpointError::Io`] with the file and the error of the system. If an
+/// I/O error occurs before the commit, the earlier checkpoints are unchanged. If it occurs after
+/// the commit (its path is then `latest`, `checkpoints` or an older step), the new checkpoint
+/// exists too.
 pub fn save(
     lock: &RunLock,
     snapshot: &Snapshot<'_>,
@@ -57,7 +57,7 @@ pub fn save(
     save_on(&FileSystem, lock, snapshot, retention)
 }
 
-/// [`save`] on any disk.
+/// Does what [`save`] does, on any disk.
 pub(crate) fn save_on(
     disk: &impl Disk,
     lock: &RunLock,
@@ -78,7 +78,8 @@ pub(crate) fn save_on(
     let committed = write_aside(disk, &aside, snapshot)
         .and_then(|size| commit(disk, &layout, snapshot.step, size));
     let entry = committed.inspect_err(|_| {
-        // The first error is the one worth reporting; the next save repairs again.
+        // The first error is reported. An error of this repair is not, because the next save
+        // repairs again.
         let _ = repair(disk, &layout);
     })?;
 
@@ -90,7 +91,7 @@ pub(crate) fn save_on(
     Ok(entry)
 }
 
-/// Writes every file, the manifest last, and returns their size together.
+/// Writes every file, the manifest last. Returns the total size of the files.
 fn write_aside(
     disk: &impl Disk,
     aside: &Path,
@@ -162,7 +163,7 @@ fn sync_dir(disk: &impl Disk, dir: &Path) -> Result<(), CheckpointError> {
     disk.sync_dir(dir).map_err(at("sync", dir))
 }
 
-/// Counts and hashes what passes through.
+/// Hashes and counts the bytes that are written through it.
 struct Hashing<'w> {
     inner: &'w mut dyn Write,
     hasher: &'w mut blake3::Hasher,

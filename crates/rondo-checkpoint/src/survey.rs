@@ -1,4 +1,4 @@
-//! What a run has: every checkpoint, and whether it is whole.
+//! Lists every checkpoint of a run, and whether it is whole.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use crate::open::{read_manifest, verify};
 /// The checkpoints of a run.
 #[derive(Debug)]
 pub struct Survey {
-    /// All of them, by ascending step. A step whose save was interrupted by the death of the
-    /// process may occur twice, the older first.
+    /// All checkpoints, by ascending step. If a save was interrupted because its process died, its
+    /// step may occur twice; the older checkpoint comes first.
     pub checkpoints: Vec<Surveyed>,
-    /// The step that [`open_newest_good`](crate::open_newest_good) chooses; none if no checkpoint
-    /// was found whole, or if none was verified.
+    /// The step that [`open_newest_good`](crate::open_newest_good) chooses. `None` if no checkpoint
+    /// is whole, or if the checkpoints were not verified.
     pub newest_good: Option<u64>,
 }
 
@@ -24,34 +24,36 @@ pub struct Surveyed {
     pub step: u64,
     /// The folder.
     pub path: PathBuf,
-    /// The size of its files together, in bytes; 0 where the folder cannot be read.
+    /// The total size of its files, in bytes; 0 where the folder cannot be read.
     pub size: u64,
-    /// The program and version that wrote it; none where the manifest cannot be read.
+    /// The program and version that wrote the checkpoint. `None` where the manifest cannot be read.
     pub created_by: Option<String>,
-    /// The hash of the configuration that it was trained with; none where the manifest cannot be read.
+    /// The hash of the configuration that the checkpoint was trained with. `None` where the
+    /// manifest cannot be read.
     pub config_hash: Option<String>,
-    /// Whether it is whole.
+    /// Whether the checkpoint is whole.
     pub state: State,
 }
 
-/// What is known of a checkpoint.
+/// The state of a checkpoint.
 #[derive(Debug)]
 pub enum State {
-    /// Its manifest is in order; its other files were not read.
+    /// The manifest is valid. The other files were not read.
     NotVerified,
-    /// Every file is what the manifest says.
+    /// Every file has the size and hash in the manifest.
     Whole,
-    /// It cannot be trusted; the error names the file.
+    /// The checkpoint is damaged. The error names the file.
     Damaged(CheckpointError),
 }
 
-/// Lists the checkpoints of the run in `run_dir`; `verify` reads and hashes all of each.
+/// Lists the checkpoints of the run in `run_dir`. With `verify`, reads and hashes every file of
+/// each checkpoint.
 ///
-/// A checkpoint that the training process removes meanwhile is left out.
+/// A checkpoint that the training process removes during the survey is left out.
 ///
 /// # Errors
-/// [`CheckpointError::Io`] when the `checkpoints` folder exists and cannot be read. What is wrong
-/// with one checkpoint is its [`State`].
+/// [`CheckpointError::Io`] when the `checkpoints` folder exists but cannot be read. An error in one
+/// checkpoint becomes the [`State`] of that checkpoint.
 pub fn survey(run_dir: &Path, verify: bool) -> Result<Survey, CheckpointError> {
     let mut checkpoints = Vec::new();
     for (step, path) in candidates(&Layout::of(run_dir))? {

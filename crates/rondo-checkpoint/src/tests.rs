@@ -1,4 +1,4 @@
-//! The guarantees of a checkpoint folder, tested on real folders.
+//! Tests the guarantees of a checkpoint folder on real folders.
 
 mod backs;
 mod damage;
@@ -22,7 +22,7 @@ const KEEP_ALL: Retention = Retention {
 const MODEL: &str = "model.safetensors";
 const PROGRESS: &str = "progress.json";
 
-/// Two files of different length; their content names the step and the version.
+/// Returns two files of different length. Their content names the step and the version.
 fn contents(step: u64, version: &str) -> [(&'static str, Vec<u8>); 2] {
     let model = format!("weights of step {step}, version {version}");
     [
@@ -53,7 +53,7 @@ fn holds(checkpoint: &Checkpoint, step: u64, version: &str) -> bool {
         .all(|(name, bytes)| checkpoint.read(name).is_ok_and(|read| read == *bytes))
 }
 
-/// Flips a bit of the model at `step`.
+/// Flips a bit in the model of step `step`.
 fn damage(run: &Path, step: u64) {
     let path = Layout::of(run).step_dir(step).join(MODEL);
     let mut bytes = fs::read(&path).expect("a model");
@@ -61,7 +61,7 @@ fn damage(run: &Path, step: u64) {
     fs::write(path, bytes).expect("a damaged model");
 }
 
-/// Names in the checkpoints folder, sorted.
+/// Returns the sorted names in the checkpoints folder.
 fn names(run: &Path) -> Vec<String> {
     let entries = fs::read_dir(Layout::of(run).dir()).expect("the checkpoints folder");
     let mut names: Vec<_> = entries

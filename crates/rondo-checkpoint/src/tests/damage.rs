@@ -1,4 +1,4 @@
-//! Damaged or foreign folders are refused with the file's name, never with a panic.
+//! Damaged or foreign folders are refused with a message that names the file, never with a panic.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use super::{MODEL, PROGRESS, commit, contents, holds};
 use crate::manifest::{FileRecord, MAX_MANIFEST, Manifest};
 use crate::{CheckpointError, Which, open, open_newest_good};
 
-/// A run with one good checkpoint, of step 200.
+/// Creates a run with one good checkpoint, of step 200.
 fn good_run() -> (tempfile::TempDir, PathBuf) {
     let run = tempfile::tempdir().expect("a temporary folder");
     let path = commit(run.path(), 200, "v").expect("a checkpoint").path;
@@ -29,7 +29,7 @@ fn put_manifest(dir: &Path, files: Vec<FileRecord>) {
     fs::write(dir.join("manifest.json"), manifest.to_json().expect("json")).expect("a manifest");
 }
 
-/// Every copy of `good` with one bit flipped.
+/// Returns every copy of `good` with one bit flipped.
 fn flipped(good: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     (0..good.len() * 8).map(|bit| {
         let mut bad = good.to_vec();
@@ -70,7 +70,8 @@ fn every_truncation_and_an_extension_of_every_file_is_noticed() {
     let (run, dir) = good_run();
     for name in ["manifest.json", MODEL, PROGRESS] {
         let good = fs::read(dir.join(name)).expect("a good file");
-        // The manifest's last byte is a newline; without it the manifest still means the same.
+        // The manifest's last byte is a newline. A manifest without it is still valid, so this
+        // truncation is left out.
         let shortest_whole = good.len() - usize::from(name == "manifest.json");
         for length in 0..shortest_whole {
             fs::write(dir.join(name), &good[..length]).expect("a truncated file");

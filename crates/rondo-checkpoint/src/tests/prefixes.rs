@@ -1,4 +1,4 @@
-//! A save that is killed, or that fails, at any call that changes something on disk.
+//! A save that is killed or fails at any of its calls that change something on disk.
 
 use std::fs;
 use std::path::Path;
@@ -11,21 +11,21 @@ use crate::layout::Layout;
 use crate::save::save_on;
 use crate::{CheckpointError, Entry, Retention, State, Which, open, open_newest_good, survey};
 
-/// A checkpoint by its step and version.
+/// The step and the version of a checkpoint.
 type Held = (u64, &'static str);
 
-/// A save into a run, and what must hold wherever it ends.
+/// A save into a run, and what must hold wherever the save ends.
 struct Scene<'s> {
-    /// Makes the run as the save finds it.
+    /// Creates the run before the save.
     prepare: &'s dyn Fn(&Path),
-    /// The step that is saved, in version "new".
+    /// The step that is saved. Its version is "new".
     step: u64,
     retention: Retention,
-    /// The newest good checkpoint before.
+    /// The newest good checkpoint before the save.
     newest: Option<Held>,
-    /// Good checkpoints of other steps that must outlive the save.
+    /// Good checkpoints of other steps that must still exist after the save.
     kept: &'s [Held],
-    /// Steps whose damage readers may report.
+    /// Steps whose checkpoints readers may report as damaged.
     damaged: &'s [u64],
 }
 
@@ -48,7 +48,7 @@ fn save_as(
     })
 }
 
-/// Saves the steps in version "old", on a disk without faults.
+/// Saves these steps in version "old", on a disk without faults.
 fn old(run: &Path, steps: &[u64]) {
     for &step in steps {
         let disk = Faulty::new(None);
@@ -56,7 +56,8 @@ fn old(run: &Path, steps: &[u64]) {
     }
 }
 
-/// Moves step 200 away as if it were being saved again, and leaves a whole new version in its place.
+/// Moves the old version of step 200 to `.old-*`, as a save of the same step does, and puts a whole
+/// version "newer" in its place.
 fn just_replaced(run: &Path) {
     let layout = Layout::of(run);
     let aside = run.join("aside");
@@ -66,7 +67,7 @@ fn just_replaced(run: &Path) {
 }
 
 impl Scene<'_> {
-    /// Ends the save before, in and after each of its calls, in three ways, and returns the calls.
+    /// Ends the save before, during and after each of its calls, in three ways. Returns the calls.
     fn play(&self) -> Vec<String> {
         let calls = self.undisturbed();
         for fault in Fault::each_of(&calls) {
@@ -117,7 +118,8 @@ impl Scene<'_> {
         }
     }
 
-    /// Whether the newest good checkpoint is the new one; if not, it is the one from before.
+    /// Returns whether the newest good checkpoint is the new one. Otherwise asserts that it is the
+    /// newest from before the save.
     fn is_new(&self, run: &Path, place: &str) -> bool {
         let Some((checkpoint, rejected)) = found(run) else {
             assert_eq!(self.newest, None, "{place}: the old checkpoint is gone");
@@ -139,7 +141,7 @@ impl Scene<'_> {
         }
     }
 
-    /// No folder that readers look at was left half written or half removed.
+    /// Asserts that readers find no folder that is half written or half removed.
     fn nothing_is_half(&self, run: &Path, place: &str) {
         for found in survey(run, true).expect("a survey").checkpoints {
             let is_known = self.damaged.contains(&found.step);
@@ -161,7 +163,7 @@ impl Scene<'_> {
     }
 }
 
-/// The newest good checkpoint, and the steps of the skipped ones.
+/// Returns the newest good checkpoint, and the steps of the checkpoints that were skipped.
 fn found(run: &Path) -> Option<(crate::Checkpoint, Vec<u64>)> {
     let found = open_newest_good(run).expect("a good checkpoint, or none at all");
     found.map(|(checkpoint, rejected)| (checkpoint, rejected.iter().map(|one| one.step).collect()))
