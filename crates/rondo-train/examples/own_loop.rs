@@ -1,4 +1,4 @@
-//! Trains the smoke model in a loop of its own and prints a line for each step. Nothing is saved.
+//! Trains the smoke model in a custom loop and prints a line for each step. Nothing is saved.
 //!
 //! ```text
 //! cargo run --release --example own_loop
@@ -24,14 +24,14 @@ fn main() -> anyhow::Result<()> {
     // Vanishing gradients become denormal numbers, which slow a CPU down.
     flush_to_zero();
     let written = RunConfig::load(Path::new("configs/smoke.toml"), &[])?;
-    // Opens the device and the data. `config` has every size that the data decides.
+    // Opens the device and the data. In `config` every size that depends on the data is known.
     let assembly = Assembly::new(&written, None, Mode::Quiet)?;
     let config = &assembly.config;
     let rows = Rows::new(&assembly.source, config);
     let difficulty = rows.first_difficulty();
     let mut learner = Learner::fresh(config, &assembly.listed);
     for step in 1..=config.train.steps {
-        // Learning rate, depth and rows are pure functions of configuration and step.
+        // The plan and the rows are pure functions of the configuration and the step.
         let plan = StepPlan::new(config, step);
         let batches = rows.micro_batches(step, difficulty.as_ref())?;
         let taken = learner.step(&plan, &batches)?;

@@ -1,4 +1,5 @@
-//! Assembles what a configuration describes: the device, the data and the resolved model.
+//! Assembles the parts that a configuration describes: the device, the data and the resolved
+//! configuration.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -18,17 +19,18 @@ use crate::own_tokenizer::OwnTokenizer;
 pub struct Assembly {
     /// The resolved configuration.
     pub config: ResolvedConfig,
-    /// The device.
+    /// The device, in the precision that the configuration asks for.
     pub listed: Listed,
     /// Why this device was chosen.
     pub why: String,
-    /// The data.
+    /// The training and validation data.
     pub source: Source,
 }
 
 impl Assembly {
-    /// Finds the device, opens the data (and prepares it on first use) and resolves the
-    /// configuration. The text of a resumed run is encoded with the run's `own` tokenizer.
+    /// Finds the device, opens the data (on first use, prepares it) and resolves the configuration.
+    /// For a resumed run, `own` is the tokenizer that the run itself has saved; text is encoded
+    /// with it.
     ///
     /// # Errors
     ///
@@ -38,9 +40,9 @@ impl Assembly {
         Self::on(&World::alone(), config, own, mode)
     }
 
-    /// Does the same as [`Self::new`] on every rank of a world. Rank 0 opens and prepares the data
-    /// first. The first rank of each host follows, because its data folder may be a different one.
-    /// All other ranks come last.
+    /// Does what [`Self::new`] does, on every rank of a world. Rank 0 opens and prepares the data
+    /// first. The first rank of every other host follows, because the host may have its own data
+    /// folder. All remaining ranks come last.
     ///
     /// # Errors
     ///
@@ -65,7 +67,7 @@ impl Assembly {
     }
 }
 
-/// Opens the data of a new run, and shows progress while a corpus is prepared.
+/// Opens the data of a new run. Shows progress while a corpus is prepared.
 ///
 /// # Errors
 ///
@@ -74,7 +76,7 @@ pub fn open_source(config: &RunConfig, mode: Mode) -> Result<Source> {
     open_data(&config.data, None, mode)
 }
 
-/// Opens data. Text is encoded with the tokenizer in the file `tokenizer`, if given.
+/// Opens data. If `tokenizer` is the path of a file, text is encoded with the tokenizer in it.
 ///
 /// # Errors
 ///
@@ -92,7 +94,7 @@ pub fn open_data(data: &DataConfig, tokenizer: Option<&Path>, mode: Mode) -> Res
     Ok(source?)
 }
 
-/// A progress bar that changes with the phases of preparing a corpus.
+/// A progress bar that is replaced at each new phase of preparing a corpus.
 pub struct PrepareBar {
     mode: Mode,
     shown: Option<(PreparePhase, u64, WorkBar)>,

@@ -8,15 +8,16 @@ use rondo_model::pass::Pass;
 /// A batch as tensors.
 #[derive(Clone, Debug)]
 pub struct DeviceBatch {
-    /// `[batch, seq]`.
+    /// The input tokens, `[batch, seq]`.
     pub inputs: Tensor<2, Int>,
-    /// `[batch, seq]`; 0 at positions without a target.
+    /// The target tokens, `[batch, seq]`; 0 at positions without a target.
     pub targets: Tensor<2, Int>,
-    /// `[batch, seq]`, 1 where the target counts; `None` if every target counts.
+    /// `[batch, seq]`: 1 at positions with a target, 0 at the others. `None` if every position has
+    /// a target.
     pub weights: Option<Tensor<2>>,
-    /// Batch and sequence length.
+    /// The number of rows and their length, `[batch, seq]`.
     pub shape: [usize; 2],
-    /// Number of targets that count.
+    /// The number of positions with a target.
     pub counted: usize,
     /// The documents of each row, if attention stays within documents.
     documents: Option<Segments>,
@@ -53,8 +54,8 @@ impl DeviceBatch {
         }
     }
 
-    /// Returns the pass for the rows of this batch. It is `whole`, a pass over whole rows,
-    /// restricted to documents if the batch has them.
+    /// Returns the pass for the rows of this batch. `whole` is a pass over whole rows. If the batch
+    /// has documents, attention in the returned pass is restricted to them.
     pub fn pass(&self, whole: Pass) -> Pass {
         match &self.documents {
             Some(documents) => whole.within(documents.clone()),
@@ -62,8 +63,8 @@ impl DeviceBatch {
         }
     }
 
-    /// Returns the values of tokens by sequence and position, with 0 where the target does not
-    /// count.
+    /// Arranges one value per token by row and position. Sets the value to 0 at positions without a
+    /// target.
     ///
     /// # Shapes
     ///

@@ -1,4 +1,4 @@
-//! Checks that a run fits into the free memory, before it allocates any.
+//! Checks that a run fits into the free memory, before the run allocates memory.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ pub struct Capacity<'a> {
     listed: &'a Listed,
     kept: Kept,
     room: Room,
-    /// Ranks that share the run.
+    /// The number of ranks that share the run.
     ranks: usize,
 }
 
@@ -31,14 +31,14 @@ pub struct Capacity<'a> {
 pub enum Room {
     /// This much is free.
     Free(u64),
-    /// A GPU has this much in total; the part that other programs use is unknown.
+    /// A GPU has this much memory in total. How much of it other programs use is unknown.
     Whole(u64),
     /// Neither the free nor the total memory is known.
     Unknown,
 }
 
 impl Room {
-    /// Returns the most memory that a run can use, or `None` if nothing is known.
+    /// Returns an upper bound on the memory that a run can use, or `None` if it is unknown.
     pub fn most(self) -> Option<u64> {
         match self {
             Self::Free(size) | Self::Whole(size) => Some(size),
@@ -80,8 +80,8 @@ impl<'a> Capacity<'a> {
         self.room
     }
 
-    /// Returns the capacity for one rank of `ranks`. On a CPU, the ranks of a host share its free
-    /// memory.
+    /// Returns the capacity of one of `ranks` ranks. On a CPU, the `local_ranks` ranks of this host
+    /// share the free memory.
     #[must_use]
     pub fn among(self, ranks: usize, local_ranks: usize) -> Self {
         let room = match self.room {
@@ -95,7 +95,8 @@ impl<'a> Capacity<'a> {
         }
     }
 
-    /// Estimates the bytes that the largest step of a run needs, on the rank that needs the most.
+    /// Estimates how many bytes of memory the largest step of a run needs, on the rank that needs
+    /// the most.
     pub fn needed(&self, config: &ResolvedConfig) -> u64 {
         let census = Census::new(&config.model);
         let moments = fresh_optimizer(config).layout();
@@ -118,11 +119,13 @@ impl<'a> Capacity<'a> {
         }
     }
 
-    /// Refuses a run that needs more memory than there is, and suggests changes that make it fit.
+    /// Refuses a run that needs more memory than there is. The error suggests changes with which
+    /// the run fits.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] when the run does not fit; never when the device's memory is unknown.
+    /// [`Error::Device`] when the run does not fit. If the device's memory is unknown, no run is
+    /// refused.
     pub fn refuse_beyond(&self, config: &ResolvedConfig) -> Result<()> {
         if self.holds(config) {
             return Ok(());
@@ -145,8 +148,8 @@ impl<'a> Capacity<'a> {
         most.is_none_or(|most| self.needed(config) <= most)
     }
 
-    /// Returns changes that make the run fit and keep its numbers the same. Lists each change that
-    /// is enough by itself; if none is, combines both.
+    /// Describes changes that make the run fit and do not change its results. Lists each change
+    /// that is enough by itself. If neither is, combines them.
     fn remedy(&self, config: &ResolvedConfig) -> String {
         let recomputed = recomputing(config);
         let alone = recomputed.as_ref().filter(|changed| self.holds(changed));
@@ -161,8 +164,8 @@ impl<'a> Capacity<'a> {
         }
     }
 
-    /// Returns how to split each step into the fewest equal micro-batches that fit, or `None` if
-    /// no single row fits.
+    /// Describes how to split each step into as few equal micro-batches as fit. Returns `None` if
+    /// not even a single row fits.
     fn split(&self, config: &ResolvedConfig) -> Option<String> {
         let rows = config.train.batch * config.train.accumulation;
         let mut changed = config.clone();
@@ -181,7 +184,7 @@ impl<'a> Capacity<'a> {
     }
 }
 
-/// Returns the bytes of the vector that ranks use to exchange gradients.
+/// Returns the size, in bytes, of the vector in which ranks exchange gradients.
 fn exchanged(config: &ResolvedConfig, ranks: usize) -> u64 {
     match ranks {
         1 => 0,
@@ -189,8 +192,8 @@ fn exchanged(config: &ResolvedConfig, ranks: usize) -> u64 {
     }
 }
 
-/// Returns the bytes of optimizer moments that a sharded optimizer saves on the rank with the most
-/// moments.
+/// Returns how many bytes of optimizer moments a rank saves if the moments are sharded. Takes the
+/// rank that holds the most moments.
 fn spared(config: &ResolvedConfig, ranks: usize) -> u64 {
     if !config.distributed.shard_optimizer {
         return 0;
@@ -206,7 +209,8 @@ fn spared(config: &ResolvedConfig, ranks: usize) -> u64 {
     of_ranks.iter().sum::<u64>() - most
 }
 
-/// Returns the configuration with recomputed iterations, or `None` if it already recomputes them.
+/// Returns the configuration with `recompute = "iteration"`, or `None` if it has this value
+/// already.
 fn recomputing(config: &ResolvedConfig) -> Option<ResolvedConfig> {
     if config.model.recurrence.recompute == Recompute::Iteration {
         return None;
@@ -221,7 +225,7 @@ mod tests {
     use super::*;
     use crate::config::RunConfig;
 
-    /// A run of 8 × 2 rows whose memory is mostly activations.
+    /// Returns a run with 8 × 2 rows in a step, whose memory is mostly activations.
     fn config() -> ResolvedConfig {
         let text = "[data]\nkind = \"text\"\n[model]\nvocab_size = 257\n[train]\nsteps = 1\nseq = 64\nbatch = 8\n\
                     accumulation = 2\n";
@@ -229,7 +233,7 @@ mod tests {
         written.resolve_for(257, 64)
     }
 
-    /// Calls `check` with as much free memory as `fitting` needs, less `missing` bytes.
+    /// Calls `check` with a capacity that has `missing` bytes less than the run `fitting` needs.
     fn with_room_for(fitting: &ResolvedConfig, missing: u64, check: impl FnOnce(&Capacity<'_>)) {
         let (listed, _) =
             crate::device::choose_kind(DeviceKind::Flex).expect("flex is always there");
@@ -264,7 +268,7 @@ mod tests {
             room: Room::Whole(40 << 20),
             ..Capacity::of(&listed)
         };
-        // On a CPU the ranks of a host share its free memory; with GPUs each rank has its own.
+        // On a CPU the ranks of a host share the free memory. With GPUs each rank has its own.
         let capacity = capacity.among(2, 2);
         assert_eq!(capacity.room(), Room::Whole(40 << 20));
         let recomputed = recomputing(&config).expect("not recomputed yet");
@@ -317,12 +321,13 @@ mod tests {
         assert_eq!(one(1), one(2), "the estimate includes two gradients");
         // A pairwise sum keeps 1 + log2(micro-batches) gradients at a time.
         assert_eq!((one(4) - one(2), one(8) - one(2)), (gradient, 2 * gradient));
-        // Each rank has two micro-batches, and the vector for the exchange.
+        // Each of the 4 ranks has two micro-batches, and the vector for the exchange.
         assert_eq!(needed(&config, 4) - one(2), gradient);
         let whole = needed(&config, 4);
         config.distributed.shard_optimizer = true;
         let spared = whole - needed(&config, 4);
-        // A rank saves about three quarters of two moments; whole tensors make the shares unequal.
+        // A rank saves about three quarters of the two moments. The shares are unequal, because
+        // tensors are not divided.
         assert!(
             spared > gradient && spared <= 2 * gradient * 3 / 4,
             "{spared} of {gradient}"
@@ -333,7 +338,7 @@ mod tests {
     fn both_changes_are_named_where_only_both_suffice_and_none_where_nothing_does() {
         let config = config();
         let mut smallest = recomputing(&config).expect("not recomputed yet");
-        // Single rows would need fewer activations, but one more gradient for the pairwise sum.
+        // Single rows need fewer activations, but their pairwise sum keeps one more gradient.
         smallest.train.batch = 2;
         smallest.train.accumulation = 8;
         let both = "it fits with --set model.recurrence.recompute=iteration --set train.batch=2 --set train.accumulation=8";

@@ -1,8 +1,8 @@
-//! The configuration of a run: a strict TOML file as it is written ([`RunConfig`]), and the same
-//! with every size that the data decides ([`ResolvedConfig`]).
+//! The configuration of a run: a strict TOML file as the user wrote it ([`RunConfig`]), and the
+//! configuration in which every size is known ([`ResolvedConfig`]).
 //!
-//! The sections are named after what they configure. Reading reports every violation at once, with
-//! key, line and a suggestion, before anything exists on disk.
+//! Reading reports all violations together, each with its key, its line and a suggestion, before
+//! any file is written.
 
 mod aliases;
 pub mod file;
@@ -36,7 +36,8 @@ use crate::optim::OptimizerConfig;
 use crate::perturb::Perturbation;
 use crate::plan::rates;
 
-/// Everything that defines a run, as it is written. Sizes that the data decides may be left out.
+/// Everything that defines a run, as the user wrote it. Sizes that follow from the data may be left
+/// out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
@@ -64,7 +65,7 @@ pub struct RunConfig {
     pub diagnosis: DiagnosisConfig,
     /// `[distributed]`.
     pub distributed: DistributedConfig,
-    /// `[init]`: weights of another run to start from.
+    /// `[init]`: another run, whose weights this run starts from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<InitFrom>,
     /// `[[perturb]]`.
@@ -79,7 +80,7 @@ pub struct RunConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunSection {
-    /// The root of every random number of the run.
+    /// The seed from which every random number of the run is derived.
     pub seed: u64,
 }
 
@@ -87,55 +88,56 @@ pub struct RunSection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Budget in steps; either this or `tokens`.
+    /// The length of the run in steps. Give either this or `tokens`.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Budget in tokens, rounded up to whole steps.
+    /// The length of the run in tokens, rounded up to whole steps.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
-    /// Sequences in a micro-batch.
+    /// The number of sequences in a micro-batch.
     #[schemars(range(min = 1))]
     pub batch: usize,
-    /// Tokens in a sequence of text; a task has its own length.
+    /// The number of tokens in a sequence of text. The sequences of a task have their own length.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<usize>,
-    /// Micro-batches in a step; the step's gradient is their mean.
+    /// The number of micro-batches in a step. The step's gradient is the mean of their gradients.
     #[schemars(range(min = 1))]
     pub accumulation: usize,
-    /// Bound on the global L2 norm of the gradient; `false` switches it off.
+    /// The maximum global L2 norm of the gradient. A gradient with a larger norm is scaled down to
+    /// it; `false` switches this off.
     pub clip: Clip,
-    /// Iterations whose cross entropy counts in the loss.
+    /// The iterations whose cross entropy counts in the loss.
     #[serde(skip_serializing_if = "DepthLoss::is_last")]
     pub loss: DepthLoss,
-    /// A penalty on the last state of the loop; none by default.
+    /// A penalty on the last state of the loop. By default there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub penalty: Option<PenaltyConfig>,
-    /// Steps between logged steps.
+    /// The number of steps from one logged step to the next.
     #[schemars(range(min = 1))]
     pub log_every: u64,
-    /// Reaction to a loss or a gradient that is not finite.
+    /// What happens when a loss or a gradient is not finite.
     pub nonfinite: NonfiniteRule,
-    /// Rule that skips the updates at spikes of the loss; by default none is skipped.
+    /// The rule that skips updates at spikes of the loss. By default no update is skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_spikes: Option<SpikeRule>,
 }
 
-/// A bound or none.
+/// The bound of a gradient's norm, or `false`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(title = "a positive number or false")]
 pub enum Clip {
     /// `false`: no clipping.
     Switch(bool),
-    /// The bound.
+    /// The maximum norm.
     Norm(f64),
 }
 
 impl Clip {
-    /// Returns the bound, if there is one.
+    /// Returns the maximum norm, or `None` without clipping.
     pub fn max_norm(self) -> Option<f64> {
         match self {
             Self::Switch(_) => None,
@@ -166,26 +168,28 @@ impl Default for TrainConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvalConfig {
-    /// Steps between evaluations. Further ones come before the first and after the last step.
+    /// The number of steps from one evaluation to the next. Evaluations also come before the first
+    /// step and after the last.
     #[schemars(range(min = 1))]
     pub every: u64,
-    /// Recurrence depths.
+    /// The recurrence depths to evaluate.
     #[schemars(length(min = 1), inner(range(min = 1, max = MAX_EVALUATED)))]
     pub recurrence: Vec<usize>,
-    /// Validation tokens in one evaluation.
+    /// The number of validation tokens in one evaluation.
     pub tokens: usize,
-    /// Sequences in a batch; by default as many as in training.
+    /// The number of sequences in a batch. By default as many as in a micro-batch of training.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
-    /// Prompts that each evaluation continues greedily; only for runs on text.
+    /// Prompts that every evaluation continues greedily. Only for runs on text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<String>,
-    /// Tokens after each prompt; 48 by default.
+    /// The maximum number of tokens after each prompt. The default is 48.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_tokens: Option<usize>,
-    /// Recurrence depths of the text after a prompt; by default 1, 4 and the mean recurrence.
+    /// The recurrence depths at which prompts are continued. By default 1, 4 and the mean
+    /// recurrence.
     #[schemars(length(min = 1), inner(range(min = 1, max = MAX_EVALUATED)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_recurrence: Option<Vec<usize>>,
@@ -209,13 +213,14 @@ impl Default for EvalConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// Steps between checkpoints; one more is saved after the last step.
+    /// The number of steps from one checkpoint to the next. A checkpoint is also saved after the
+    /// last step.
     #[schemars(range(min = 1))]
     pub every: u64,
-    /// Number of newest checkpoints to keep.
+    /// The number of newest checkpoints to keep.
     #[schemars(range(min = 1))]
     pub keep_last: usize,
-    /// Checkpoints at multiples of this step are kept for good.
+    /// Checkpoints at steps that are multiples of this number are never removed.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_every: Option<u64>,
@@ -238,9 +243,9 @@ impl Default for CheckpointConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricsConfig {
-    /// Whether TensorBoard event files are written besides metrics.jsonl.
+    /// Whether TensorBoard event files are written in addition to metrics.jsonl.
     pub tensorboard: bool,
-    /// Peak FLOP/s of the device, for `mfu`; without it `mfu` is null.
+    /// The device's peak speed in FLOP/s, for the metric `mfu`. Without this key `mfu` is null.
     #[schemars(extend("exclusiveMinimum" = 0))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_flops: Option<f64>,
@@ -255,16 +260,17 @@ impl Default for MetricsConfig {
     }
 }
 
-/// `[init]`: start from another run's weights.
+/// `[init]`: the run starts from the weights of another run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InitFrom {
-    /// The run directory.
+    /// The directory of the other run.
     pub from: String,
 }
 
 impl RunConfig {
-    /// Reads a configuration from `text`, with `overrides` on top. Errors call the text `name`.
+    /// Reads a configuration from `text`, with `overrides` on top. Error messages call the text
+    /// `name`.
     ///
     /// # Errors
     ///
@@ -273,7 +279,7 @@ impl RunConfig {
         Ok(Self::document(name, text, overrides)?.read_checked(&Self::validate)?)
     }
 
-    /// Parses `text` with `overrides` on top, without checking keys and values yet.
+    /// Parses `text` with `overrides` on top. Keys and values are not checked yet.
     ///
     /// # Errors
     ///
@@ -288,7 +294,8 @@ impl RunConfig {
         Ok(document)
     }
 
-    /// Reads the configuration file at `path`, on top of its base file if it names one.
+    /// Reads the configuration file at `path`. If the file names a base file, starts from that
+    /// file.
     ///
     /// # Errors
     ///
@@ -311,8 +318,8 @@ impl RunConfig {
         Ok(rondo_config::to_toml(self).map_err(anyhow::Error::from)?)
     }
 
-    /// Returns the configuration as a run directory records it. The size of the vocabulary is
-    /// `vocabulary` if the configuration does not set it.
+    /// Returns the configuration as a run directory records it. If the configuration does not set
+    /// the size of the vocabulary, this size is `vocabulary`.
     #[must_use]
     pub fn recorded(&self, vocabulary: Option<usize>) -> Self {
         let mut recorded = self.clone();
@@ -320,7 +327,7 @@ impl RunConfig {
         recorded
     }
 
-    /// Returns the model of a configuration from a run directory.
+    /// Returns the configuration of the model. `self` comes from a run directory.
     ///
     /// # Errors
     ///
@@ -341,15 +348,15 @@ impl RunConfig {
     ///
     /// As [`Self::to_toml`].
     pub fn hash(&self) -> Result<String> {
-        // Earlier versions wrote `data.field` as `json_field`. The old name is hashed, so that
-        // their checkpoints keep their recorded launches.
+        // Earlier versions wrote the key `data.field` as `data.json_field`. The hash uses the old
+        // name, so that the hashes in checkpoints of those versions stay valid.
         let text = self.to_toml()?;
         let text = text.replacen("\nfield = ", "\njson_field = ", 1);
         Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
     }
 
-    /// Returns the tokens in a sequence of text: `train.seq`, or the whole context if there is no
-    /// training data. `None` for tasks.
+    /// Returns the number of tokens in a sequence of text: `train.seq`. If there is no training
+    /// data, returns the length of the context instead. `None` for tasks.
     pub fn text_seq(&self) -> Option<usize> {
         let context = self.data.is_nothing().then_some(self.model.context);
         self.train.seq.or(context)
@@ -360,17 +367,17 @@ impl RunConfig {
         rates(&self.schedule, &self.perturb, run)
     }
 
-    /// Returns the sequences in a batch of an evaluation.
+    /// Returns the number of sequences in a batch of an evaluation.
     pub fn eval_batch(&self) -> usize {
         self.eval.batch.unwrap_or(self.train.batch)
     }
 
-    /// Returns the tokens in a step of text, or of a task of length `seq`.
+    /// Returns the number of tokens in a step, for sequences of `seq` tokens.
     pub fn tokens_per_step(&self, seq: usize) -> u64 {
         (self.train.batch * self.train.accumulation * seq) as u64
     }
 
-    /// Returns the number of steps of the run for sequences of `seq` tokens.
+    /// Returns the number of steps of the run, for sequences of `seq` tokens.
     pub fn steps(&self, seq: usize) -> u64 {
         match (self.train.steps, self.train.tokens) {
             (Some(steps), _) => steps,
@@ -379,8 +386,8 @@ impl RunConfig {
         }
     }
 
-    /// Returns the length of the run for sequences of `seq` tokens; schedule and curricula are
-    /// measured against it.
+    /// Returns the length of the run, for sequences of `seq` tokens. Schedules and curricula give
+    /// their lengths as parts of it.
     pub fn extent(&self, seq: usize) -> Run {
         Run {
             steps: self.steps(seq),

@@ -1,5 +1,5 @@
-//! What a run costs, reported before its next step: work, memory and disk. [`speed`] estimates the
-//! time.
+//! Counts the work, memory and disk space of a run, to report them before its next step. [`speed`]
+//! estimates the time.
 
 pub mod speed;
 
@@ -16,26 +16,26 @@ use crate::capacity::{Capacity, Room};
 use crate::config::{CheckpointConfig, ResolvedConfig};
 use crate::step::fresh_optimizer;
 
-/// Steps at which a curriculum of depths is evaluated to estimate the FLOPs of a run.
+/// The number of steps at which a curriculum of depths is sampled to estimate the FLOPs of a run.
 const LOOKED_UP: u64 = 64;
 
-/// The work of the remaining steps of a run.
+/// The work that remains in a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Work {
-    /// Remaining steps.
+    /// The number of remaining steps.
     pub steps: u64,
-    /// Tokens of these steps; for a task, those of its longest rows.
+    /// The number of tokens of these steps. For a task, every row counts as the longest one.
     pub tokens: u64,
-    /// FLOPs of these steps, forward and backward, at the mean depth of each step.
+    /// The FLOPs of these steps, forward and backward, at the mean depth of each step.
     pub flops: f64,
-    /// Remaining evaluations.
+    /// The number of remaining evaluations.
     pub evaluations: u64,
-    /// FLOPs of an evaluation with the configured number of tokens.
+    /// The FLOPs of one evaluation.
     pub evaluation_flops: f64,
 }
 
 impl Work {
-    /// Counts the work of a run after `step`, which is 0 for a new run.
+    /// Counts the work of a run after `step`. For a new run `step` is 0.
     pub fn after(config: &ResolvedConfig, step: u64) -> Self {
         let run = config.extent();
         let steps = run.steps.saturating_sub(step);
@@ -49,38 +49,38 @@ impl Work {
         }
     }
 
-    /// Returns the FLOPs of all evaluations.
+    /// Returns the FLOPs of all remaining evaluations.
     pub fn all_evaluation_flops(&self) -> f64 {
         self.evaluations as f64 * self.evaluation_flops
     }
 }
 
-/// What a run costs.
+/// The work, memory and disk space of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Costs {
-    /// Remaining work.
+    /// The work that remains.
     pub work: Work,
     /// Whether the run has taken steps before.
     pub is_resumed: bool,
-    /// Number of parameters of the model.
+    /// The number of parameters of the model.
     pub parameters: usize,
-    /// Training tokens of the corpus; `None` for a task or if the data is not open.
+    /// The number of training tokens of the corpus. `None` for a task, or if the data is not open.
     pub corpus_tokens: Option<u64>,
-    /// Bytes of memory that the largest step needs, on each rank.
+    /// The memory in bytes that the largest step needs on each rank.
     pub memory: u64,
-    /// The memory that the device has for it.
+    /// The memory that the device has for the run.
     pub room: Room,
-    /// Bytes of a checkpoint: weights and moments.
+    /// The size of a checkpoint in bytes: weights and optimizer moments.
     pub checkpoint: u64,
-    /// Maximum number of checkpoints that are kept at a time.
+    /// The maximum number of checkpoints on the disk at one time.
     pub checkpoints: u64,
-    /// Free bytes on the disk of the run directory, if the system reports them.
+    /// The free space in bytes on the disk of the run directory, if the system reports it.
     pub free_disk: Option<u64>,
 }
 
 impl Costs {
-    /// Counts the costs of the steps after `step` of a run in the directory `run`. An open `source`
-    /// provides the size of the data.
+    /// Counts what the steps after `step` of a run cost. The directory of the run is `run`. If
+    /// `source` is open, it provides the size of the data.
     pub fn after(
         config: &ResolvedConfig,
         step: u64,
@@ -94,7 +94,7 @@ impl Costs {
         };
         let mut work = Work::after(config, step);
         if let Some(text) = &text {
-            // A text may have fewer validation tokens than an evaluation asks for.
+            // A text may have fewer validation tokens than the configuration asks for.
             work.evaluation_flops *= (text.val_tokens as f64 / config.eval.tokens as f64).min(1.0);
         }
         let parameters = Census::new(&config.model).total();
@@ -113,12 +113,13 @@ impl Costs {
         }
     }
 
-    /// Returns the bytes of all checkpoints that are kept.
+    /// Returns the size in bytes of all checkpoints that are kept.
     pub fn disk(&self) -> u64 {
         self.checkpoints * self.checkpoint
     }
 
-    /// Returns how often the remaining steps read the corpus, or `None` if its size is not known.
+    /// Returns how many times the remaining steps read the whole corpus, or `None` if the size of
+    /// the corpus is unknown.
     pub fn passes(&self) -> Option<f64> {
         let corpus = self.corpus_tokens.filter(|tokens| *tokens > 0)?;
         Some(self.work.tokens as f64 / corpus as f64)
@@ -183,7 +184,8 @@ fn free(size: Option<u64>) -> String {
     size.map_or(Room::Unknown, Room::Free).to_string()
 }
 
-/// Counts the multiples of `every` after `step` up to `last`; `last` itself always counts.
+/// Counts the steps after `step` that are multiples of `every`, up to `last`. The step `last`
+/// itself always counts.
 fn due(every: u64, step: u64, last: u64) -> u64 {
     if step >= last {
         return 0;
@@ -192,7 +194,7 @@ fn due(every: u64, step: u64, last: u64) -> u64 {
     last / every - step / every + u64::from(!last.is_multiple_of(every))
 }
 
-/// Returns the maximum number of checkpoints that a run of `steps` steps keeps at a time.
+/// Returns the maximum number of checkpoints that a run of `steps` steps has at one time.
 fn kept(config: &CheckpointConfig, steps: u64) -> u64 {
     let all = due(config.every, 0, steps);
     let marked = config.keep_every.map_or(0, |every| steps / every.max(1));
@@ -200,14 +202,15 @@ fn kept(config: &CheckpointConfig, steps: u64) -> u64 {
     most.min(all)
 }
 
-/// Returns the mean FLOPs per token over the steps after `step`, each at its own mean depth.
+/// Returns the mean FLOPs per token over the steps after `step`. Each step counts with its own mean
+/// depth.
 fn flops_per_token(config: &ResolvedConfig, step: u64) -> f64 {
     let run = config.extent();
     let left = run.steps.saturating_sub(step);
     let looked_up = left.clamp(1, LOOKED_UP);
     let at = |index: u64| {
         let mut recurrence = config.model.recurrence.clone();
-        // Samples the middle of each of `looked_up` equal stretches.
+        // Samples the middle of each of `looked_up` equal parts of the remaining steps.
         let step = step + (2 * index + 1) * left / (2 * looked_up) + 1;
         let step = step.min(run.steps.max(1));
         let (mean, backprop_depth) = recurrence.at(step, run);
@@ -218,7 +221,8 @@ fn flops_per_token(config: &ResolvedConfig, step: u64) -> f64 {
 }
 
 /// Returns the FLOPs of an evaluation: one forward pass to the deepest depth, with coda and head at
-/// each depth. A model that reads its depth runs the loop anew for each depth.
+/// each depth. If the model reads its depth, the core is computed again from the start for each
+/// depth.
 fn evaluation_flops(config: &ResolvedConfig) -> f64 {
     let (model, seq) = (&config.model, config.train.seq);
     let census = Census::new(model);
@@ -234,7 +238,8 @@ fn evaluation_flops(config: &ResolvedConfig) -> f64 {
     depths.push(mean);
     depths.sort_unstable();
     depths.dedup();
-    // `free(0)` counts prelude, coda and head forward and backward: three times their forward pass.
+    // `free(0)` counts prelude, coda and head, forward and backward. This is three times their
+    // forward pass.
     let once = free(0) / 3.0;
     let loops = |depth: usize| free(depth) - free(0);
     let forward = once
@@ -266,8 +271,8 @@ mod tests {
     fn what_is_left_is_counted_from_the_step_that_the_run_is_at() {
         let config = config("");
         let (whole, rest) = (Work::after(&config, 0), Work::after(&config, 5));
-        // Evaluations come before step 1 and after steps 4, 8 and 10. After step 5 those at 8 and
-        // 10 remain.
+        // Evaluations come before step 1 and after steps 4, 8 and 10. After step 5, the evaluations
+        // at steps 8 and 10 remain.
         assert_eq!((whole.evaluations, rest.evaluations), (4, 2));
         assert_eq!((whole.steps, whole.tokens), (10, 160));
         assert_eq!((rest.steps, rest.tokens), (5, 80));
@@ -295,7 +300,7 @@ mod tests {
             let config = RunConfig::read("a.toml", &text, &[]).expect("valid");
             super::kept(&config.checkpoint, steps)
         };
-        // Checkpoints are saved after steps 4, 8 and 10; the two newest and the best one are kept.
+        // Checkpoints are saved after steps 4, 8 and 10. The two newest and the best one are kept.
         assert_eq!(kept("", 10), 3);
         assert_eq!(kept("keep_best = false\n", 10), 2);
         assert_eq!(kept("", 4), 1);

@@ -1,4 +1,4 @@
-//! Devices, chosen at run time. Burn's backend features are handled in this module only.
+//! Devices, chosen at run time. Only this module uses Burn's backend features.
 
 mod choice;
 mod launches;
@@ -52,12 +52,13 @@ pub enum DeviceKind {
 pub struct DeviceConfig {
     /// Kind of device.
     pub kind: DeviceKind,
-    /// Number of the device among those of its kind, from 0, as `trainer devices` lists them.
+    /// The number of the device among the devices of its kind, from 0, as `trainer devices` lists
+    /// them.
     pub index: usize,
     /// Precision of the matrix products in training: f32 on every device, tf32 through CUDA, bf16
     /// on flex.
     pub precision: PrecisionKind,
-    /// CPU threads; by default one for each core.
+    /// The number of CPU threads. By default one for each core.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
@@ -66,19 +67,19 @@ pub struct DeviceConfig {
 /// An available device.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// Its kind.
+    /// The kind of the device.
     pub kind: DeviceKind,
-    /// Its number among those of its kind.
+    /// The number of the device among the devices of its kind, from 0.
     pub index: usize,
-    /// Its name.
+    /// The name of the device.
     pub name: String,
-    /// Whether it is a GPU, not a CPU or a software driver.
+    /// Whether the device is a real GPU. False for CPUs and software drivers.
     pub gpu: bool,
-    /// Precision of the matrix products in training.
+    /// The precision of the factors in the matrix products of training.
     pub precision: Precision,
-    /// Whether products can be rounded to TF32.
+    /// Whether the factors of matrix products can be rounded to TF32.
     pub has_tf32: bool,
-    /// Burn's handle of the device.
+    /// Burn's handle to the device.
     pub device: Device,
 }
 
@@ -94,7 +95,7 @@ impl Listed {
             .map_err(|error| Error::Device(format!("the device failed: {error:?}")))
     }
 
-    /// Returns whether a scalar can be read without waiting for the device's queue.
+    /// Returns whether values can be read without waiting for a queue of the device. True for CPUs.
     pub fn reads_are_free(&self) -> bool {
         matches!(self.kind, DeviceKind::Flex | DeviceKind::Ndarray)
     }
@@ -108,8 +109,8 @@ impl Listed {
         }
     }
 
-    /// Returns the memory that a run holds: the device's pools on a GPU, else the resident memory
-    /// of the process.
+    /// Returns the bytes of memory that a run uses now. For a GPU these are the device's memory
+    /// pools, for a CPU the resident memory of the process.
     pub fn memory_bytes(&self) -> Option<u64> {
         match self.device.memory_pool_usage() {
             Some(usage) => Some(usage.bytes_reserved),
@@ -117,8 +118,8 @@ impl Listed {
         }
     }
 
-    /// Returns the peak memory of the device's pools on a GPU, else the peak resident memory of the
-    /// process.
+    /// Returns the maximum bytes of memory that the run has used. For a GPU these are the device's
+    /// memory pools, for a CPU the resident memory of the process.
     pub fn peak_memory_bytes(&self) -> Option<u64> {
         let pools = self
             .device
@@ -129,13 +130,13 @@ impl Listed {
             .or_else(|| self.memory_bytes())
     }
 
-    /// Returns the memory that is free for a run; known on a CPU only.
+    /// Returns the bytes of memory that are free for a run. Known for CPUs only.
     pub fn available_memory(&self) -> Option<u64> {
         self.reads_are_free().then(memory::free)
     }
 
-    /// Returns the total memory of a GPU if its driver reports it: through CUDA, Vulkan and Metal,
-    /// not through WGSL.
+    /// Returns the total bytes of memory of a GPU, if its driver reports them. CUDA, Vulkan and
+    /// Metal do; WGSL does not.
     pub fn device_memory(&self) -> Option<u64> {
         #[cfg(feature = "cube")]
         if let Some(device) = self.cube_device() {
@@ -155,7 +156,7 @@ impl Listed {
         Some(primitive::float(x.ok()?).device)
     }
 
-    /// Returns `kind: name`, and the precision of products if it is not f32.
+    /// Returns `kind: name`. Appends the precision of matrix products if it is not f32.
     pub fn label(&self) -> String {
         let precision = match self.precision {
             Precision::F32 => "",
@@ -165,7 +166,7 @@ impl Listed {
         format!("{}: {}{precision}", self.kind.name(), self.name)
     }
 
-    /// Describes the speed of training on this device in one line.
+    /// Describes in a few words how fast the device is in training.
     pub fn speed(&self) -> String {
         match self.kind {
             DeviceKind::Flex | DeviceKind::Auto => {
@@ -190,7 +191,8 @@ impl Listed {
         }
     }
 
-    /// Returns the version of a GPU's driver if the system reports it: for NVIDIA on Linux.
+    /// Returns the version of the GPU's driver, if the system reports it. Only Linux does, for
+    /// NVIDIA.
     pub fn driver(&self) -> Option<String> {
         let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
         let line = text.lines().next().filter(|_| self.gpu)?;
@@ -212,7 +214,7 @@ impl DeviceKind {
         Self::Rocm,
     ];
 
-    /// Returns the name in a configuration.
+    /// Returns the kind's name in a configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -226,7 +228,7 @@ impl DeviceKind {
         }
     }
 
-    /// Returns whether this build has the backend.
+    /// Returns whether this build contains the backend.
     fn is_built(self) -> bool {
         match self {
             Self::Auto | Self::Flex => true,
@@ -239,8 +241,8 @@ impl DeviceKind {
         }
     }
 
-    /// Lists the devices of this kind. The list is empty if the backend is not built or finds no
-    /// device.
+    /// Lists the devices of this kind. The list is empty if this build does not contain the
+    /// backend, or the backend finds no device.
     fn list(self) -> Vec<Listed> {
         match self {
             Self::Auto => Vec::new(),
@@ -279,8 +281,7 @@ impl DeviceKind {
         }
     }
 
-    /// Lists the devices of a driver. Burn panics if a driver fails; such a driver counts as having
-    /// no devices.
+    /// Lists the devices of a driver. Burn panics if a driver fails. The list is empty then.
     #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
     fn adapters(self, of: DeviceType) -> Vec<Listed> {
         let devices =

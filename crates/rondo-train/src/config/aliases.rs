@@ -1,6 +1,7 @@
-//! Names that other trainers use for the keys of this one.
+//! Maps the names that other trainers use to keys of this trainer.
 
-/// A name in other trainers, in lower case, with the key that it stands for in this one.
+/// Pairs of a name in other trainers, in lower case, and the key of this trainer with the same
+/// meaning.
 pub const ALIASES: [(&str, &str); 87] = [
     // The budget, and the batch.
     ("max_steps", "train.steps"),
@@ -95,8 +96,8 @@ pub const ALIASES: [(&str, &str); 87] = [
     ("mixed_precision", "device.precision"),
 ];
 
-/// Returns the key of this trainer for the key `name` of another one. Only the last dotted part of
-/// `name` matters.
+/// Returns the key of this trainer with the meaning of another trainer's key `name`. Compares only
+/// the part of `name` after the last dot.
 pub fn alias(name: &str) -> Option<&'static str> {
     let last = name.rsplit('.').next().unwrap_or(name).to_lowercase();
     let last = last.replace('-', "_");

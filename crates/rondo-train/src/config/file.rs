@@ -1,4 +1,4 @@
-//! A configuration file, and the base file that it changes.
+//! Opens a configuration file together with its base files.
 
 use std::path::{Path, PathBuf};
 
@@ -10,17 +10,17 @@ use serde::Deserialize;
 use super::RunConfig;
 use crate::error::{Error, Result};
 
-/// Maximum length of a chain of base files.
+/// The maximum number of files in a chain of base files.
 const DEEPEST: usize = 16;
 
 /// Keys at the top of a configuration file, before its sections.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FileHead {
-    /// Path of a base configuration, relative to this file. Tables are merged; any other value
-    /// replaces that of the base.
+    /// The path of a base configuration, relative to this file. Tables of both files are merged.
+    /// Any other value replaces the value in the base.
     pub base: Option<String>,
-    /// Dotted keys of the base to remove.
+    /// Dotted keys to remove from the base.
     pub unset: Vec<String>,
 }
 
@@ -28,7 +28,7 @@ impl FileHead {
     const KEYS: [&'static str; 2] = ["base", "unset"];
 }
 
-/// Parses the file at `path` and its base files, without checking keys and values yet.
+/// Parses the file at `path` together with its base files. Keys and values are not checked yet.
 ///
 /// # Errors
 ///

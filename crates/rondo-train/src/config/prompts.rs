@@ -1,4 +1,4 @@
-//! The prompts of `[eval]`: their rules and their tokens.
+//! The prompts of `[eval]`: checks their keys and encodes the texts.
 
 use rondo_config::Report;
 use rondo_config::report::at_least_one;
@@ -9,24 +9,25 @@ use super::RunConfig;
 use super::validate::beyond;
 use crate::error::{Error, Result};
 
-/// Default number of tokens after a prompt.
+/// The default maximum number of tokens after a prompt.
 const TOKENS: usize = 48;
-/// Default depths, besides the mean recurrence.
+/// The default depths for the text after a prompt, in addition to the mean recurrence.
 const SHALLOW: [usize; 2] = [1, 4];
 
-/// The prompts of an evaluation, with the length and the depths of the generated text.
+/// The prompts of an evaluation, with the length and the depths of the text after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompts {
-    /// Texts and their tokens. None is empty, and each is shorter than the context.
+    /// The text and the tokens of each prompt. A prompt has at least one token, and fewer than the
+    /// context.
     pub prompts: Vec<(String, Vec<u32>)>,
-    /// Maximum number of tokens after each prompt.
+    /// The maximum number of tokens after each prompt.
     pub tokens: usize,
-    /// Recurrence depths, in ascending order.
+    /// The recurrence depths at which prompts are continued, in ascending order.
     pub recurrence: Vec<usize>,
 }
 
 impl Prompts {
-    /// Takes the number of tokens and the depths from a configuration, without the prompts.
+    /// Takes the number of tokens and the depths from a configuration. The prompts are added later.
     pub(super) fn new(config: &RunConfig) -> Self {
         let eval = &config.eval;
         let mean = config.model.recurrence.planned().total();
@@ -43,11 +44,11 @@ impl Prompts {
         }
     }
 
-    /// Adds the prompts, encoded with the data's tokenizer.
+    /// Encodes the prompts with the data's tokenizer and adds them.
     ///
     /// # Errors
     ///
-    /// When the data has no tokenizer, or a prompt has no tokens or leaves no room in a context of
+    /// When the data has no tokenizer, or a prompt has no tokens, or a prompt fills the context of
     /// `context` tokens.
     pub(super) fn encode(
         &mut self,

@@ -19,10 +19,10 @@ use crate::perturb::Perturbation;
 use crate::plan::rates;
 use crate::rows::longest_row;
 
-/// A configuration completed with everything that its data decides.
+/// A configuration in which every size that follows from the data is filled in.
 #[derive(Clone, Debug)]
 pub struct ResolvedConfig {
-    /// The root of every random number of the run.
+    /// The seed from which every random number of the run is derived.
     pub seed: u64,
     /// The device to compute on.
     pub device: DeviceConfig,
@@ -30,19 +30,19 @@ pub struct ResolvedConfig {
     pub data: DataConfig,
     /// The model.
     pub model: ModelConfig,
-    /// The optimizer.
+    /// The optimizer, with its parameters.
     pub optimizer: OptimizerConfig,
-    /// The learning rate.
+    /// The schedule of the learning rate.
     pub schedule: ScheduleConfig,
-    /// Number and contents of the steps.
+    /// The steps of the run.
     pub train: ResolvedTrain,
     /// The evaluations.
     pub eval: ResolvedEval,
-    /// Which checkpoints are kept.
+    /// When checkpoints are saved, and which are kept.
     pub checkpoint: CheckpointConfig,
-    /// What is recorded.
+    /// The metrics that are recorded.
     pub metrics: MetricsConfig,
-    /// What counts as a failure.
+    /// The failures that are diagnosed, and the reaction to each.
     pub diagnosis: DiagnosisConfig,
     /// How the ranks of a run work together.
     pub distributed: DistributedConfig,
@@ -50,7 +50,7 @@ pub struct ResolvedConfig {
     pub init: Option<InitFrom>,
     /// Deliberate disturbances of the run.
     pub perturb: Vec<Perturbation>,
-    /// The controller of the gates' penalty.
+    /// The controller that adjusts the penalty of the gates.
     pub controller: Option<ControlConfig>,
     /// The configuration that the run directory records.
     recorded: RunConfig,
@@ -59,45 +59,45 @@ pub struct ResolvedConfig {
 /// The steps of a run.
 #[derive(Clone, Debug)]
 pub struct ResolvedTrain {
-    /// Optimizer steps.
+    /// The number of optimizer steps.
     pub steps: u64,
-    /// Sequences in a micro-batch.
+    /// The number of sequences in a micro-batch.
     pub batch: usize,
-    /// Tokens in the longest sequence.
+    /// The number of tokens in the longest sequence.
     pub seq: usize,
-    /// Micro-batches in a step; the step's gradient is their mean.
+    /// The number of micro-batches in a step. The step's gradient is the mean of their gradients.
     pub accumulation: usize,
-    /// Bound on the global L2 norm of the gradient, if there is one.
+    /// The maximum global L2 norm of the gradient. `None` without clipping.
     pub max_norm: Option<f64>,
-    /// Iterations whose cross entropy counts in the loss.
+    /// The iterations whose cross entropy counts in the loss.
     pub loss: DepthLoss,
-    /// A penalty on the last state of the loop, if there is one.
+    /// The penalty on the last state of the loop, if there is one.
     pub penalty: Option<PenaltyConfig>,
-    /// Steps between logged steps.
+    /// The number of steps from one logged step to the next.
     pub log_every: u64,
-    /// Reaction to a loss or a gradient that is not finite.
+    /// What happens when a loss or a gradient is not finite.
     pub nonfinite: NonfiniteRule,
-    /// Rule that skips the updates at spikes of the loss.
+    /// The rule that skips updates at spikes of the loss, if there is one.
     pub skip_spikes: Option<SpikeRule>,
 }
 
 /// The evaluations of a run.
 #[derive(Clone, Debug)]
 pub struct ResolvedEval {
-    /// Steps between evaluations.
+    /// The number of steps from one evaluation to the next.
     pub every: u64,
-    /// Recurrence depths.
+    /// The recurrence depths to evaluate.
     pub recurrence: Vec<usize>,
-    /// Validation tokens in one evaluation.
+    /// The number of validation tokens in one evaluation.
     pub tokens: usize,
-    /// Sequences in a batch.
+    /// The number of sequences in a batch.
     pub batch: usize,
-    /// Prompts; only [`RunConfig::resolve`] fills in their tokens.
+    /// The prompts to continue. Only [`RunConfig::resolve`] encodes them.
     pub prompts: Prompts,
 }
 
 impl RunConfig {
-    /// Completes the configuration with the sizes of `source`.
+    /// Fills in the sizes that follow from the data in `source`.
     ///
     /// # Errors
     ///
@@ -126,8 +126,8 @@ impl RunConfig {
         Ok(resolved)
     }
 
-    /// Completes the configuration for a vocabulary of `vocabulary` tokens and rows of `seq`
-    /// tokens. A configured vocabulary size takes precedence.
+    /// Fills in the sizes for a vocabulary of `vocabulary` tokens and rows of `seq` tokens. If the
+    /// configuration sets a vocabulary size, that size is used instead.
     pub fn resolve_for(&self, vocabulary: usize, seq: usize) -> ResolvedConfig {
         let (train, eval) = (&self.train, &self.eval);
         ResolvedConfig {
@@ -169,26 +169,27 @@ impl RunConfig {
 }
 
 impl ResolvedConfig {
-    /// Returns the configuration that the run directory records: as written, with the vocabulary
-    /// size.
+    /// Returns the configuration that the run directory records: the one that the user wrote, with
+    /// the size of the vocabulary.
     pub fn recorded(&self) -> &RunConfig {
         &self.recorded
     }
 
-    /// Returns the number of tokens in a step with the longest rows.
+    /// Returns the number of tokens in a step whose rows all have the maximum length.
     pub fn tokens_per_step(&self) -> u64 {
         (self.train.batch * self.train.accumulation * self.train.seq) as u64
     }
 
-    /// Returns the FLOPs per token of a step with `unroll`, forward and backward, for rows of `seq`
-    /// tokens.
+    /// Returns the FLOPs per token of step `step` with the depths `unroll`, forward and backward.
+    /// The rows have `seq` tokens.
     pub fn flops_per_token_at(&self, step: u64, unroll: Unroll, seq: usize) -> f64 {
         let census = Census::new(&self.model);
         let beside = self.train.beside(unroll, step);
         census.flops_per_token(unroll, seq) + census.flops_beside(beside, seq)
     }
 
-    /// Returns [`Self::flops_per_token_at`] for the longest rows, after the warm-up of a penalty.
+    /// Returns [`Self::flops_per_token_at`] for rows of the maximum length, at a step after the
+    /// warm-up of a penalty.
     pub fn flops_per_token(&self, unroll: Unroll) -> f64 {
         self.flops_per_token_at(u64::MAX, unroll, self.train.seq)
     }
@@ -198,7 +199,7 @@ impl ResolvedConfig {
         rates(&self.schedule, &self.perturb, self.extent())
     }
 
-    /// Returns the length of the run; schedule and curricula are measured against it.
+    /// Returns the length of the run. Schedules and curricula give their lengths as parts of it.
     pub fn extent(&self) -> Run {
         Run {
             steps: self.train.steps,

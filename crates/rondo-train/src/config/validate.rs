@@ -1,4 +1,5 @@
-//! The rules for a run's configuration, besides those of its sections.
+//! Rules that involve more than one section of a run's configuration, and the rules of `[train]`
+//! and `[eval]`.
 
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, positive, section};
@@ -8,7 +9,7 @@ use rondo_schedule::Length;
 use super::{Clip, RunConfig};
 
 impl RunConfig {
-    /// Reports every violation by its dotted key.
+    /// Reports every violation with its dotted key.
     pub(super) fn validate(&self, report: Report<'_>) {
         self.data.validate(&mut section("data", report));
         self.model.validate(&mut section("model", report));
@@ -54,8 +55,8 @@ impl RunConfig {
         }
     }
 
-    /// Reports attention within documents if edges have gates: noise, densities and penalty of
-    /// gates are defined for whole rows only.
+    /// Reports a configuration with both gates and attention within documents: noise, densities and
+    /// penalty of gates are defined only for whole rows.
     fn refuse_gates_within_documents(&self, report: Report<'_>) {
         if self.model.sparsity.is_none() {
             return;
@@ -121,7 +122,7 @@ impl RunConfig {
         }
     }
 
-    /// Returns the greatest recurrence depth of the model, if it refuses deeper passes.
+    /// Returns the maximum recurrence depth, if the model refuses deeper passes.
     pub(super) fn deepest(&self) -> Option<usize> {
         let lora = self.model.lora.as_ref()?;
         lora.deepest(&self.model.recurrence)
@@ -162,7 +163,7 @@ impl RunConfig {
     }
 }
 
-/// Reports lengths in tokens, which a task cannot have: its rows have no fixed length.
+/// Reports lengths given in tokens. A task cannot have them, because its rows have no fixed length.
 fn refuse_tokens(lengths: Vec<(String, Length)>, report: Report<'_>) {
     for (key, length) in lengths {
         if matches!(length, Length::Tokens(_)) {
@@ -174,7 +175,7 @@ fn refuse_tokens(lengths: Vec<(String, Length)>, report: Report<'_>) {
     }
 }
 
-/// Returns the message for a depth beyond the model's LoRA pairs.
+/// Returns the message about a depth for which the model has no LoRA pair.
 pub(super) fn beyond(depth: usize, deepest: usize) -> String {
     format!(
         "model.lora has pairs for {deepest} iterations and beyond = \"refuse\"; each depth must be at most that, found {depth}"

@@ -1,5 +1,5 @@
-//! Warnings, before the first step, about configured values that have no effect in a run or are
-//! likely to fail.
+//! Warnings before the first step. They concern configured values that have no effect in a run or
+//! that are likely to make it fail.
 
 use rondo_config::Report;
 use rondo_config::report::section;
@@ -10,27 +10,30 @@ use rondo_schedule::{Run, seam_warning};
 use super::{ResolvedConfig, RunConfig};
 use crate::optim::OptimizerConfig;
 
-/// The width at which the rates below were measured.
+/// The width of the model (`d_model`) with which the rates below were measured.
 const MEASURED_WIDTH: f64 = 64.0;
-/// The lowest peak rate at which both published failures were seen at that width.
+/// The lowest peak rate at which both published failures (hidden-state-collapse, ignored-state)
+/// were seen with this width.
 const FAILING_RATE: f64 = 1e-2;
-/// The standard deviation of a mean loss over n tokens, times √n, in nats. Measured with
-/// configs/main.toml after its 300 steps, on unseen text: single bytes vary by 1.7 nats. Losses of
-/// neighbouring bytes are similar, so rows of 64 vary by 0.34 = 2.75/√64.
+/// The standard deviation of the mean loss over n tokens, times √n, in nats. It was measured on
+/// unseen text with configs/main.toml after its 300 steps. The losses of single bytes vary by 1.7
+/// nats. Losses of neighbouring bytes are similar, so the mean losses of rows of 64 bytes vary by
+/// 0.34 = 2.75/√64 nats.
 const TOKEN_SPREAD: f64 = 2.75;
-/// The standard error, in nats, from which a validation loss is too uncertain: 22 % of a
-/// perplexity.
+/// A warning is given if the standard error of a validation loss is at least this many nats. At 0.2
+/// nats the perplexity is uncertain by 22 %.
 const UNCERTAIN: f64 = 0.2;
-/// Validation tokens to suggest if there are too few.
+/// The number of validation tokens that a warning suggests.
 const USUAL_TOKENS: usize = 4096;
-/// A bound on the gradient's norm to suggest if there is none.
+/// The bound on the gradient's norm that a warning suggests.
 const USUAL_CLIP: f64 = 1.0;
-/// A peak rate at which the same structures learn and gain from depth at that width.
+/// A peak rate at which models of the published structures learn and gain from depth with this
+/// width.
 const HEALTHY_RATE: f64 = 2e-3;
 
 impl RunConfig {
-    /// Returns a warning for each key that has no effect in `run` or is likely to fail. The key
-    /// comes first.
+    /// Returns a warning for each key that has no effect in `run` or is likely to make it fail.
+    /// Each warning begins with the key.
     pub fn warnings(&self, run: Run) -> Vec<String> {
         let mut found = Vec::new();
         let report: Report<'_> = &mut |key, message| found.push(format!("{key}: {message}"));
@@ -82,10 +85,10 @@ impl RunConfig {
         found
     }
 
-    /// Returns a warning if the published structures failed at this peak rate: at 1e-2 and above
-    /// for widths 64 and 96 with the two forms of Adam (configs/LOG.md, "The scale and the peak
-    /// rates"). The bound is halved for twice the width, like the rates of configs/gpu. Muon needs
-    /// other rates, so it is not checked.
+    /// Returns a warning if the published structures fail at this peak rate. With widths 64 and
+    /// 96 and the two forms of Adam, this happened at rates of 1e-2 and above (configs/LOG.md, "The
+    /// scale and the peak rates"). If the width doubles, the bound is halved, like the rates in
+    /// configs/gpu. Muon needs other rates, so it is not checked.
     fn known_to_fail(&self) -> Option<String> {
         if matches!(self.optimizer, OptimizerConfig::Muon(_)) {
             return None;
@@ -101,12 +104,13 @@ impl RunConfig {
         })
     }
 
-    /// Returns a warning if the learning rate more than doubles when a run trained with `before`
-    /// resumes after step `step` with this configuration. An example is a finished cosine that gets
-    /// more steps. `run` is the length of this configuration.
+    /// Returns a warning if the learning rate more than doubles when a run resumes after step
+    /// `step`. `before` is the configuration up to this step. An example is a finished cosine
+    /// schedule that gets more steps. `run` is the length of the run with the new configuration.
     pub fn seam_warning(&self, run: Run, before: &Self, step: u64) -> Option<String> {
         let sequences = (self.train.batch * self.train.accumulation).max(1) as u64;
-        // A resume changes neither batch nor data, so both have the same tokens in a step.
+        // A resume changes neither batch nor data, so a step has the same number of tokens before
+        // and after it.
         let seq = (run.tokens_per_step / sequences) as usize;
         let (before, now) = (before.rates(before.extent(seq)), self.rates(run));
         let next = step.saturating_add(1);
@@ -118,7 +122,7 @@ impl RunConfig {
 }
 
 /// Returns a warning if the `batches` of an evaluation have too few tokens for a precise loss.
-/// Tasks are not checked, because they count hits.
+/// Tasks are not checked, because they are judged by their hits.
 pub(crate) fn validation_warning(config: &ResolvedConfig, batches: &[Batch]) -> Option<String> {
     if config.data.is_task() {
         return None;
@@ -129,7 +133,7 @@ pub(crate) fn validation_warning(config: &ResolvedConfig, batches: &[Batch]) -> 
         return None;
     }
     let asked = config.eval.tokens;
-    // A text provides whole rows only.
+    // An evaluation of text uses whole rows only.
     let (key, cure) = match asked > 2 * tokens && asked >= config.train.seq {
         true => (
             "data.val_fraction",
@@ -168,7 +172,7 @@ mod tests {
             ));
             validation_warning(&config.resolve_for(16, 8), &batches(rows))
         };
-        // 2.75 / √64 nats.
+        // The message contains 2.75 / √64 = 0.34 nats.
         let few = told(8, 64).expect("64 tokens are few");
         assert!(
             few.starts_with("eval.tokens: an evaluation of 64 tokens has a standard error of about 0.34 nats, 41 %")
@@ -238,7 +242,7 @@ mod tests {
             "{found:?}"
         );
         assert!(told(9e-3, 64, "").is_empty());
-        // Half the rate at twice the width.
+        // With twice the width, half the rate is reported.
         assert_eq!(told(5e-3, 128, "").len(), 1);
         assert!(told(2e-2, 64, "[optimizer]\nkind = 'muon'\n").is_empty());
     }
@@ -251,13 +255,13 @@ mod tests {
         };
         let told = seam(20, 40, 20).expect("a warning");
         assert!(told.contains("0.000e0 at step 20"), "{told}");
-        // There is no warning within one schedule, for a resume from its middle, or if no step
-        // follows.
+        // There is no warning if the schedule is unchanged, if the run resumes from the middle of
+        // the schedule, or if no step follows.
         assert_eq!(seam(40, 40, 20), None);
         assert_eq!(seam(40, 60, 20), None);
         assert_eq!(seam(40, 20, 20), None);
-        // The same holds for a budget in tokens; a warm restart that both schedules have is no
-        // seam.
+        // A longer schedule in tokens is reported too. A warm restart that both schedules have is
+        // not reported.
         let tokens = |count: u64| {
             let text = format!(
                 "[train]\ntokens = {count}\nseq = 8\n[schedule]\nshape = {{ kind = 'linear' }}\n"

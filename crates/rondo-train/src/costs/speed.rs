@@ -1,4 +1,4 @@
-//! Finds how fast a run of the same shape was on this machine, from the records of that run.
+//! Finds how fast a similar run was on this machine. Reads the records of that run.
 
 use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};
@@ -14,21 +14,22 @@ use crate::config::{ResolvedConfig, RunConfig};
 use crate::device::Listed;
 use crate::run_dir::RunDir;
 
-/// Maximum number of neighbouring runs to look at, newest first.
+/// The maximum number of other runs to look at, newest first.
 const LOOKED_AT: usize = 32;
-/// The largest file of records to read.
+/// The maximum size in bytes of a file of records. Larger files are not read.
 const LARGEST: u64 = 64 << 20;
 
-/// How fast a run was.
+/// The speed of a run that was measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Speed {
-    /// Seconds of a step, without evaluations and checkpoints.
+    /// Seconds per step, without evaluations and checkpoints.
     pub step_seconds: f64,
-    /// Seconds of an evaluation; `None` if the measured run evaluated differently.
+    /// Seconds per evaluation. `None` if the evaluations of the measured run were configured
+    /// differently.
     pub evaluation_seconds: Option<f64>,
-    /// The run that was measured.
+    /// The directory of the measured run.
     pub run: PathBuf,
-    /// The day of its launch: `2026-11-27`.
+    /// The day on which the measured run was launched, for example `2026-11-27`.
     pub day: String,
 }
 
@@ -40,8 +41,8 @@ impl Speed {
     }
 }
 
-/// Formats how long `work` takes if a step and an evaluation take the given seconds. `why` names
-/// the source of these times.
+/// Formats how long `work` takes if each step and each evaluation takes the given seconds. `why`
+/// says where these times come from.
 pub fn expected(
     work: &Work,
     step_seconds: f64,
@@ -62,7 +63,7 @@ pub fn expected(
     )
 }
 
-/// The part of a line of `launches.jsonl` that identifies what was timed.
+/// The fields of a line in `launches.jsonl` that identify what was timed.
 #[derive(Deserialize)]
 struct Launch {
     time: String,
@@ -71,9 +72,9 @@ struct Launch {
     config: RunConfig,
 }
 
-/// Finds the speed of a run with the same steps as `config` on this machine and device. Looks at
-/// the run in `run_dir` first, then at the runs beside it, newest first. Returns `None` if no run
-/// matches.
+/// Finds how fast a run with the same steps as `config` was on this machine and device. Looks at
+/// the run in `run_dir` first, then at the other runs in the same parent folder, newest first.
+/// Returns `None` if no run matches.
 pub fn find(run_dir: &RunDir, config: &ResolvedConfig, listed: &Listed) -> Option<Speed> {
     let host = sysinfo::System::host_name()?;
     let own = run_dir.path();
@@ -109,7 +110,8 @@ fn has_same_steps(one: &RunConfig, other: &RunConfig) -> bool {
         && (!one.data.is_task() || one.data == other.data)
 }
 
-/// Returns the launched run directories beside `run`, newest first.
+/// Returns the directories of launched runs in the parent folder of `run`, without `run` itself,
+/// newest first.
 fn beside(run: &Path) -> Vec<PathBuf> {
     let parent = run.parent().filter(|path| !path.as_os_str().is_empty());
     let entries = read_dir(parent.unwrap_or(Path::new(".")));
@@ -152,7 +154,7 @@ fn measured(run: &RunDir, has_same_evaluations: bool, time: &str) -> Option<Spee
         recent.observe(record);
         (last, count) = (Some(record.step), count + 1);
     }
-    // One record is not enough: the first one includes compiling kernels and filling caches.
+    // One record is not enough: the first record includes compiling kernels and filling caches.
     let step_seconds = recent.until(last.filter(|_| count > 1)? + 1)?;
     Some(Speed {
         step_seconds,
@@ -164,8 +166,8 @@ fn measured(run: &RunDir, has_same_evaluations: bool, time: &str) -> Option<Spee
     })
 }
 
-/// Returns the mean seconds of the evaluations that follow a logged step, measured from the record
-/// of the step to that of the evaluation.
+/// Returns the mean seconds of an evaluation. Uses evaluations that directly follow a logged step.
+/// Each is measured from the record of the step to the record of the evaluation.
 fn evaluation_seconds(records: &[Record]) -> Option<f64> {
     let pairs = records.windows(2).filter_map(|pair| {
         let [train, eval] = pair else {
@@ -191,7 +193,7 @@ mod tests {
         written.resolve_for(16, 8)
     }
 
-    /// Writes a run that took 0.5 s a step from step 2 on, and 2 s for an evaluation.
+    /// Writes a run in which a step took 0.5 s from step 2 on, and an evaluation took 2 s.
     fn write_run(path: &Path, config: &ResolvedConfig, host: &str, device: &str) {
         std::fs::create_dir_all(path).expect("a folder");
         let run = RunDir::new(path);

@@ -7,24 +7,25 @@ use super::{DeviceConfig, DeviceKind, Listed, list};
 use crate::distributed::{Place, cores};
 use crate::error::{Error, Result};
 
-/// Returns the device that `config` asks for, and why it was chosen.
+/// Returns the device that `config` asks for, with the reason for the choice.
 ///
 /// # Errors
 ///
-/// When there is no such device; the message lists the available ones.
+/// When there is no such device. The message lists the available devices.
 pub fn choose(config: DeviceConfig) -> Result<(Listed, String)> {
     choose_at(config, Place::alone())
 }
 
-/// Returns the device of the rank at `place`, and why it was chosen. Each rank has a GPU of its
-/// own; on a CPU, each has a part of the threads.
+/// Returns the device for the rank at `place`, with the reason for the choice. Each rank has its
+/// own GPU. On a CPU, each rank has a part of the threads.
 ///
 /// # Errors
 ///
 /// As [`choose`], and when a host has fewer GPUs than ranks.
 pub fn choose_at(config: DeviceConfig, place: Place) -> Result<(Listed, String)> {
     if let Some(threads) = config.threads.or_else(|| threads_at(place)) {
-        // A process that starts a second run already has a pool, which keeps its size.
+        // Building a second pool fails. A process that starts another run keeps the pool of the
+        // first one.
         let _ = ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
     if config.kind == DeviceKind::Auto {
@@ -32,7 +33,7 @@ pub fn choose_at(config: DeviceConfig, place: Place) -> Result<(Listed, String)>
         return Ok((listed.with_precision(config.precision)?, why));
     }
     let found = config.kind.list();
-    // Ranks share CPUs and software drivers.
+    // All ranks of a host use the same CPU or software driver. Only GPUs are counted by rank.
     let is_shared = found.iter().all(|listed| !listed.gpu);
     let index = match is_shared {
         true => config.index,
@@ -47,14 +48,16 @@ pub fn choose_at(config: DeviceConfig, place: Place) -> Result<(Listed, String)>
     }
 }
 
-/// Returns the number of threads of a rank that shares its host; `None` if the environment sets it.
+/// Returns the number of threads for a rank that shares its host. `None` if the host has no other
+/// rank, or if the environment variable `RAYON_NUM_THREADS` is set.
 fn threads_at(place: Place) -> Option<usize> {
     let is_set = std::env::var_os("RAYON_NUM_THREADS").is_some();
     let (allowed, online) = cores();
     place.threads(allowed, online).filter(|_| !is_set)
 }
 
-/// Returns a device of a kind in f32, without a configuration, and why it was chosen.
+/// Returns a device of this kind in f32, with the reason for the choice. The rest of the
+/// configuration is the default.
 ///
 /// # Errors
 ///
@@ -66,8 +69,8 @@ pub fn choose_kind(kind: DeviceKind) -> Result<(Listed, String)> {
     })
 }
 
-/// Returns the first real GPU, or flex if there is none. Native runtimes come before wgpu. Each
-/// rank of a host gets a GPU of its own.
+/// Returns the first real GPU, or flex if there is none. Native runtimes are preferred to wgpu.
+/// Each rank of a host gets its own GPU.
 fn automatic(place: Place) -> Result<(Listed, String)> {
     let order = [
         DeviceKind::Cuda,

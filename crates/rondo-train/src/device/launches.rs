@@ -1,12 +1,12 @@
-//! Counts the kernels that some work launches on a device.
+//! Counts the kernels that a piece of work launches on a device.
 
 use super::Listed;
 use crate::error::Result;
 
-/// The kernels that some work launched.
+/// The kernels that a piece of work has launched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Launches {
-    /// Each kernel with the number of its launches, most launches first.
+    /// The name of each kernel and how often it was launched. The most frequent kernel comes first.
     pub by_kernel: Vec<(String, usize)>,
 }
 
@@ -18,12 +18,12 @@ impl Launches {
 }
 
 impl Listed {
-    /// Does `work`, waits for the device and returns the kernels that were launched meanwhile. A
-    /// CPU launches none: its operations are functions of this process.
+    /// Does `work` and waits for the device. Returns the result of `work` and the kernels that were
+    /// launched. A CPU launches none, because its operations are functions of this process.
     ///
     /// # Errors
     ///
-    /// Those of `work`, and when the device failed.
+    /// Those of `work`, and when the device fails.
     pub fn count_launches<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Launches)> {
         self.sync()?;
         let whole = || {

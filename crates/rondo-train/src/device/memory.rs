@@ -1,10 +1,10 @@
-//! Memory of the machine: what is free for this process, and the peak of this process.
+//! The memory of the machine that is free, and the peak memory of this process.
 
 use std::fs::read_to_string;
 
-/// Returns the bytes of memory that this process can still allocate: the available memory of the
-/// machine, limited by its control group and its address-space limit (`ulimit -v`) if the system
-/// reports them.
+/// Returns how many bytes of memory this process can still allocate. This is the free memory of the
+/// machine. If the system reports them, the limits of the process's control group and of its
+/// address space (`ulimit -v`) apply too.
 pub(super) fn free() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
@@ -17,19 +17,20 @@ pub(super) fn free() -> u64 {
         .fold(system.available_memory(), u64::min)
 }
 
-/// Returns the peak resident memory of this process; known on Linux only.
+/// Returns the peak resident memory of this process in bytes. Known on Linux only.
 pub(super) fn peak_resident() -> Option<u64> {
     status("VmHWM:")
 }
 
-/// Returns the address space left to this process, or `None` if there is no limit.
+/// Returns how many bytes of address space the process can still use, or `None` without a limit.
 fn free_address_space() -> Option<u64> {
     let limits = read_to_string("/proc/self/limits").ok()?;
     let limit = address_space_limit(&limits)?;
     Some(limit.saturating_sub(status("VmSize:")?))
 }
 
-/// Returns the soft limit of the address space, in bytes, from the text of `/proc/self/limits`.
+/// Returns the soft limit of the address space in bytes. `limits` is the text of
+/// `/proc/self/limits`.
 fn address_space_limit(limits: &str) -> Option<u64> {
     let line = limits
         .lines()
@@ -37,7 +38,7 @@ fn address_space_limit(limits: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Returns the value of a row of `/proc/self/status`, in bytes.
+/// Returns the value of a row in `/proc/self/status`, in bytes.
 fn status(row: &str) -> Option<u64> {
     let status = read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(row))?;

@@ -1,4 +1,4 @@
-//! The precisions that a device offers for the matrix products of training.
+//! The precisions that devices offer for the matrix products of training.
 
 #[cfg(feature = "cube")]
 use burn::backend::DispatchDevice;
@@ -11,27 +11,27 @@ use serde::{Deserialize, Serialize};
 use super::{DeviceKind, Listed};
 use crate::error::{Error, Result};
 
-/// Precision of the factors in the matrix products of training.
+/// The precision of the factors in the matrix products of training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PrecisionKind {
     /// The factors stay f32. Every device supports it.
     #[default]
     F32,
-    /// The factors may be rounded to TF32 (11 bits of significand) for tensor cores, and sums are
-    /// in f32. Needs an NVIDIA GPU of compute capability 8.0 or later, through CUDA. Weights,
-    /// gradients, moments and everything else stay f32.
+    /// The factors may be rounded to TF32 (11 significant bits), so that tensor cores can be used.
+    /// Sums are computed in f32. Weights, gradients, moments and all other values stay f32. Needs
+    /// CUDA and an NVIDIA GPU of compute capability 8.0 or later.
     Tf32,
-    /// The factors are rounded to bf16, and sums are in f32. Weights, gradients, moments and
-    /// everything else stay f32. Only flex supports it.
+    /// The factors are rounded to bf16. Sums are computed in f32. Weights, gradients, moments and
+    /// all other values stay f32. Only flex supports it.
     Bf16,
 }
 
 impl PrecisionKind {
-    /// Every precision, with the exact one first.
+    /// Every precision. The exact one comes first.
     pub const ALL: [Self; 3] = [Self::F32, Self::Tf32, Self::Bf16];
 
-    /// Returns the name in a configuration.
+    /// Returns the precision's name in a configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -40,7 +40,7 @@ impl PrecisionKind {
         }
     }
 
-    /// Returns the precision of products that it stands for.
+    /// Returns the precision of products in the model crate's terms.
     fn of_products(self) -> Precision {
         match self {
             Self::F32 => Precision::F32,
@@ -58,11 +58,11 @@ impl Listed {
         all
     }
 
-    /// Returns the device with the precision `asked`.
+    /// Returns the device, set to the precision `asked`.
     ///
     /// # Errors
     ///
-    /// When the device does not support it.
+    /// When the device does not support this precision.
     pub fn with_precision(self, asked: PrecisionKind) -> Result<Self> {
         if self.has(asked) {
             return Ok(Self {
@@ -96,7 +96,7 @@ impl Listed {
     }
 }
 
-/// Returns whether products on a device can be rounded to TF32.
+/// Returns whether the factors of matrix products on `device` can be rounded to TF32.
 #[cfg(feature = "cube")]
 pub(super) fn has_tf32(device: &Device) -> bool {
     match device.as_dispatch() {

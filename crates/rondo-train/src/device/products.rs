@@ -1,4 +1,4 @@
-//! The routines with which a GPU can multiply matrices, ready to be timed.
+//! The routines with which a GPU can multiply matrices, prepared for timing.
 
 #[cfg(feature = "cube")]
 use burn::tensor::{Distribution, Tensor};
@@ -9,20 +9,20 @@ use rondo_cube::product::{Routine, chosen_for, product_by, transposed};
 
 use super::Listed;
 
-/// A product of f32 matrices, `[rows, inner] · [inner, columns]`.
+/// The shape of a product of f32 matrices, `[rows, inner] · [inner, columns]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProductShape {
-    /// Rows of the result.
+    /// The number of rows of the result.
     pub rows: usize,
-    /// Length of the dimension that is summed over.
+    /// The length of the dimension that is summed over.
     pub inner: usize,
-    /// Columns of the result.
+    /// The number of columns of the result.
     pub columns: usize,
-    /// The factor that is given as its transpose.
+    /// The factor that is stored as its transpose.
     pub turned: Turned,
 }
 
-/// The factor of a product that is given as its transpose.
+/// Which factor of a product is stored as its transpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turned {
     /// Neither.
@@ -33,27 +33,26 @@ pub enum Turned {
     Right,
 }
 
-/// A routine, ready to compute a product.
+/// A routine, prepared to compute one product.
 pub struct ProductRoutine {
-    /// Its name.
+    /// The name of the routine.
     pub name: &'static str,
     /// Whether the device chooses it for this product.
     pub is_chosen: bool,
-    /// Computes the product once, without waiting for the device. Returns whether the device
-    /// supports the routine.
+    /// Starts the computation of the product, without waiting for the device. Returns whether the
+    /// device supports the routine.
     pub run: Box<dyn Fn() -> bool>,
 }
 
 impl ProductShape {
-    /// Returns the FLOPs, multiplications and additions.
+    /// Returns the number of multiplications and additions of the product.
     pub fn flops(self) -> f64 {
         2.0 * (self.rows * self.inner) as f64 * self.columns as f64
     }
 }
 
 impl Listed {
-    /// Returns the kind of device under which the table of routines lists this one; `None` for a
-    /// CPU.
+    /// Returns the name under which the table of routines lists this device. `None` for a CPU.
     pub fn adapter(&self) -> Option<&'static str> {
         #[cfg(feature = "cube")]
         if let Some(device) = self.cube_device() {
@@ -62,8 +61,8 @@ impl Listed {
         None
     }
 
-    /// Returns every routine that can compute a product of random numbers. The list is empty for a
-    /// CPU, which has only one routine.
+    /// Returns every routine that can compute a product of this shape. The factors are random
+    /// numbers. The list is empty for a CPU, which has only one routine.
     pub fn product_routines(&self, shape: ProductShape) -> Vec<ProductRoutine> {
         #[cfg(feature = "cube")]
         if !self.reads_are_free() {

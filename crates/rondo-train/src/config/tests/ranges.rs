@@ -1,17 +1,17 @@
-//! Every range in the schema is enforced by a rule.
+//! Tests that the rules of a configuration enforce every range in the schema.
 
 use rondo_config::schema;
 use serde_json::Value;
 
 use super::*;
 
-/// Overrides that set `key` to the first number outside one of its ranges.
+/// Overrides that set `key` to the first number outside one of the ranges of `key`.
 struct Outside {
     overrides: Vec<String>,
     key: String,
 }
 
-/// Collects a number outside each range of a schema, for keys outside arrays.
+/// Collects a number outside each range of a schema. Keys inside arrays are left out.
 fn collect(schema: &Value, root: &Value, set: &[String], key: &str, found: &mut Vec<Outside>) {
     let reference = schema["$ref"].as_str().map(|target| &target[1..]);
     let schema = reference.map_or(schema, |target| root.pointer(target).expect("a target"));
