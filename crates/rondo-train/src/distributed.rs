@@ -1,5 +1,5 @@
-//! A run on several ranks: processes that share the micro-batches of each step and otherwise hold
-//! the same numbers.
+//! A run on several ranks. The ranks are processes that share the micro-batches of each step. All
+//! their other numbers are the same.
 //!
 //! ```text
 //! micro-batches of the step      0 1 2 3 4 5 6 7
@@ -7,23 +7,26 @@
 //! ∇L = ((g_0 + g_1) + (g_2 + g_3)) + ((g_4 + g_5) + (g_6 + g_7))
 //! ```
 //!
-//! Gradients are summed pairwise in the order of micro-batches, on one rank or on many. The sum
-//! therefore has the same bits for every number of ranks that gives each rank a power of two of
-//! micro-batches ([rondo_collective]). Only rank 0 has files, lock and screen. After a collective
-//! operation all ranks have the same numbers. Every decision (to skip, stop, save, evaluate or end)
-//! depends only on these common numbers.
+//! Gradients are summed pairwise in the order of micro-batches, on one rank or on many. If each
+//! rank has a power of two of micro-batches, the sum therefore has the same bits for every number
+//! of ranks ([rondo_collective]). Only rank 0 uses the files, the lock and the screen. After a
+//! collective operation all ranks have the same numbers. Every decision (to skip, stop, save,
+//! evaluate or end) depends only on these common numbers.
 //!
 //! In reading order:
 //!
 //! * `config`: `[distributed]`
-//! * `share`: the micro-batches of a rank; `place`: its device and threads
-//! * `agree`: an error of one rank before the loop becomes the error of all
+//! * `share`: the micro-batches of a rank; `place`: the device and the threads of a rank
+//! * `agree`: an error of one rank before the training loop becomes the error of all ranks
 //! * `standing`: the message about a missing rank
-//! * `replicas`: sends weights and moments from rank 0 to all, and checks that they stay equal
+//! * `replicas`: sends weights and moments from rank 0 to all ranks, and checks that the weights of
+//!   all ranks stay equal
 //! * `gradients`: the sum of a step; `zero`: each rank updates some of the tensors
-//! * `pace`: step times of the ranks; `message`: numbers as bytes
+//! * `pace`: the step times of the ranks; `message`: numbers as bytes
 //!
-//! Absences: MPI, processes and their launchers; rondo-collective has them.
+//! # Limits
+//!
+//! This module does not start processes and does not use MPI. `rondo_collective` does.
 
 mod agree;
 mod config;
@@ -53,7 +56,7 @@ use self::standing::Standing;
 pub use self::zero::Owners;
 use crate::error::{Error, Result};
 
-/// The ranks of a run, from the view of one of them.
+/// The ranks of a run, as seen by one of them.
 #[derive(Clone)]
 pub struct World {
     collective: Arc<dyn Collective>,
@@ -66,7 +69,7 @@ impl World {
         Self::new(Arc::new(One::new()))
     }
 
-    /// Returns the world of a started engine.
+    /// Returns the world of an engine that has been started.
     pub fn new(collective: Arc<dyn Collective>) -> Self {
         Self {
             collective,
@@ -74,7 +77,8 @@ impl World {
         }
     }
 
-    /// Sets the function that prints a line when this rank gives up waiting, before all ranks end.
+    /// Sets the function that prints the message when this rank gives up waiting. After it, all
+    /// ranks end.
     pub fn tell_with(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
         let standing = Arc::clone(&self.standing);
         self.collective
@@ -86,7 +90,7 @@ impl World {
         self.collective.rank()
     }
 
-    /// Returns how many ranks there are.
+    /// Returns the number of ranks.
     pub fn world_size(&self) -> usize {
         self.collective.world_size()
     }
@@ -96,12 +100,12 @@ impl World {
         self.collective.is_alone()
     }
 
-    /// Returns whether this is rank 0, which has files, lock and screen.
+    /// Returns whether this is rank 0, the only rank that uses the files, the lock and the screen.
     pub fn is_first(&self) -> bool {
         self.rank() == 0
     }
 
-    /// Returns how much this rank prints if the user asks for `mode`.
+    /// Returns how much this rank prints. On rank 0 this is `mode`; other ranks print nothing.
     pub fn mode(&self, mode: Mode) -> Mode {
         match self.is_first() {
             true => mode,
@@ -109,7 +113,7 @@ impl World {
         }
     }
 
-    /// Returns the name of this rank, with host and process.
+    /// Returns the name of this rank, with its host and process id.
     pub fn me(&self) -> String {
         self.collective.me().to_string()
     }
@@ -128,7 +132,8 @@ impl World {
         }
     }
 
-    /// Describes ranks and hosts: `4 on 2 hosts (Open MPI 4.1.4)`; `None` for a single process.
+    /// Describes the ranks and hosts, for example `4 on 2 hosts (Open MPI 4.1.4)`. `None` for a
+    /// single process.
     pub fn label(&self) -> Option<String> {
         if self.is_alone() {
             return None;
@@ -141,12 +146,12 @@ impl World {
         Some(format!("{ranks} on {hosts} ({engine})"))
     }
 
-    /// Returns how many hosts the ranks are on.
+    /// Returns the number of hosts that the ranks run on.
     pub fn hosts(&self) -> usize {
         peer::hosts(self.collective.peers())
     }
 
-    /// Returns the name of the engine.
+    /// Returns the name of the engine that connects the ranks.
     pub fn engine(&self) -> &str {
         self.collective.engine()
     }
@@ -156,22 +161,23 @@ impl World {
         format!("rank {rank} on {}", self.collective.peers()[rank].host)
     }
 
-    /// Sets how long this rank waits for the others from now on; `None` waits forever.
+    /// Sets how long this rank waits for the other ranks in each operation from now on. `None`
+    /// waits forever.
     pub fn wait_at_most(&self, limit: Option<Duration>) {
         self.collective.set_timeout(limit);
     }
 
-    /// Records that the steps up to `step` have been taken.
+    /// Records that step `step` has been taken, for the message about a missing rank.
     pub(crate) fn stands_at(&self, step: u64) {
         self.standing.stands_at(step);
     }
 
-    /// Records that the run can resume from `step`.
+    /// Records that the run can resume from `step`, for the message about a missing rank.
     pub(crate) fn has_saved(&self, step: u64) {
         self.standing.has_saved(step);
     }
 
-    /// Waits until every rank has arrived.
+    /// Waits until every rank has reached this call.
     ///
     /// # Errors
     ///
@@ -180,7 +186,7 @@ impl World {
         self.told(self.collective.barrier())
     }
 
-    /// Waits until every rank has reached its clean end, then leaves the engine.
+    /// Waits until every rank has reached this call at its end, then leaves the engine.
     ///
     /// # Errors
     ///
@@ -194,12 +200,12 @@ impl World {
         self.collective.abort(code.into())
     }
 
-    /// Returns the bytes of rank `root` on every rank.
+    /// Returns the `bytes` of rank `root` on every rank. Those of other ranks are ignored.
     pub(crate) fn broadcast_bytes(&self, root: usize, bytes: Vec<u8>) -> Result<Vec<u8>> {
         self.told(self.collective.broadcast_message(root, bytes))
     }
 
-    /// Returns the bytes of all ranks, in rank order.
+    /// Returns the bytes of all ranks, in the order of ranks.
     pub(crate) fn all_gather_bytes(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>> {
         self.told(self.collective.all_gather_messages(mine))
     }
@@ -219,12 +225,12 @@ impl World {
     }
 }
 
-/// Worlds whose ranks are threads.
+/// Worlds whose ranks are threads, for tests.
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
 
-    /// Does `work` on each rank of a world and returns the results in rank order.
+    /// Does `work` on each rank of a world. Returns the results in the order of ranks.
     pub(crate) fn on_ranks<R: Send>(ranks: usize, work: impl Fn(World) -> R + Sync) -> Vec<R> {
         let worlds = rondo_collective::threads::world(ranks).into_iter();
         let worlds = worlds.map(|thread| World::new(Arc::new(thread)));

@@ -14,10 +14,10 @@ use rondo_tasks::error::TaskError;
 use crate::distributed::Agreed;
 use crate::exit_code::ExitCode;
 
-/// The exit code of a run that can be resumed.
+/// The exit code of a run that was interrupted and can be resumed.
 pub const INTERRUPTED: u8 = ExitCode::Interrupted.number();
 
-/// The exit code of a device that is missing, fails or has too little memory.
+/// The exit code if the device is missing, fails or has too little memory.
 pub const DEVICE: u8 = ExitCode::Device.number();
 
 /// An error that ends the program.
@@ -26,7 +26,7 @@ pub enum Error {
     /// The command line or the configuration is wrong.
     #[error("{0}")]
     Usage(String),
-    /// The configuration breaks its own rules.
+    /// Keys or values of the configuration are wrong.
     #[error(transparent)]
     Config(#[from] Violations),
     /// A corpus, a shard, a tokenizer or a token file is wrong.
@@ -38,7 +38,7 @@ pub enum Error {
     /// A file of a run directory cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A run directory belongs to another process.
+    /// Another process uses the run directory.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// A checkpoint does not belong to this run or model.
@@ -56,25 +56,26 @@ pub enum Error {
     /// A sweep cannot be opened or executed.
     #[error(transparent)]
     Sweep(#[from] SweepError),
-    /// A loss or a gradient is not finite; its update was not made.
+    /// A loss or a gradient is not finite. The weights were not updated with it.
     #[error("{0}")]
     Nonfinite(String),
-    /// A diagnosed failure whose policy is to stop.
+    /// A diagnosed failure has stopped the run, as its policy says.
     #[error("{0}")]
     Stopped(String),
     /// The device is missing, failed, or has too little memory.
     #[error("{0}")]
     Device(String),
-    /// A signal ended the run; it can be resumed.
+    /// A signal ended the run. The run can be resumed.
     #[error("{0}")]
     Interrupted(String),
-    /// Another rank did not arrive, or is gone.
+    /// Another rank did not arrive in time, or has ended.
     #[error("{0}")]
     Missing(String),
     /// The ranks of a run no longer have the same weights.
     #[error("{0}")]
     Drifted(String),
-    /// The error of one rank before the loop, or of all ranks.
+    /// An error of one rank before the training loop, or of all ranks, in the form that every rank
+    /// returns.
     #[error(transparent)]
     Agreed(#[from] Agreed),
     /// Anything else.
@@ -83,8 +84,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Converts an error of writing a checkpoint. If its cause is a tensor that cannot be copied,
-    /// returns that error instead.
+    /// Converts an error that occurred while a checkpoint was written. If the cause is a tensor
+    /// that could not be copied, returns the error of that tensor instead.
     pub fn of_stream(error: CheckpointError) -> Self {
         match error {
             CheckpointError::Io(error) => Self::of_write(error),
@@ -92,8 +93,8 @@ impl Error {
         }
     }
 
-    /// Converts an error of writing a file. If its cause is a tensor that cannot be copied, returns
-    /// that error instead.
+    /// Converts an error that occurred while a file was written. If the cause is a tensor that
+    /// could not be copied, returns the error of that tensor instead.
     pub fn of_write(error: FileError) -> Self {
         match InterchangeError::from_stream(error.source) {
             Ok(error) => error.into(),
@@ -101,7 +102,7 @@ impl Error {
         }
     }
 
-    /// Returns whether every rank of a run has this error, so that all end cleanly.
+    /// Returns whether every rank of the run has this error, so that all ranks end cleanly.
     pub fn is_of_all_ranks(&self) -> bool {
         matches!(
             self,
@@ -113,7 +114,7 @@ impl Error {
         )
     }
 
-    /// Returns the documented exit code.
+    /// Returns the exit code for this error.
     pub fn exit_code(&self) -> u8 {
         let code = match self {
             Self::Agreed(agreed) => return agreed.code,
@@ -170,5 +171,5 @@ impl From<SinkError> for Error {
     }
 }
 
-/// The result of everything in this crate.
+/// The result of a function in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

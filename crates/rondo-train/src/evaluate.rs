@@ -1,4 +1,4 @@
-//! Loss, perplexity and accuracy over recurrence depth, and under adaptive exits.
+//! Measures loss, perplexity and accuracy at several recurrence depths, and under adaptive exits.
 
 pub mod depths;
 pub mod exits;
@@ -36,25 +36,25 @@ use crate::named::{Named, read_vectors};
 pub struct Evaluation<'a> {
     /// The model's configuration.
     pub config: &'a ModelConfig,
-    /// Source of the initial states s_0.
+    /// The source of the initial states s_0.
     pub states: &'a InitialStates,
-    /// Recurrence depths.
+    /// The recurrence depths to evaluate.
     pub depths: &'a [usize],
-    /// Exit criteria with their thresholds.
+    /// The exit criteria to evaluate, with their thresholds.
     pub exits: &'a [Exit],
-    /// Iterations after which every token exits.
+    /// The maximum number of iterations under an exit criterion.
     pub max_iterations: usize,
-    /// The rows.
+    /// The batches to evaluate.
     pub batches: &'a [Batch],
-    /// Bytes of text per target of the batches, if known.
+    /// The number of bytes of text per target, if it is known.
     pub bytes_per_token: Option<f64>,
-    /// Whether accuracy is counted, overall and by position.
+    /// Whether the data is a task. For a task, accuracy is counted, overall and by position.
     pub task: bool,
     /// The device of the model.
     pub listed: &'a Listed,
 }
 
-/// The result at one depth.
+/// The result at one recurrence depth.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DepthResult {
     /// The recurrence depth r.
@@ -66,10 +66,10 @@ pub struct DepthResult {
     /// loss / ln 2 / bytes of text per target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bits_per_byte: Option<f64>,
-    /// Share of targets that are hit; tasks only.
+    /// The share of targets that the model predicts correctly. Only for tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
-    /// Accuracy by position; null at a position without targets.
+    /// The accuracy at each position; null at a position without targets. Only for tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy_by_position: Option<Vec<Option<f64>>>,
 }
@@ -77,27 +77,27 @@ pub struct DepthResult {
 /// The result of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluated {
-    /// By depth, in ascending order.
+    /// The result at each depth, in ascending order of depth.
     pub depths: Vec<DepthResult>,
-    /// By exit, in the order of the request.
+    /// The result of each exit criterion, in the order of the request.
     pub exits: Vec<ExitResult>,
-    /// Open edges up to the mean recurrence, if there are gates.
+    /// The share of open edges in a pass to the mean recurrence, if the model has gates.
     pub sparsity: Option<Sparsity>,
-    /// By batch, in order.
+    /// The losses of each batch, in order.
     batches: Vec<BatchLosses>,
 }
 
 /// The losses of one batch.
 #[derive(Clone, Debug, PartialEq)]
 struct BatchLosses {
-    /// Number of targets that count.
+    /// The number of targets that count.
     targets: u64,
-    /// Sum of their cross entropies at each depth, in the order of depths.
+    /// For each depth, the sum of the cross entropies of these targets.
     sums: Vec<f64>,
 }
 
 impl Evaluated {
-    /// Returns the mean cross entropy of a range of batches at a depth, in nats.
+    /// Returns the mean cross entropy at depth `recurrence` over a range of batches, in nats.
     pub fn loss_of(&self, batches: Range<usize>, recurrence: usize) -> Option<f64> {
         let depth = |result: &DepthResult| result.recurrence == recurrence;
         let depth = self.depths.iter().position(depth)?;
@@ -107,7 +107,7 @@ impl Evaluated {
         Some(sum / targets as f64)
     }
 
-    /// Returns the result at a depth.
+    /// Returns the result at depth `recurrence`.
     pub fn at(&self, recurrence: usize) -> Option<&DepthResult> {
         self.depths
             .iter()
@@ -115,7 +115,7 @@ impl Evaluated {
     }
 }
 
-/// Sums over batches.
+/// The sums of an evaluation over its batches.
 #[derive(Debug)]
 struct Sums {
     depths: Vec<DepthSums>,
@@ -123,7 +123,7 @@ struct Sums {
     gates: GateSums,
 }
 
-/// Sums over batches at one depth.
+/// The sums at one depth over the batches.
 #[derive(Clone, Debug)]
 struct DepthSums {
     loss: f64,
@@ -131,7 +131,7 @@ struct DepthSums {
 }
 
 impl Sums {
-    /// Adds the scores of a batch `[batch, seq]`.
+    /// Adds the scores of a batch of shape `[batch, seq]`.
     fn add(&mut self, scores: Scores<Vec<f64>>, shape: [usize; 2]) {
         let mut number = |values: Vec<f64>| values[0];
         self.gates.add(&scores.densities.map(&mut number), shape);
@@ -150,11 +150,11 @@ impl Sums {
 }
 
 impl Evaluation<'_> {
-    /// Evaluates `model` at every depth and under every exit in one pass to the deepest depth, on a
-    /// copy without autodiff.
+    /// Evaluates `model` at every depth and under every exit criterion. One pass to the deepest
+    /// depth is enough. It uses a copy of the model without autodiff.
     ///
-    /// `progress` receives the number of finished batches, and may end the evaluation with an
-    /// error.
+    /// `progress` receives the number of finished batches. If it returns an error, the evaluation
+    /// ends.
     ///
     /// # Errors
     ///
@@ -167,11 +167,11 @@ impl Evaluation<'_> {
         self.run_on(&World::alone(), model, |done, _| progress(done))
     }
 
-    /// Evaluates like [`Self::run`], but on several ranks: rank b mod N evaluates batch b. Every
-    /// rank receives the sums of each batch and adds them in batch order, so the result has the
-    /// same bits for any number of ranks.
+    /// Does what [`Self::run`] does, but on several ranks: of N ranks, rank b mod N evaluates batch
+    /// b. Every rank receives the scores of each batch and adds them in the order of batches. The
+    /// result therefore has the same bits for any number of ranks.
     ///
-    /// `progress` also receives whether a rank was asked to stop.
+    /// `progress` also receives whether any rank has a request to stop.
     ///
     /// # Errors
     ///
@@ -207,7 +207,7 @@ impl Evaluation<'_> {
         let mut batches = Vec::with_capacity(self.batches.len());
         let mut first_sequence = 0;
         let mut done = 0;
-        // Every rank takes part in every round, with a batch or without one.
+        // Every rank takes part in every round, even if it has no batch.
         for round in self.batches.chunks(world.world_size()) {
             let own = round.get(world.rank()).map(|batch| {
                 let before = round[..world.rank()].iter().map(|batch| batch.batch as u64);
@@ -254,7 +254,7 @@ impl Evaluation<'_> {
         })
     }
 
-    /// Returns the scores of a batch, whose sequences are numbered from `first_sequence`.
+    /// Returns the scores of a batch. Its first sequence has the number `first_sequence`.
     fn scores(
         &self,
         model: &LoopedTransformer,

@@ -1,12 +1,12 @@
-//! The exit codes of the program. The help, the book and the tests use this list.
+//! The exit codes of the program. The help text, the book and the tests use this list.
 
-/// How a process of the program ended.
+/// How a process of the program has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitCode {
-    /// Everything was done.
+    /// The work was completed.
     Ok = 0,
-    /// Any failure that has no code of its own.
+    /// A failure that has no code of its own.
     Other = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
@@ -43,7 +43,7 @@ impl ExitCode {
         self as u8
     }
 
-    /// Returns the meaning in a few words, for a list within a paragraph.
+    /// Returns the meaning in a few words, for use within a sentence.
     pub const fn brief(self) -> &'static str {
         match self {
             Self::Ok => "ok",

@@ -1,4 +1,5 @@
-//! Generates one token after another, at a fixed depth or until an exit criterion is met.
+//! Generates one token after another. Each is computed at a fixed depth or until an exit criterion
+//! is met.
 
 pub mod text_stream;
 
@@ -22,26 +23,27 @@ use crate::step::read;
 /// The number of iterations for each token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum DepthRule {
-    /// The same number for every token.
+    /// Every token takes this number of iterations.
     Fixed(usize),
-    /// As many as the criterion needs, but at most `max`.
+    /// Each token takes as many iterations as the criterion requires, but at most `max`.
     Adaptive {
         /// The criterion with its threshold.
         exit: Exit,
-        /// Maximum number of iterations.
+        /// The maximum number of iterations.
         max: usize,
     },
 }
 
-/// What is kept of earlier positions for the next token.
+/// The values of earlier positions that are kept for the next token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// Keys and values of every iteration. With a budget, distant iterations share a place.
+    /// Keys and values of every iteration. With a budget, several iterations share one place in the
+    /// cache.
     Cache {
-        /// Iterations i and i + budget share a place.
+        /// Iterations i and i + budget share a place. `None` gives each iteration its own place.
         budget: Option<usize>,
     },
-    /// Nothing: each token computes the whole sequence again, at a fixed depth.
+    /// Nothing. For each token the whole sequence is computed again, at a fixed depth.
     Nothing,
 }
 
@@ -52,15 +54,15 @@ pub struct Request {
     pub prompt: Vec<u32>,
     /// The number of iterations for each token.
     pub depth: DepthRule,
-    /// What is kept of earlier positions.
+    /// The values of earlier positions that are kept.
     pub memory: Memory,
-    /// Whether the state of a token starts from the last latent of the token before.
+    /// Whether the recurrence for a token starts from the final state of the token before.
     pub continuous: bool,
-    /// How a token is drawn.
+    /// How tokens are drawn.
     pub sampling: Sampling,
-    /// The seed of the draws.
+    /// The seed of the random draws.
     pub seed: u64,
-    /// Maximum number of tokens to generate.
+    /// The maximum number of tokens to generate.
     pub max_tokens: usize,
     /// The tokens that end a text.
     pub stops: Vec<u32>,
@@ -69,8 +71,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// Draws the token after `all` from its logits. The result depends only on these, the seed of
-    /// the request and the position.
+    /// Draws the token that follows the tokens `all`, from its logits. The result depends only on
+    /// the logits, `all` and the request.
     pub fn choose(&self, logits: &[f32], all: &[u32]) -> u32 {
         let mut rng = generator(self.seed, Stream::Sampling, all.len() as u64);
         let choices = &logits[..self.vocabulary.min(logits.len())];
@@ -87,7 +89,7 @@ pub enum Ended {
     MaxTokens,
     /// The model's context is full.
     Context,
-    /// The receiver of the tokens has asked to stop.
+    /// `on_token` has asked to stop.
     Enough,
 }
 
@@ -103,14 +105,14 @@ impl Ended {
     }
 }
 
-/// The result of generation. Each list has one element for each new token.
+/// The result of generation. Each list has one element per new token.
 #[derive(Clone, Debug)]
 pub struct Generated {
-    /// The new tokens, including one that ended the text.
+    /// The new tokens, including the token that ended the text, if there is one.
     pub tokens: Vec<u32>,
-    /// Number of iterations.
+    /// The number of iterations of each token.
     pub iterations: Vec<usize>,
-    /// Values of the criterion after each iteration; empty at a fixed depth.
+    /// The values of the exit criterion for each token, one per iteration. Empty at a fixed depth.
     pub exit_values: Vec<Vec<f64>>,
     /// Why generation ended.
     pub ended: Ended,
@@ -123,7 +125,7 @@ pub struct Drawn<'a> {
     pub token: u32,
     /// The logits from which it was drawn, one for each token of the model's vocabulary.
     pub logits: &'a [f32],
-    /// Whether it ends the text.
+    /// Whether the token ends the text.
     pub ends: bool,
 }
 
@@ -134,8 +136,8 @@ struct Prediction {
     exit_values: Vec<f64>,
 }
 
-/// Generates tokens and passes each one to `on_token`, except for one that ends the text.
-/// `on_token` returns whether to continue.
+/// Generates tokens and passes each one to `on_token`, which decides whether to continue. A token
+/// that ends the text is not passed.
 ///
 /// # Errors
 ///
@@ -152,8 +154,8 @@ pub fn generate(
     })
 }
 
-/// Does the same as [`generate`], but passes each token with its logits, including one that ends
-/// the text.
+/// Does what [`generate`] does, but passes each token together with its logits. A token that ends
+/// the text is passed too.
 ///
 /// # Errors
 ///
@@ -233,7 +235,7 @@ impl<'a> Predictor<'a> {
         }
     }
 
-    /// Predicts the token after `all`.
+    /// Predicts the token that follows the tokens `all`.
     fn next(&mut self, all: &[u32]) -> Result<Prediction> {
         match (self.request.memory, self.request.depth) {
             (Memory::Nothing, DepthRule::Fixed(depth)) => self.without_cache(all, depth),
@@ -266,7 +268,8 @@ impl<'a> Predictor<'a> {
         })
     }
 
-    /// Iterates as deep as the rule requires. Returns the values of its criterion.
+    /// Computes as many iterations as the depth rule requires. Returns the values of the exit
+    /// criterion, one per iteration, or nothing at a fixed depth.
     fn iterate(&self, chunk: &mut Chunk, initial: Tensor<3>) -> Result<Vec<f64>> {
         let mut seen = Vec::new();
         match self.request.depth {
@@ -307,7 +310,7 @@ impl<'a> Predictor<'a> {
         })
     }
 
-    /// Returns the logits of the newest position, `[1, 1, vocab]`.
+    /// Returns the logits at the newest position, `[1, 1, vocab]`.
     fn logits(&self, readout: &Readout) -> Tensor<3> {
         self.run.model.logits(newest(&readout.hidden))
     }
@@ -325,7 +328,7 @@ impl<'a> Predictor<'a> {
     }
 }
 
-/// Returns the last position of `[1, seq, width]` as `[1, 1, width]`.
+/// Returns the last position of `x` `[1, seq, width]` as `[1, 1, width]`.
 fn newest(x: &Tensor<3>) -> Tensor<3> {
     let [_, seq, _] = x.dims();
     x.clone().slice(s![.., seq - 1.., ..])

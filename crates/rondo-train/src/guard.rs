@@ -1,10 +1,11 @@
-//! Decides which updates to skip: those with numbers that are not finite, and those at a spike of
-//! the loss.
+//! Decides which updates to skip: those whose numbers are not finite, and those at a spike of the
+//! loss.
 //!
-//! A spike is a loss above `mean + deviations·σ` of the losses of the last `window` updates;
-//! skipped updates do not count. The number of skips in a row has a bound. Beyond it, a loss that
-//! is not finite ends the run. A spike beyond it counts as the new level: its update is made, and
-//! the window starts anew.
+//! A loss is a spike if it is above `mean + deviations·σ`, where mean and standard deviation σ are
+//! those of the losses of the last `window` updates. Skipped updates do not count in these. The
+//! number of updates skipped in a row is limited. If the limit is reached, a further loss that is
+//! not finite ends the run. A further spike is accepted as the new level: its update is made, and
+//! the window starts again with its loss.
 
 use std::collections::VecDeque;
 
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::plan::StepPlan;
 
-/// `train.nonfinite`: reaction to a loss or a gradient that is not finite.
+/// `train.nonfinite`: what happens when a loss or a gradient is not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum NonfiniteRule {
@@ -24,23 +25,24 @@ pub enum NonfiniteRule {
     Stop {},
     /// The update is skipped, and the run continues.
     Skip {
-        /// Maximum number of updates skipped in a row; one more ends the run.
+        /// The maximum number of updates skipped in a row. One more ends the run.
         #[serde(default = "in_a_row")]
         in_a_row: u64,
     },
 }
 
-/// `train.skip_spikes`: skips the updates at spikes of the loss. Costs a device read for each step.
+/// `train.skip_spikes`: skips the updates at spikes of the loss. Values are read from the device in
+/// each step, which costs time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpikeRule {
-    /// Number of standard deviations above the mean.
+    /// A loss is a spike if it is above the mean by more than this many standard deviations.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub deviations: f64,
-    /// Number of losses for mean and deviation; before there are that many, nothing is a spike.
+    /// The number of losses for mean and deviation. Until there are that many, no loss is a spike.
     #[schemars(range(min = 2, max = LONGEST))]
     pub window: usize,
-    /// Maximum number of spikes skipped in a row; the update of the next one is made.
+    /// The maximum number of spikes skipped in a row. At the next spike, the update is made.
     #[schemars(range(min = 1))]
     pub in_a_row: u64,
 }
@@ -60,7 +62,7 @@ impl Default for SpikeRule {
 }
 
 impl NonfiniteRule {
-    /// Reports a bound of 0, which would mean `stop`.
+    /// Reports `in_a_row = 0`, which would have the meaning of `stop`.
     pub fn validate(&self, report: Report<'_>) {
         if let Self::Skip { in_a_row: 0 } = self {
             report(
@@ -85,18 +87,19 @@ impl SpikeRule {
     }
 }
 
-/// The longest window that is allowed.
+/// The maximum `window`.
 const LONGEST: usize = 4096;
 
-/// The part of the guard that a checkpoint keeps.
+/// The state of the guard that a checkpoint contains.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GuardState {
-    /// Number of updates that were skipped in the whole run.
+    /// The number of updates skipped in the whole run.
     pub skipped: u64,
-    /// Number of consecutive steps without an update, up to the last step.
+    /// The number of steps in a row, up to the last step, whose updates were skipped.
     in_a_row: u64,
-    /// Losses of the last updates, the newest at the end; empty unless spikes are skipped.
+    /// The losses of the last updates, the newest at the end. Empty unless the run has a rule for
+    /// spikes.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     losses: VecDeque<f64>,
 }
@@ -104,17 +107,17 @@ pub struct GuardState {
 /// An update that was skipped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Skipped {
-    /// The step.
+    /// The step of the update.
     pub step: u64,
-    /// Its loss, nats.
+    /// The loss of the step, in nats.
     pub loss: f64,
-    /// Its global gradient norm.
+    /// The global gradient norm of the step.
     pub grad_norm: f64,
-    /// The limit that a spike exceeded; `None` if a number is not finite.
+    /// The limit that the loss exceeded. `None` if loss or gradient norm is not finite.
     pub limit: Option<f64>,
 }
 
-/// Judges updates by their loss and gradient norm.
+/// Decides from loss and gradient norm whether an update is made.
 #[derive(Clone, Debug)]
 pub struct Guard {
     nonfinite: NonfiniteRule,
@@ -123,7 +126,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Applies the rules of a run, starting from a fresh state or that of a checkpoint.
+    /// Creates the guard for the rules of a run. `state` is fresh, or comes from a checkpoint.
     pub fn new(nonfinite: NonfiniteRule, spikes: Option<SpikeRule>, state: GuardState) -> Self {
         Self {
             nonfinite,
@@ -137,17 +140,17 @@ impl Guard {
         &self.state
     }
 
-    /// Returns whether a step's loss must be known before its update.
+    /// Returns whether the loss of a step must be known before its update.
     pub fn looks_first(&self) -> bool {
         self.spikes.is_some()
     }
 
-    /// Judges a step. Returns the skipped update, or `None` if the update is to be made.
+    /// Judges a step. Returns the skipped update, or `None` if the update must be made.
     ///
     /// # Errors
     ///
-    /// When a number is not finite and the rule is to stop, or too many updates in a row would be
-    /// skipped.
+    /// When a number is not finite and the rule is to stop, or the maximum number of updates in a
+    /// row was already skipped.
     pub fn judge(&mut self, plan: &StepPlan, loss: f64, grad_norm: f64) -> Result<Option<Skipped>> {
         let skipped = |limit| Skipped {
             step: plan.step,
@@ -186,7 +189,7 @@ impl Guard {
         self.state.in_a_row += 1;
     }
 
-    /// Returns the loss above which there is a spike, or `None` while the window is not full.
+    /// Returns the loss above which there is a spike. `None` while there are too few losses.
     fn limit(&self, rule: SpikeRule) -> Option<f64> {
         let losses = &self.state.losses;
         if losses.len() < rule.window {

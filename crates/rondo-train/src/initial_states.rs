@@ -1,4 +1,4 @@
-//! Initial states for evaluation, traces and generation: drawn, zero, or from a file.
+//! The initial states for evaluation, traces and generation: drawn, zero, or from a file.
 
 use std::path::{Path, PathBuf};
 
@@ -10,17 +10,17 @@ use rondo_model::state::{StateSource, initial_state};
 
 use crate::error::{Error, Result};
 
-/// The tensor's name in a file.
+/// The name of the tensor in a file.
 const NAME: &str = "initial_state";
 
-/// The source of s_0, as the user typed it.
+/// The source of the initial states s_0 that the user asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InitialState {
-    /// Drawn from the run's seed, as in the evaluations of training.
+    /// Drawn from the run's seed, as in the evaluations during training.
     Seed,
     /// All zeros.
     Zero,
-    /// The tensor `initial_state` `[batch, seq, d_model]` of a safetensors file.
+    /// The tensor `initial_state` `[batch, seq, d_model]` of this safetensors file.
     File(PathBuf),
 }
 
@@ -34,32 +34,33 @@ impl From<&str> for InitialState {
     }
 }
 
-/// The initial state of every sequence and position.
+/// The initial states of every sequence and position.
 #[derive(Clone, Debug)]
 pub enum InitialStates {
-    /// Drawn from this seed; a function of sequence and position.
+    /// Drawn from this seed. Each state depends on its sequence and position.
     Seed(u64),
     /// All zeros.
     Zero,
     /// Read from a file.
     Given {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The values, row by row.
+        /// The values, in the order of the tensor `[batch, seq, d_model]`.
         values: Vec<f32>,
-        /// Batch and sequence length.
+        /// The number of sequences and positions, `[batch, seq]`.
         shape: [usize; 2],
     },
 }
 
 impl InitialStates {
-    /// Reads the initial states that `asked` names, for a model of `config` whose run has the seed
-    /// `seed`.
+    /// Prepares the initial states that `asked` names, for a model with `config`. `seed` is the
+    /// seed of the run.
     ///
     /// # Errors
     ///
-    /// When the file is missing or damaged, has states of another width or values that are not
-    /// finite. Also when the model starts from its input and reads no other state.
+    /// When the file is missing or damaged, or its states have another width or values that are not
+    /// finite. Also when `config` says that a state starts from its own input, but the user asks
+    /// for another source.
     pub fn open(asked: &InitialState, config: &ModelConfig, seed: u64) -> Result<Self> {
         if config.state_init == StateInit::Input && *asked != InitialState::Seed {
             return Err(Error::Usage(
@@ -75,7 +76,7 @@ impl InitialStates {
         }
     }
 
-    /// Returns the states of sequences from `first_sequence` on, at positions from
+    /// Returns states for `batch` sequences from `first_sequence` on, at `seq` positions from
     /// `first_position` on.
     ///
     /// # Shapes
@@ -84,7 +85,7 @@ impl InitialStates {
     ///
     /// # Errors
     ///
-    /// When a file has no states for some of them.
+    /// When a file does not have states for all of these sequences and positions.
     pub fn at(
         &self,
         config: &ModelConfig,
@@ -121,7 +122,8 @@ impl InitialStates {
                         first_position + seq,
                     )));
                 }
-                // Copies only the requested states: a file may hold states for many batches.
+                // Copies only the requested states, because a file may contain states for many
+                // batches.
                 let sequences = values.chunks(positions * width).skip(first).take(batch);
                 let places = first_position * width..(first_position + seq) * width;
                 let states: Vec<f32> = sequences
@@ -175,7 +177,7 @@ fn shape_message(tensor: &NamedTensor<'_>, d_model: usize) -> String {
 mod tests {
     use super::*;
 
-    /// States of 3 sequences of 4 positions and width 2. Each number is its own index.
+    /// Returns states for 3 sequences of 4 positions, of width 2. Each number is its own index.
     fn given() -> (InitialStates, ModelConfig) {
         let config = ModelConfig {
             d_model: 2,

@@ -1,9 +1,9 @@
 //! Requests to stop early.
 //!
-//! Work that can stop cleanly holds requests. The first request is then only recorded, and the work
-//! checks for it. A second request, or one that no work holds, must end the program at once. The
-//! program handles its signals itself: [`listen_with`] sets how it starts to listen, and it calls
-//! [`request`] for each signal.
+//! Work that can stop cleanly holds requests. While work holds them, the first request is only
+//! recorded, and the work checks for it. The program must end at once after a second request, or
+//! after a request that no work holds. The program itself handles its signals: [`listen_with`] sets
+//! the function that starts this, and the program calls [`request`] for each signal.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,13 +12,13 @@ static LISTEN: OnceLock<fn() -> anyhow::Result<()>> = OnceLock::new();
 static ASKED: AtomicBool = AtomicBool::new(false);
 static HELD: AtomicBool = AtomicBool::new(false);
 
-/// Sets the function that [`held`] calls first, to start listening to signals. Only the first call
-/// has an effect.
+/// Sets the function that starts to listen to signals. [`held`] calls it first. Only the first call
+/// of `listen_with` has an effect.
 pub fn listen_with(listen: fn() -> anyhow::Result<()>) {
     let _ = LISTEN.set(listen);
 }
 
-/// Requests a stop. Returns whether work holds the request and it is the first one; otherwise the
+/// Requests a stop. Returns true for the first request if work holds requests. Otherwise the
 /// program should end at once.
 pub fn request() -> bool {
     !ASKED.swap(true, Ordering::SeqCst) && HELD.load(Ordering::SeqCst)
@@ -39,7 +39,7 @@ pub fn held<T>(work: impl FnOnce() -> T) -> anyhow::Result<T> {
     Ok(result)
 }
 
-/// Holds the first request from now on. The caller checks for it with [`asked`].
+/// Holds the first request from now on. The caller must check for it with [`asked`].
 pub fn hold() {
     HELD.store(true, Ordering::SeqCst);
 }

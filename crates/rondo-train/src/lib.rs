@@ -6,38 +6,41 @@
 //! θ_{t+1} = U(θ_t, c·∇L, η_t),   c = min(1, clip / (‖∇L‖ + 1e-6))
 //! ```
 //!
-//! U is the rule of [`optim`], η_t the rate of [`plan`] and clip is `train.clip`. [`guard`] may
-//! skip the update. `examples/own_loop.rs` is a training loop in a few lines; [`train`] is the loop
-//! of the program.
+//! U is the update rule of [`optim`], η_t the learning rate of [`plan`], and clip is `train.clip`.
+//! [`guard`] may skip the update. `examples/own_loop.rs` is a training loop in a few lines;
+//! [`train`] is the training loop of the program.
 //!
 //! In reading order:
 //!
-//! * before a run: [`config`] (as written, and resolved for its data), [`run_plan`] (the runs of a
-//!   file), [`capacity`] (whether a run fits into memory), [`costs`] (work, memory and disk),
-//!   [`assemble`] (device, data and resolved configuration), [`device`] (the only module that uses
-//!   Burn's backends), [`rows`] (rows of any kind of data), [`batches`] (the same on a device)
-//! * a run: [`plan`] (depth and rate of a step, and what follows it), [`objective`] (the function
-//!   that a step differentiates), [`perturb`] (deliberate disturbances), [`train`] (the loop),
-//!   [`step`] (one step), [`guard`] (skipped updates), [`optim`] (the update), [`evaluate`] (losses
-//!   by depth), [`named`] (values on the device, read together), [`telemetry`] (measurements of
-//!   states), `record` (metrics of a step)
-//! * several processes: [`distributed`] (the micro-batches of each rank, what ranks exchange, and
-//!   what they agree on)
-//! * files: [`run_dir`] (the files of a run), [`run_name`] (its default name), [`own_tokenizer`]
-//!   (the tokenizer that belongs to its weights), [`progress`] and [`weights`] (the contents of a
-//!   checkpoint), [`validation_losses`] (which checkpoint is the best)
-//! * after a run: [`open_run`] (a run with its weights), [`run_history`] (a run by its metrics),
-//!   [`prompting`] (prompts as tokens), [`initial_states`] (sources of s_0), [`generate`] (tokens
-//!   one after another), [`tasks`] (benchmark items at every depth)
+//! * before a run: [`config`] (as the user wrote it, and with every size known), [`run_plan`] (the
+//!   runs that a file describes), [`capacity`] (whether a run fits into memory), [`costs`] (work,
+//!   memory and disk), [`assemble`] (device, data and resolved configuration), [`device`] (the only
+//!   module that uses Burn's backends), [`rows`] (rows of any kind of data), [`batches`] (rows on a
+//!   device)
+//! * a run: [`plan`] (depth and rate of a step, and the work due after the step), [`objective`]
+//!   (the function that a step differentiates), [`perturb`] (deliberate disturbances), [`train`]
+//!   (the training loop), [`step`] (one step), [`guard`] (skipped updates), [`optim`] (the update),
+//!   [`evaluate`] (losses at each depth), [`named`] (values on the device that are read together),
+//!   [`telemetry`] (measurements of states), `record` (metrics of a step)
+//! * several processes: [`distributed`] (the micro-batches of each rank, the exchange between
+//!   ranks, and common decisions)
+//! * files: [`run_dir`] (the files of a run), [`run_name`] (the default name of a run),
+//!   [`own_tokenizer`] (the tokenizer that is saved with a run), [`progress`] and [`weights`] (the
+//!   contents of a checkpoint), [`validation_losses`] (which checkpoint is the best)
+//! * after a run: [`open_run`] (a run with its weights), [`run_history`] (the metrics of a run),
+//!   [`prompting`] (prompts as tokens), [`initial_states`] (sources of s_0),
+//!   [`generate`] (generates tokens), [`tasks`] (benchmark items at every depth)
 //! * general: [`error`] (errors), [`exit_code`] (how a process ends), [`interrupt`] (requests to
 //!   stop)
 //!
-//! Absences: a command line, signal handlers, the end of the process, results on standard output,
-//! pictures; rondo-trainer has them. The mathematics of the model and the formats of checkpoints,
-//! metrics and data are crates of their own. Progress and warnings go to the screen of
-//! rondo-metrics or to a function of the caller. Learning rate, depth, data order and initial
-//! states are pure functions of configuration, seed and step. Clocks are read only to measure
-//! speed.
+//! # Limits
+//!
+//! The crate has no command line and no signal handlers. It does not end the process, print results
+//! on standard output or draw pictures. rondo-trainer does all of this. The mathematics of the
+//! model and the formats of checkpoints, metrics and data are in other crates. Progress and
+//! warnings go to the screen of rondo-metrics or to a function of the caller. Learning rate, depth,
+//! data order and initial states are pure functions of configuration, seed and step. Clocks are
+//! read only to measure speed.
 
 pub mod assemble;
 pub mod batches;

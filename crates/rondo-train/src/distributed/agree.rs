@@ -1,26 +1,31 @@
-//! Before the loop, an error of one rank becomes the error of all. It is printed once, and all
-//! ranks end cleanly with its exit code.
+//! Before the training loop, an error of one rank becomes the error of all ranks. The error is
+//! printed once, and all ranks end cleanly with its exit code.
 
 use super::World;
 use super::message::{Reader, Writer};
 use crate::error::{Error, Result};
 
-/// The error of a rank, as every rank returns it.
+/// An error of one rank, in the form in which every rank returns it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Agreed {
-    /// Its exit code.
+    /// The exit code of the error.
     pub code: u8,
-    /// What went wrong. Names the rank, unless it is rank 0 or all ranks have the same error.
+    /// The message of the error. It names the rank, except if this is rank 0 or all ranks have the
+    /// same error.
     pub message: String,
 }
 
 impl World {
-    /// Returns `result` if every rank has succeeded, else the error of the lowest rank that failed.
+    /// Returns `result` if every rank has succeeded. Otherwise every rank returns the error of the
+    /// lowest rank that failed.
+    ///
+    /// A process that runs alone returns `result` unchanged.
     ///
     /// # Errors
     ///
-    /// [`Error::Agreed`] on every rank, and [`Error::Missing`].
+    /// [`Error::Agreed`] if a rank has failed, and [`Error::Missing`] if a rank is missing. A
+    /// process that runs alone returns its own error.
     pub fn agree<T>(&self, result: Result<T>) -> Result<T> {
         if self.is_alone() {
             return result;
@@ -66,7 +71,8 @@ impl World {
         }
     }
 
-    /// Calls `work` on rank 0 only. Returns its result there, and `None` on the other ranks.
+    /// Calls `work` on rank 0 only. Returns the result of `work` on rank 0, and `None` on the other
+    /// ranks.
     ///
     /// # Errors
     ///
@@ -76,8 +82,8 @@ impl World {
         self.agree(result)
     }
 
-    /// Does `work` on rank 0 first, then on the first rank of each host, then on all others. Later
-    /// ranks find what earlier ones have prepared.
+    /// Does `work` first on rank 0, then on the first rank of every other host, then on all
+    /// remaining ranks. In this way, later ranks find the files that earlier ranks have prepared.
     ///
     /// # Errors
     ///
@@ -101,8 +107,8 @@ impl World {
         Ok(done.expect("every rank has a turn"))
     }
 
-    /// Refuses ranks whose `mine` differs from that of rank 0. `what` makes the error from the
-    /// names of these ranks.
+    /// Returns an error if `mine` of any rank differs from `mine` of rank 0. `what` creates the
+    /// error from the names of the ranks that differ.
     ///
     /// # Errors
     ///

@@ -1,5 +1,4 @@
-//! `[distributed]`: how the ranks of a run add their gradients, and how long they wait for each
-//! other.
+//! `[distributed]`: how ranks add their gradients, and how long they wait for each other.
 
 use std::time::Duration;
 
@@ -7,43 +6,45 @@ use rondo_config::Report;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `[distributed]`; without effect in a run of one process. Every key may change on a resume.
+/// `[distributed]`: has no effect in a run of one process. Every key may change when a run resumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DistributedConfig {
-    /// Order in which gradients are added.
+    /// The order in which gradients are added.
     pub reduce: Reduce,
-    /// Seconds that a rank waits for the others in a step before it ends the run; 0 waits forever.
+    /// The seconds that a rank waits for the other ranks in a step. After this time the run ends; 0
+    /// waits forever.
     pub timeout: u64,
-    /// The same limit until the first step is done, while data is prepared and kernels are
-    /// compiled.
+    /// The seconds that a rank waits for the other ranks before the first step is done. This
+    /// includes preparing data and compiling kernels.
     pub start_timeout: u64,
-    /// Whether each rank keeps the moments of some tensors only, and updates those (ZeRO-1).
+    /// Whether each rank keeps the moments of only some tensors, and updates only these tensors
+    /// (ZeRO-1).
     pub shard_optimizer: bool,
-    /// Type in which ranks send gradients; bf16 needs `reduce = "fast"`.
+    /// The type in which ranks send gradients; bf16 needs `reduce = "fast"`.
     pub gradient_dtype: GradientDtype,
 }
 
-/// Order in which the gradients of ranks are added.
+/// The order in which the gradients of ranks are added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reduce {
-    /// Pairwise in the order of micro-batches. The sum has the bits of one process if each rank has
-    /// a power of two of micro-batches.
+    /// Pairwise, in the order of micro-batches. The sum has the bits of one process if the number
+    /// of micro-batches of each rank is a power of two.
     #[default]
     Ordered,
     /// In the order that the engine chooses.
     Fast,
 }
 
-/// Type in which ranks send gradients.
+/// The type in which ranks send gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GradientDtype {
     /// Unchanged.
     #[default]
     F32,
-    /// Rounded to bf16: half the bytes.
+    /// Rounded to bf16, which halves the bytes.
     Bf16,
 }
 
@@ -60,7 +61,7 @@ impl Default for DistributedConfig {
 }
 
 impl DistributedConfig {
-    /// Reports every violation by its key path below `[distributed]`.
+    /// Reports every violation with its key below `[distributed]`.
     pub fn validate(&self, report: Report<'_>) {
         if self.gradient_dtype == GradientDtype::Bf16 && self.reduce == Reduce::Ordered {
             report(
@@ -71,12 +72,13 @@ impl DistributedConfig {
         }
     }
 
-    /// Returns how long a rank waits in a step; `None` waits forever.
+    /// Returns how long a rank waits for the others in a step. `None` waits forever.
     pub fn deadline(&self) -> Option<Duration> {
         bounded(self.timeout)
     }
 
-    /// Returns how long a rank waits until the first step is done; `None` waits forever.
+    /// Returns how long a rank waits for the others before the first step is done. `None` waits
+    /// forever.
     pub fn start_deadline(&self) -> Option<Duration> {
         bounded(self.start_timeout)
     }

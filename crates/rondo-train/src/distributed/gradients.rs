@@ -1,13 +1,14 @@
-//! The sum of a step over ranks, in one flat vector that each rank keeps for the whole run.
+//! Sums the gradients of a step over the ranks. Each rank keeps one flat vector for them during the
+//! whole run.
 //!
 //! ```text
 //! all ranks update:   gradients in the order of the table | loss | stop     one sum
 //! ZeRO-1:             gradients of rank 0's tensors | of rank 1's | …       a sum for each owner
 //! ```
 //!
-//! If every rank receives the whole sum, the loss and the request to stop are part of the vector.
-//! With ZeRO-1 they follow in a second exchange. On a device with memory of its own, the vector is
-//! copied to the host and back once a step.
+//! If every rank receives the whole sum, the loss and the number of ranks with a request to stop
+//! are part of the vector. With ZeRO-1 they are sent in a second exchange. If the device has its
+//! own memory, the vector is copied to the host and back once per step.
 
 use std::ops::Range;
 
@@ -30,14 +31,14 @@ use crate::optim::{Optimizer, global_norm, sum_of_squares};
 use crate::step::read;
 use crate::weights::{each_parameter, named, replace_parameters, vector};
 
-/// Number of values after the gradients in the vector: the loss, and the number of ranks that were
-/// asked to stop.
+/// The number of values in the vector after the gradients: the loss, and the number of ranks that
+/// have received a request to stop.
 const BEHIND: usize = 2;
 
-/// The exchange between ranks in a step, with its buffers.
+/// The exchange of a step between the ranks. Reuses its buffers.
 pub(crate) struct Exchange {
     world: World,
-    /// Range of each parameter's gradient in the vector, in the order of the table.
+    /// The range of each parameter's gradient in the vector, in the order of the parameter table.
     places: Vec<Range<usize>>,
     vector: Vec<f32>,
     reducer: Reducer,
@@ -46,21 +47,21 @@ pub(crate) struct Exchange {
     watch: Stopwatch,
 }
 
-/// The owner of each parameter, and a sum that gives each owner its part.
+/// The owner of each parameter, and a sum in which each owner receives its own part.
 struct Sharded {
     owners: Owners,
     sum: OwnedSum,
 }
 
-/// The sum of a step.
+/// The result of the exchange in a step.
 pub(crate) struct Reduced {
     /// The mean loss of the step.
     pub(crate) loss: f32,
-    /// The L2 norm of its gradient, the same number on every rank.
+    /// The L2 norm of the step's gradient. All ranks have the same number.
     pub(crate) norm: f32,
-    /// Whether a rank was asked to stop.
+    /// Whether any rank has received a request to stop.
     pub(crate) stop: bool,
-    /// The gradients of the parameters that this rank updates.
+    /// For each parameter, its gradient, or `None` if another rank updates the parameter.
     pub(crate) gradients: Vec<Option<Tensor<1>>>,
 }
 
@@ -86,25 +87,25 @@ impl Exchange {
             vector: vec![0.0; counts.iter().sum::<usize>() + BEHIND],
             places,
             reducer: Reducer::new(order(rules), ranks),
-            // The engine's own sum always gives every rank the whole sum.
+            // The engine's own sum always gives the whole vector to every rank.
             is_whole: sharded.is_none() || rules.reduce == Reduce::Fast,
             sharded,
             watch: Stopwatch::start(),
         }
     }
 
-    /// Returns the ranks.
+    /// Returns the world of the ranks.
     pub(crate) fn world(&self) -> &World {
         &self.world
     }
 
-    /// Returns the owners of the parameters, or `None` if every rank updates everything.
+    /// Returns the owners of the parameters, or `None` if every rank updates all parameters.
     pub(crate) fn owners(&self) -> Option<&Owners> {
         self.sharded.as_ref().map(|sharded| &sharded.owners)
     }
 
-    /// Adds the losses and gradients of all ranks. With `reads_are_free` the device has no queue,
-    /// so gradients are read one by one.
+    /// Adds the losses and gradients of all ranks. If `reads_are_free`, reading a value never waits
+    /// for a queue of the device, so gradients are read one by one.
     ///
     /// # Errors
     ///
@@ -124,7 +125,7 @@ impl Exchange {
                 }
                 read(loss)?[0]
             }
-            // Reads everything as one tensor, to wait for the device only once.
+            // Reads everything as one tensor, so that the device is waited for only once.
             false => {
                 let all = [gradients, vec![loss]].concat();
                 let all = read(Tensor::cat(all, 0))?;
@@ -147,7 +148,7 @@ impl Exchange {
         reduced
     }
 
-    /// Adds the vectors of all ranks and gives every rank the whole sum.
+    /// Adds the vectors of all ranks. Every rank receives the whole sum.
     fn reduce_whole(&mut self, behind: [f32; BEHIND], device: &Device) -> Result<Reduced> {
         let end = self.vector.len() - BEHIND;
         self.vector[end..].copy_from_slice(&behind);
@@ -158,8 +159,8 @@ impl Exchange {
         let places = self.places.iter().cloned();
         let gradients = places.map(|place| vector(self.vector[place].to_vec(), device));
         let gradients = FlatGradients::new(gradients.collect());
-        // CPUs may add the squares of a norm in different orders, so every rank takes the norm of
-        // rank 0.
+        // Different CPUs may add the squares of a norm in different orders. Every rank therefore
+        // uses the norm that rank 0 computes.
         let mut norm = [read(global_norm(&gradients))?[0]];
         let sent = self.world.collective().broadcast_numbers(0, &mut norm);
         self.world.told(sent)?;
@@ -178,7 +179,8 @@ impl Exchange {
         })
     }
 
-    /// Adds the vectors of all ranks and gives every rank the sum of the tensors that it updates.
+    /// Adds the vectors of all ranks. Every rank receives only the sum of the tensors that it
+    /// updates.
     fn reduce_owned(&mut self, behind: [f32; BEHIND], device: &Device) -> Result<Reduced> {
         let Some(Sharded { owners, sum }) = &mut self.sharded else {
             unreachable!("only sharded gradients have owners");
@@ -217,7 +219,7 @@ impl Exchange {
         })
     }
 
-    /// Gives every rank the weights that their owners have updated.
+    /// Copies every weight from the rank that has updated it to all other ranks.
     ///
     /// # Errors
     ///
@@ -243,8 +245,8 @@ impl Exchange {
         }))
     }
 
-    /// Returns all moments on rank 0, and none on the other ranks. Rank 0 receives the moments of
-    /// other owners one tensor at a time.
+    /// Returns all moments on rank 0, and an empty list on the other ranks. Rank 0 receives the
+    /// moments of other ranks one tensor at a time.
     ///
     /// # Errors
     ///
@@ -273,7 +275,7 @@ impl Exchange {
         Ok(gathered)
     }
 
-    /// Compares the pace of the ranks since the last call.
+    /// Returns how long the ranks have computed and waited since the last call.
     ///
     /// # Errors
     ///
@@ -283,7 +285,7 @@ impl Exchange {
     }
 }
 
-/// Returns the order of the sum in the terms of the engine.
+/// Returns the order of the sum in the collective crate's terms.
 fn order(rules: &DistributedConfig) -> rondo_collective::Reduce {
     match (rules.reduce, rules.gradient_dtype) {
         (Reduce::Ordered, _) => rondo_collective::Reduce::Ordered,
@@ -292,7 +294,7 @@ fn order(rules: &DistributedConfig) -> rondo_collective::Reduce {
     }
 }
 
-/// Returns the ranges of consecutive vectors of these lengths.
+/// Returns the range of each vector when vectors of these lengths follow one another.
 fn in_order(counts: &[usize]) -> Vec<Range<usize>> {
     let place = |end: &mut usize, count: &usize| {
         let start = *end;
@@ -302,7 +304,7 @@ fn in_order(counts: &[usize]) -> Vec<Range<usize>> {
     counts.iter().scan(0, place).collect()
 }
 
-/// Copies a tensor from its device into `into`.
+/// Copies a tensor from its device to `into`.
 fn copy(tensor: Tensor<1>, into: &mut [f32]) -> Result<()> {
     let data = crate::step::read_data(tensor)?;
     match data.as_slice::<f32>() {
@@ -315,9 +317,10 @@ fn copy(tensor: Tensor<1>, into: &mut [f32]) -> Result<()> {
     Ok(())
 }
 
-/// Returns the bytes that each rank sends in a step. An optimal all-reduce sends `2·(N − 1)/N`
-/// times the gradient. With ZeRO-1 the ordered sum sends gradients once and weights once; the fast
-/// sum sends the weights in addition to an all-reduce.
+/// Returns how many bytes each of `ranks` ranks sends in a step. An optimal all-reduce over N ranks
+/// sends `2·(N − 1)/N` times the gradient. With ZeRO-1 and the ordered sum, `(N − 1)/N` of the
+/// gradient and as much of the weights are sent. With ZeRO-1 and the fast sum, the weights are sent
+/// in addition to an all-reduce.
 pub fn bytes_per_step(config: &ResolvedConfig, ranks: usize) -> u64 {
     let rules = &config.distributed;
     let parameters = Census::new(&config.model).total() as u64;

@@ -1,5 +1,5 @@
-//! Messages between ranks, as bytes: numbers in a fixed order, without names. Both ends are the
-//! same build.
+//! Messages between ranks, as bytes: numbers in a fixed order, without names. All ranks run the
+//! same build, so that sender and receiver use the same order.
 
 /// Writes a message.
 #[derive(Debug, Default)]
@@ -39,12 +39,12 @@ impl Writer {
 ///
 /// # Panics
 ///
-/// Its methods panic when the message is too short.
+/// The methods panic when the message is too short.
 #[derive(Debug)]
 pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// Starts at the beginning of `message`.
+    /// Creates a reader at the beginning of `message`.
     pub(crate) fn new(message: &'a [u8]) -> Self {
         Self(message)
     }

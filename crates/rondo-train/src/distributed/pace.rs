@@ -5,38 +5,38 @@ use std::time::Instant;
 use super::World;
 use crate::error::Result;
 
-/// A rank is slow if its computing time is at least this many times that of the median rank.
+/// A rank is slow in a step if it computes at least this many times as long as the median rank.
 const SLOW: f64 = 1.2;
-/// A slow rank is reported after this many slow steps in a row.
+/// A rank is reported after it has been slow in this many steps in a row.
 const SLOW_STEPS: u64 = 50;
 
-/// What a rank measures between two logged steps.
+/// Measures how long this rank computes and waits between two logged steps.
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
     since: Instant,
-    /// Seconds outside reductions.
+    /// Seconds spent outside reductions.
     busy: f64,
-    /// Seconds in reductions.
+    /// Seconds spent in reductions.
     reducing: f64,
     steps: u64,
     slow: Slow,
 }
 
-/// The pace of all ranks between two logged steps.
+/// The times of all ranks between two logged steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RankPace {
-    /// Mean seconds in a reduction, on the rank that spends the least time there.
+    /// Mean seconds per step in a reduction, on the rank that spends the least time in reductions.
     pub reduce_seconds: f64,
-    /// Mean seconds by which the slowest rank computes longer than the median rank.
+    /// Mean seconds per step by which the slowest rank computes longer than the median rank.
     pub wait_seconds: f64,
-    /// Bytes of memory on the rank that uses the most.
+    /// The memory in bytes of the rank that uses the most, if it is known.
     pub(crate) memory_bytes: Option<u64>,
-    /// Describes a rank that has become slow. Each rank is reported once.
+    /// The message about a rank that has become slow. Each rank is reported once.
     pub(crate) slow: Option<String>,
 }
 
 impl Stopwatch {
-    /// Starts now.
+    /// Creates a stopwatch that runs from now on.
     pub(super) fn start() -> Self {
         Self {
             since: Instant::now(),
@@ -60,7 +60,7 @@ impl Stopwatch {
         self.steps += 1;
     }
 
-    /// Compares the pace of the ranks since the last call.
+    /// Returns how long the ranks have computed and waited since the last call.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Stopwatch {
     }
 }
 
-/// The rank that is slow at present, and for how many steps.
+/// The rank that is slow now, and the number of steps for which it has been slow.
 #[derive(Debug, Default)]
 struct Slow {
     rank: Option<usize>,
@@ -99,8 +99,9 @@ struct Slow {
 }
 
 impl Slow {
-    /// Takes the seconds of each rank in `steps` steps. Returns a rank that is slow and not yet
-    /// reported, and its factor to the median.
+    /// Takes the seconds that each rank has computed in `steps` steps. If a rank is slow and was
+    /// not reported before, returns its number and the ratio of its seconds to those of the median
+    /// rank.
     fn observe(&mut self, busy: &[f64], steps: u64) -> Option<(usize, f64)> {
         let slowest = (0..busy.len()).max_by(|a, b| busy[*a].total_cmp(&busy[*b]))?;
         let factor = busy[slowest] / median(busy).max(f64::MIN_POSITIVE);
@@ -120,8 +121,8 @@ impl Slow {
     }
 }
 
-/// Returns the median. For an even number of values, it is the lower of the two in the middle, so
-/// that it always belongs to a rank.
+/// Returns the median. For an even number of values, this is the lower of the two middle values, so
+/// that the median is always the value of a rank.
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

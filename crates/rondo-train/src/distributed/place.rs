@@ -1,16 +1,16 @@
-//! The share of a rank in its host: a device and threads.
+//! The place of a rank on its host, which decides its device and its threads.
 
-/// The place of a rank among those of its host.
+/// The place of a rank among the ranks on its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its number on its host, from 0; also the number of its device.
+    /// The number of the rank on its host, from 0. The rank uses the GPU with this number.
     pub local_rank: usize,
-    /// Number of ranks on its host.
+    /// The number of ranks on the host.
     pub local_size: usize,
 }
 
 impl Place {
-    /// Returns the place of a single process.
+    /// Returns the place of a process that is the only rank.
     pub fn alone() -> Self {
         Self {
             local_rank: 0,
@@ -18,9 +18,10 @@ impl Place {
         }
     }
 
-    /// Returns the number of threads of a rank that may run on `allowed` of the `online` cores of
-    /// its host. A rank that its launcher has bound uses all of its cores; otherwise the ranks
-    /// share them. `None` if the host has no other rank.
+    /// Returns the number of threads for this rank, which may run on `allowed` of the `online`
+    /// cores of its host. If the launcher has bound the rank to some cores, the rank uses all of
+    /// these. Otherwise the ranks of the host share the cores. `None` if the host has no other
+    /// rank.
     pub fn threads(self, allowed: usize, online: usize) -> Option<usize> {
         let is_bound = allowed < online;
         match self.local_size {
@@ -30,7 +31,8 @@ impl Place {
         }
     }
 
-    /// Returns a warning if a launcher has bound a rank to one core although the host has more.
+    /// Returns a warning if the launcher has bound the rank to one core although the host has
+    /// enough cores for more.
     pub fn binding_warning(self, allowed: usize, online: usize) -> Option<String> {
         let is_warned = self.local_size > 1 && allowed == 1 && online >= 2 * self.local_size;
         is_warned.then(|| {
@@ -44,7 +46,7 @@ impl Place {
     }
 }
 
-/// Returns how many cores this process may run on, and how many the host has.
+/// Returns the number of cores that this process may run on, and the number of cores of the host.
 pub(crate) fn cores() -> (usize, usize) {
     let allowed = std::thread::available_parallelism().map_or(1, usize::from);
     let online = std::fs::read_to_string("/sys/devices/system/cpu/online")
@@ -53,7 +55,7 @@ pub(crate) fn cores() -> (usize, usize) {
     (allowed, online.unwrap_or(allowed).max(allowed))
 }
 
-/// Counts the numbers of a list such as `0-3,8`.
+/// Counts the numbers in a list such as `0-3,8`.
 fn count(list: &str) -> Option<usize> {
     let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));

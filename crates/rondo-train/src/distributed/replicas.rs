@@ -1,4 +1,5 @@
-//! Weights and moments of all ranks: they come from rank 0, and are checked to stay equal.
+//! Sends weights and moments from rank 0 to all ranks, and checks that the weights of all ranks
+//! stay equal.
 
 use burn::tensor::Device;
 use rondo_model::init::Weights;
@@ -13,19 +14,19 @@ use crate::optim::Optimizer;
 use crate::step::read;
 use crate::weights::{Stored, each_parameter, vector};
 
-/// The message that precedes a tensor.
+/// The header that is sent before a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Header {
-    /// There is no tensor.
+    /// No tensor follows.
     Nothing = 0,
     /// The values of the tensor follow.
     Values = 1,
-    /// The tensor could not be read.
+    /// No tensor follows, because rank 0 could not read it.
     Failed = 2,
 }
 
-/// Gives every rank the weights of `first`, the model of rank 0. Sends one tensor at a time, in the
-/// order of the table.
+/// Copies the weights of rank 0 to every rank. `first` is the model on rank 0, and `None` on the
+/// others. One tensor is sent at a time, in the order of the parameter table.
 ///
 /// # Errors
 ///
@@ -61,8 +62,8 @@ pub(crate) fn model_of_first(
     Ok(LoopedTransformer::with_weights(&config.model, &weights))
 }
 
-/// Restores moments that rank 0 reads from a file. Each is restored on its owner, or on all ranks
-/// without `owners`.
+/// Restores the moments that rank 0 reads from a checkpoint. With `owners`, each moment is restored
+/// only on the rank that owns its parameter. Without them, all ranks restore all moments.
 ///
 /// # Errors
 ///
@@ -93,7 +94,7 @@ pub(crate) fn moments_of_first(
     failed.map_or(Ok(()), Err)
 }
 
-/// Returns on every rank what rank 0 has read: a vector of `count` numbers, or `None`.
+/// Copies `read`, a vector of `count` numbers or `None`, from rank 0 to every rank.
 fn from_first(
     world: &World,
     read: Result<Option<Vec<f32>>>,
@@ -118,7 +119,7 @@ fn from_first(
             world.told(collective.broadcast_numbers(0, &mut values))?;
             Ok(Some(values))
         }
-        // Rank 0 reports the reason and ends all ranks.
+        // Rank 0 returns the reason as its own error and ends all ranks.
         _ => Err(Error::Agreed(Agreed {
             code: Error::Foreign(String::new()).exit_code(),
             message: "rank 0 cannot read a tensor of the checkpoint".to_owned(),
@@ -126,7 +127,7 @@ fn from_first(
     }
 }
 
-/// Returns on every rank what `owner` has: a vector of `count` numbers, or `None`.
+/// Copies `own`, a vector of `count` numbers or `None`, from rank `owner` to every rank.
 ///
 /// # Errors
 ///
@@ -148,12 +149,12 @@ pub(super) fn from_owner(
     Ok(Some(values))
 }
 
-/// Compares the weights of all ranks, bit by bit, after `step`.
+/// Compares the weights of all ranks after step `step`, bit by bit.
 ///
 /// # Errors
 ///
-/// [`Error::Drifted`] on every rank when the weights of a rank differ from those of rank 0. The
-/// message names hosts and CPUs.
+/// [`Error::Drifted`] on every rank if the weights of a rank differ from those of rank 0. The
+/// message names the hosts and CPUs of both.
 pub(crate) fn refuse_drift(world: &World, model: &LoopedTransformer, step: u64) -> Result<()> {
     let mut hasher = blake3::Hasher::new();
     let mut failed = Ok(());
@@ -189,7 +190,7 @@ pub(crate) fn refuse_drift(world: &World, model: &LoopedTransformer, step: u64) 
     )))
 }
 
-/// Returns the name of this host's CPU.
+/// Returns the name of the CPU of this host.
 fn processor() -> String {
     let known = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let row = known.lines().find(|line| line.starts_with("model name"));

@@ -2,23 +2,25 @@
 
 use crate::error::{Error, Result};
 
-/// The micro-batches of a rank. Every rank has the same number.
+/// The micro-batches of a step that a rank computes. Every rank computes equally many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// The first of its micro-batches, counted from 0 within the step.
+    /// The first micro-batch of the rank, counted from 0 within the step.
     pub first: usize,
-    /// Number of micro-batches of the rank.
+    /// The number of micro-batches of the rank.
     pub count: usize,
-    /// Number of micro-batches of the step.
+    /// The number of micro-batches of the step.
     pub total: usize,
 }
 
 impl Share {
-    /// Returns the micro-batches of `rank` if `ranks` ranks share those of `train.accumulation`.
+    /// Divides the `accumulation` micro-batches of a step equally among `ranks` ranks. Returns the
+    /// share of `rank`.
     ///
     /// # Errors
     ///
-    /// When they cannot be shared equally; the message names numbers of ranks that can share them.
+    /// When they cannot be divided equally. The message names the numbers of ranks that divide
+    /// them.
     pub fn of(accumulation: usize, rank: usize, ranks: usize) -> Result<Self> {
         if !accumulation.is_multiple_of(ranks) {
             return Err(Error::Usage(refusal(accumulation, ranks)));
@@ -31,12 +33,13 @@ impl Share {
         })
     }
 
-    /// Returns the number of its first micro-batch in `step`, counted from the start of the run.
+    /// Returns the number of the rank's first micro-batch in step `step`, counted from the start of
+    /// the run.
     pub(crate) fn first_number(&self, step: u64) -> u64 {
         (step - 1) * self.total as u64 + self.first as u64
     }
 
-    /// Returns whether the sum over all ranks equals that of one process, to the bit.
+    /// Returns whether the gradient summed over all ranks has the same bits as in one process.
     pub fn has_the_bits_of_one_process(&self) -> bool {
         self.count.is_power_of_two() || self.count == self.total
     }

@@ -1,13 +1,13 @@
-//! The progress of a run, for the message of a rank that gives up waiting.
+//! How far a run has come, for the message of a rank that gives up waiting.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rondo_collective::Late;
 
-/// The value that means no step.
+/// Stands for a step that is not known.
 const NONE: u64 = u64::MAX;
 
-/// The last step taken, and the step from which the run can resume.
+/// The last step that was taken, and the step from which the run can resume.
 #[derive(Debug)]
 pub(super) struct Standing {
     step: AtomicU64,
@@ -32,12 +32,12 @@ impl Standing {
         self.saved.store(step, Ordering::Relaxed);
     }
 
-    /// Describes the missing rank, and how to resume the run.
+    /// Returns the message about a missing rank. It says how to resume the run.
     pub(super) fn describe(&self, late: &Late) -> String {
         self.end(&late.to_string())
     }
 
-    /// Describes why all ranks end, and how to resume the run.
+    /// Returns the message of ranks that end for the reason `why`. It says how to resume the run.
     pub(super) fn end(&self, why: &str) -> String {
         let known = |step: &AtomicU64| Some(step.load(Ordering::Relaxed)).filter(|s| *s != NONE);
         let Some(step) = known(&self.step) else {

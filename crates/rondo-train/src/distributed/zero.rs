@@ -1,9 +1,9 @@
 //! ZeRO-1 (Rajbhandari et al. 2020, arXiv 1910.02054, §5.1): each rank keeps the moments of some
-//! tensors and updates only those.
+//! tensors and updates only these tensors.
 //!
-//! Tensors stay whole, because an update may need all of one: Muon orthogonalises it, and
-//! raven-adam clips its update. They are assigned largest first, each to the rank with the fewest
-//! elements so far.
+//! Tensors are not divided, because an update may need a whole tensor: Muon orthogonalizes the
+//! update of a matrix, and raven-adam clips the update of a tensor. Tensors are assigned in the
+//! order of size, largest first. Each goes to the rank that owns the fewest elements so far.
 
 use std::ops::Range;
 
@@ -12,14 +12,15 @@ use rondo_collective::OwnedSum;
 /// The rank that updates each parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owners {
-    /// The owner of each parameter, in the order of the table.
+    /// The owner of each parameter, in the order of the parameter table.
     ranks: Vec<usize>,
-    /// Number of elements that each rank owns.
+    /// The number of elements that each rank owns.
     loads: Vec<usize>,
 }
 
 impl Owners {
-    /// Shares parameters of `counts` elements among `ranks`.
+    /// Divides parameters among `ranks` ranks. `counts` has the number of elements of each
+    /// parameter.
     pub fn of(counts: &[usize], ranks: usize) -> Self {
         let mut largest_first: Vec<usize> = (0..counts.len()).collect();
         largest_first.sort_by_key(|parameter| std::cmp::Reverse(counts[*parameter]));
@@ -46,14 +47,14 @@ impl Owners {
         &self.loads
     }
 
-    /// Returns the parameters of a rank, in the order of the table.
+    /// Returns the parameters of a rank, in the order of the parameter table.
     pub(crate) fn parameters(&self, rank: usize) -> impl Iterator<Item = usize> {
         let owners = self.ranks.iter().enumerate();
         owners.filter_map(move |(parameter, owner)| (*owner == rank).then_some(parameter))
     }
 
-    /// Returns the place of each parameter in a vector that groups parameters by owner, and the sum
-    /// over such vectors.
+    /// Returns the range of each parameter in a vector that groups the parameters by owner. Also
+    /// returns the sum over such vectors, in which each owner receives its own group.
     pub(crate) fn layout(&self, counts: &[usize]) -> (Vec<Range<usize>>, OwnedSum) {
         let mut places = vec![0..0; counts.len()];
         let mut owned = Vec::with_capacity(self.loads.len());
@@ -77,7 +78,8 @@ mod tests {
     #[test]
     fn the_largest_go_first_onto_the_least_loaded() {
         let owners = Owners::of(&[3, 9, 4, 5, 1], 2);
-        // The order is 9, 5, 4, 3, 1; the loads become 9 | 0, 9 | 5, 9 | 9, 12 | 9 and 12 | 10.
+        // The tensors are assigned in the order 9, 5, 4, 3, 1. The loads of the two ranks become 9
+        // | 0, 9 | 5, 9 | 9, 12 | 9 and 12 | 10.
         assert_eq!(owners.ranks, [0, 0, 1, 1, 1]);
         assert_eq!(owners.loads(), [12, 10]);
         assert!(owners.parameters(1).eq([2, 3, 4]));

@@ -4,8 +4,8 @@ use rondo_model::config::ModelConfig;
 
 use crate::error::{Error, Result};
 
-/// Refuses passes that are deeper than the model's tables over iterations, if its configuration
-/// says so.
+/// Returns an error if one of `depths` is larger than the model allows. A configuration can refuse
+/// depths beyond the model's tables over iterations.
 ///
 /// # Errors
 ///

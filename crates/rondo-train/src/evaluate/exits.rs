@@ -1,9 +1,10 @@
-//! Cost and quality of adaptive exits, where each token stops at its own iteration.
+//! Measures the cost and quality of adaptive exits. With an adaptive exit, each token stops at its
+//! own iteration.
 //!
-//! Every position takes every iteration, so that a token attends to positions at its own depth, as
-//! in an evaluation at a fixed depth. The prediction that counts is the one at the iteration where
-//! the token first meets the criterion, or at the last iteration. Nothing is read from the device
-//! before the batch is done.
+//! Here, every position takes part in every iteration. A token therefore attends to positions at
+//! its own depth, as in an evaluation at a fixed depth. Only one prediction of each token counts:
+//! that of the iteration in which the token first meets the criterion, or of the last iteration.
+//! Nothing is read from the device before the batch is done.
 
 use burn::tensor::{Device, Tensor};
 use rondo_model::config::ModelConfig;
@@ -18,15 +19,16 @@ use crate::error::{Error, Result};
 pub struct Exit {
     /// The criterion.
     pub criterion: ExitCriterion,
-    /// Its threshold.
+    /// The threshold of the criterion.
     pub threshold: f64,
 }
 
-/// Refuses exits for a model whose iterations depend on their total number.
+/// Returns an error if exits are `asked` for, but the model's iterations depend on their total
+/// number.
 ///
 /// # Errors
 ///
-/// [`Error::Usage`] for such a model when exits are `asked` for.
+/// [`Error::Usage`] in this case.
 pub(crate) fn refuse_exits(config: &ModelConfig, asked: bool) -> Result<()> {
     if asked && config.conditioning.reads_depth() {
         return Err(Error::Usage(format!(
@@ -38,52 +40,52 @@ pub(crate) fn refuse_exits(config: &ModelConfig, asked: bool) -> Result<()> {
     Ok(())
 }
 
-/// The result of one criterion.
+/// The result under one exit criterion.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExitResult {
     /// The criterion.
     pub criterion: ExitCriterion,
-    /// Its threshold.
+    /// The threshold of the criterion.
     pub threshold: f64,
-    /// Mean number of iterations of a token.
+    /// The mean number of iterations of a token.
     pub mean_iterations: f64,
-    /// Mean cross entropy at the exits, nats.
+    /// The mean cross entropy of the predictions that count, in nats.
     pub loss: f64,
     /// exp(loss).
     pub perplexity: f64,
-    /// Share of targets that are hit; tasks only.
+    /// The share of targets that the model predicts correctly. Only for tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
-    /// Number of tokens that took 1, 2, … iterations.
+    /// The number of tokens that took 1, 2, … iterations.
     pub iterations: Vec<u64>,
 }
 
-/// What an iteration shows about a batch.
+/// The results of one iteration on a batch.
 pub(super) struct Seen<'a> {
-    /// The raw state, `[batch, seq, d_model]`.
+    /// The state after the iteration, without the norm of the readout, `[batch, seq, d_model]`.
     pub(super) latent: &'a Tensor<3>,
     /// Computes the logits, `[batch, seq, vocab]`.
     pub(super) logits: &'a dyn Fn() -> Tensor<3>,
-    /// Cross entropy of each token, `[batch, seq]`; 0 where the target does not count.
+    /// The cross entropy of each token, `[batch, seq]`; 0 where the target does not count.
     pub(super) losses: &'a Tensor<2>,
-    /// 1 where a target that counts is hit, `[batch, seq]`.
+    /// `[batch, seq]`: 1 where a target counts and is predicted correctly, else 0.
     pub(super) hits: &'a Tensor<2>,
 }
 
-/// Follows one criterion through the iterations of a batch.
+/// Applies one criterion to the iterations of a batch.
 pub(super) struct ExitTally {
     exit: Exit,
     monitor: ExitMonitor,
-    /// 1 for tokens that count and have not exited, `[batch, seq]`.
+    /// `[batch, seq]`: 1 for tokens that count and have not exited yet, else 0.
     running: Tensor<2>,
     loss: Tensor<1>,
     hits: Tensor<1>,
-    /// Number of tokens that took 1, 2, … iterations, each `[1]`.
+    /// The number of tokens that took 1, 2, … iterations, each a tensor `[1]`.
     taken: Vec<Tensor<1>>,
 }
 
 impl ExitTally {
-    /// Starts at the initial state; `counted` is 1 where a target counts.
+    /// Starts with the initial state. `counted` is 1 where a target counts, else 0.
     pub(super) fn new(exit: Exit, initial_state: Tensor<3>, counted: Tensor<2>) -> Self {
         let zero = Tensor::zeros([1], &counted.device());
         Self {
@@ -96,7 +98,7 @@ impl ExitTally {
         }
     }
 
-    /// Adds an iteration. Every token exits at the last one.
+    /// Adds an iteration. If it is the `last`, every token that is left exits.
     pub(super) fn add(&mut self, seen: &Seen<'_>, last: bool) {
         let values = self.monitor.observe(seen.latent, seen.logits);
         let now = if last {
@@ -124,7 +126,7 @@ impl ExitTally {
     }
 }
 
-/// Sums of one criterion over batches.
+/// The sums under one criterion over the batches.
 #[derive(Clone, Debug)]
 pub(super) struct ExitSums {
     exit: Exit,
@@ -168,7 +170,7 @@ impl ExitSums {
     }
 }
 
-/// Returns 1 for every target that counts and 0 for the others.
+/// Returns a tensor of shape `shape` that is 1 for every target that counts, and 0 for the others.
 pub(super) fn counted(
     weights: Option<&Tensor<2>>,
     shape: [usize; 2],

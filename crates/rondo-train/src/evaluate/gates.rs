@@ -1,12 +1,12 @@
-//! Open edges up to the mean depth, summed over batches.
+//! Counts the open edges in a pass to the mean recurrence, summed over batches.
 
 use rondo_model::gates::Density;
 use rondo_model::layer::At;
 use rondo_model::sparsity::Sparsity;
 
-/// Takes the densities of a pass with readouts at the depths `visited`, and keeps those of a pass
-/// to the depth `deepest`. Coda densities are those at the deepest visited depth up to `deepest`,
-/// or at the shallowest one if all are deeper.
+/// Reduces the densities of a pass to those of a pass that ends at depth `deepest`. The coda of the
+/// given pass was computed at each of the depths `visited`. The coda's densities are taken from the
+/// deepest of these up to `deepest`, or from the shallowest if all are deeper.
 pub(super) fn up_to(
     mut densities: Vec<Density>,
     deepest: usize,
@@ -23,17 +23,17 @@ pub(super) fn up_to(
     densities
 }
 
-/// Open edges, summed over batches.
+/// The shares of open edges, summed over batches.
 #[derive(Debug, Default)]
 pub(super) struct GateSums {
     sums: Vec<Density<f64>>,
-    /// Edges of one head and layer.
+    /// The number of edges of one head in one layer, summed over batches.
     edges: f64,
 }
 
 impl GateSums {
-    /// Adds the densities of a batch `[batch, seq]`, weighted by the causal edges of the batch.
-    /// Batches may differ in rows and length.
+    /// Adds the densities of a batch of shape `[batch, seq]`. They are weighted by the number of
+    /// causal edges in the batch, because batches may differ in rows and length.
     pub(super) fn add(&mut self, densities: &[Density<f64>], [batch, seq]: [usize; 2]) {
         let edges = (batch * seq * (seq + 1) / 2) as f64;
         self.edges += edges;
@@ -51,7 +51,8 @@ impl GateSums {
         }
     }
 
-    /// Returns the mean densities over all edges.
+    /// Returns the mean densities over the edges of all batches. `recurrence` is the depth of the
+    /// pass.
     pub(super) fn result(mut self, recurrence: usize) -> Option<Sparsity> {
         for sum in &mut self.sums {
             sum.expected /= self.edges;

@@ -9,15 +9,16 @@ use crate::distributed::message::{Reader, Writer};
 use crate::error::Result;
 use crate::interrupt;
 
-/// The results of a round.
+/// The results of a round, on every rank.
 pub(super) struct Round {
-    /// Scores of the batches of the round, in order.
+    /// The scores of the batches of the round, in order.
     pub(super) scores: Vec<Scores<Vec<f64>>>,
-    /// Whether a rank was asked to stop.
+    /// Whether any rank has received a request to stop.
     pub(super) stop: bool,
 }
 
-/// Gathers the scores of all ranks. `own` is `None` if the round has no batch for this rank.
+/// Gives every rank the scores of all ranks. `own` is `None` if the round has no batch for this
+/// rank.
 ///
 /// # Errors
 ///
@@ -99,7 +100,7 @@ fn read(message: &mut Reader<'_>) -> Scores<Vec<f64>> {
     }
 }
 
-/// Writes the place where a layer is applied.
+/// Writes the layer and the pass in which it is applied.
 pub(crate) fn write_place(message: &mut Writer, at: At) {
     let (stack, layer, pass) = match at {
         At::Prelude { layer } => (0, layer, 0),
@@ -111,7 +112,7 @@ pub(crate) fn write_place(message: &mut Writer, at: At) {
     }
 }
 
-/// Reads a place that [`write_place`] has written.
+/// Reads the layer and pass that [`write_place`] has written.
 pub(crate) fn read_place(message: &mut Reader<'_>) -> At {
     let [stack, layer, pass] = [(); 3].map(|()| message.count());
     match stack {
@@ -140,7 +141,7 @@ mod tests {
     use crate::evaluate::{Evaluated, Evaluation};
     use crate::initial_states::InitialStates;
 
-    /// Evaluates five batches, the last one with fewer rows, with exits, hits and gates.
+    /// Evaluates five batches with exits, hits and gates. The last batch has fewer rows.
     fn evaluated(world: &World) -> Evaluated {
         let mut config = ModelConfig {
             vocab_size: 11,
@@ -187,7 +188,7 @@ mod tests {
     fn any_number_of_ranks_evaluates_to_the_same_bits() {
         let alone = evaluated(&World::alone());
         assert!(alone.sparsity.is_some() && alone.exits[0].loss > 0.0);
-        // With 2 ranks the last round has one batch; with 7 ranks some never have a batch.
+        // With 2 ranks, the last round has one batch. With 7 ranks, some ranks never have a batch.
         for ranks in [2, 3, 4, 7] {
             for of_rank in on_ranks(ranks, |world| evaluated(&world)) {
                 assert_eq!(of_rank, alone, "{ranks} ranks");

@@ -1,4 +1,4 @@
-//! Tables of evaluations.
+//! Formats the results of evaluations as tables.
 
 use rondo_metrics::Table;
 use rondo_metrics::format::significant;
@@ -7,7 +7,7 @@ use rondo_model::sparsity::Sparsity;
 use super::DepthResult;
 use super::exits::ExitResult;
 
-/// Returns the table of an evaluation.
+/// Returns the table of the results at fixed depths.
 pub fn depth_table(depths: &[DepthResult]) -> Table {
     let tasks = depths.iter().any(|depth| depth.accuracy.is_some());
     let last = if tasks { "accuracy" } else { "bits/byte" };
@@ -24,7 +24,8 @@ pub fn depth_table(depths: &[DepthResult]) -> Table {
     table
 }
 
-/// Returns the table of adaptive exits, with columns like those for fixed depths.
+/// Returns the table of the results under exit criteria. Its columns are like those for fixed
+/// depths.
 pub fn exit_table(exits: &[ExitResult]) -> Table {
     let tasks = exits.iter().any(|exit| exit.accuracy.is_some());
     let mut header = vec!["exit", "threshold", "iterations", "loss", "perplexity"];
@@ -45,7 +46,7 @@ pub fn exit_table(exits: &[ExitResult]) -> Table {
     table
 }
 
-/// Returns the table of the edges that gates keep.
+/// Returns the table of the share of edges that gates keep in each layer.
 pub fn sparsity_table(sparsity: &Sparsity) -> Table {
     let mut table = Table::new(&["layer", "edges kept"]).left(0);
     for (layer, kept) in &sparsity.by_layer {

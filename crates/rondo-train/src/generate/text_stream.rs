@@ -1,26 +1,28 @@
-//! Turns a stream of tokens into text, without any text that a later token could change.
+//! Converts a stream of tokens to text, without any text that a later token could change.
 
 use rondo_data::Tokenizer;
 
 use crate::error::Result;
 
-/// Turns tokens into text piece by piece.
+/// Converts tokens to text, piece by piece.
 ///
-/// A token can hold a part of a character, and some tokenizers decode the first token of a text
-/// differently. Therefore the tokens since the last whole piece are decoded together with that
-/// piece, and the text after it is new. A run of byte tokens, from a tokenizer with byte fallback,
-/// is decoded only when it has ended: one broken byte changes the text of the whole run.
+/// A token can contain a part of a character, and some tokenizers decode the first token of a text
+/// differently. The tokens since the last whole piece are therefore decoded together with this
+/// piece, and only the text after the piece is new.
+///
+/// Some tokenizers represent unknown characters by byte tokens. A run of these is decoded only when
+/// it has ended, because one broken byte changes the text of the whole run.
 pub struct TextStream<'a> {
     tokenizer: &'a Tokenizer,
-    /// The last whole piece, and the tokens after it.
+    /// The tokens of the last whole piece, and the tokens after it.
     tokens: Vec<u32>,
-    /// Number of tokens in the piece.
+    /// The number of tokens in the last whole piece.
     piece: usize,
 }
 
 impl<'a> TextStream<'a> {
-    /// Starts after `context`, the last tokens before the first new one. Tokens of the context
-    /// beyond the tokenizer's vocabulary have no text.
+    /// Starts with the tokens `context`, which stand just before the first new token. A token of
+    /// the context that is not in the tokenizer's vocabulary has no text.
     pub fn new(tokenizer: &'a Tokenizer, context: &[u32]) -> Self {
         Self {
             tokenizer,
@@ -29,7 +31,7 @@ impl<'a> TextStream<'a> {
         }
     }
 
-    /// Adds a token and returns the text that has become certain.
+    /// Adds a token. Returns the new text that later tokens cannot change.
     ///
     /// # Errors
     ///
@@ -55,9 +57,9 @@ impl<'a> TextStream<'a> {
         Ok(self.read()?.1)
     }
 
-    /// Returns the text of all tokens held, and the part of it that differs from the text of the
-    /// piece alone. A piece can end within a character. It then decodes to a replacement character,
-    /// which the tokens after it turn into the whole character.
+    /// Returns the text of all tokens held, and the part of this text that is not yet in the text
+    /// of the last piece. A piece can end within a character, which then decodes to a replacement
+    /// character. The tokens after the piece complete the character.
     fn read(&self) -> Result<(String, String)> {
         let before = self.tokenizer.decode_known(&self.tokens[..self.piece])?;
         let all = self.tokenizer.decode_known(&self.tokens)?;
@@ -135,7 +137,7 @@ mod tests {
     #[test]
     fn a_character_that_the_context_began_comes_whole() {
         assert_eq!(after(&[97, 0xc3], &[0xa9, 98]), ["é", "b", ""]);
-        // A crab has four bytes; the context holds one, two or three of them.
+        // A crab has four bytes. The context contains one, two or three of them.
         let crab = [0xf0, 0x9f, 0xa6, 0x80];
         for given in 1..4 {
             let text = after(&crab[..given], &[&crab[given..], &[33]].concat()).concat();

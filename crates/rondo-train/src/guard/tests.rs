@@ -31,7 +31,7 @@ fn spiky(window: usize, in_a_row: u64) -> Guard {
     Guard::new(NonfiniteRule::Stop {}, Some(rule), GuardState::default())
 }
 
-/// Returns for each loss whether its update is skipped.
+/// Judges a step for each of the losses. Returns whether each update was skipped.
 fn skips(guard: &mut Guard, losses: &[f64]) -> Vec<bool> {
     (1..)
         .zip(losses)
@@ -44,7 +44,7 @@ fn skips(guard: &mut Guard, losses: &[f64]) -> Vec<bool> {
 
 #[test]
 fn a_loss_beyond_the_deviations_of_a_full_window_is_a_spike() {
-    // The window has mean 2 and σ 1, so the limit is 4. Skipped losses do not change it.
+    // The window has mean 2 and σ = 1, so the limit is 4. Skipped losses do not change the limit.
     let found = skips(&mut spiky(4, 8), &[9.0, 1.0, 3.0, 1.0, 3.0, 4.5, 4.5, 3.0]);
     assert_eq!(
         found,

@@ -1,4 +1,5 @@
-//! An evaluation finds the open edges of a pass to the mean depth, regardless of its other depths.
+//! An evaluation finds the open edges of a pass to the mean recurrence, whatever other depths it
+//! evaluates.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rondo_data::Batch;
