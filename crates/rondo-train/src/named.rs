@@ -1,9 +1,9 @@
-//! Values on a device under their names, read together.
+//! Structures of named values on a device that are read together.
 //!
 //! The type parameter of a structure says where its values are: those of `Telemetry<Tensor<1>>` are
 //! on the device, those of `Telemetry<f64>` have been read. All values of a structure are read as
-//! one vector. Burn's transaction also waits for the device only once, but copies each tensor
-//! separately.
+//! one vector. Burn's `Transaction` would also wait for the device only once, but it copies each
+//! tensor separately.
 
 use burn::tensor::Tensor;
 use rondo_model::contraction::Contraction;
@@ -12,9 +12,9 @@ use rondo_model::gates::Density;
 use crate::error::Result;
 use crate::step::read;
 
-/// Declares a structure of values and implements [`Named`] for it. Each of the `values` is a `T`,
-/// each of the `lists` holds any number of them, and each of the `parts` is a structure of its own.
-/// Fields in `beside` are never on the device.
+/// Declares a structure of values and implements [`Named`] for it. The fields in `values` are a `T`
+/// each, the fields in `lists` a `Vec<T>` each, and the fields in `parts` are other such
+/// structures. The fields in `beside` have types of their own and are never on the device.
 macro_rules! named {
     (
         $(#[$about:meta])*
@@ -52,16 +52,16 @@ macro_rules! named {
 
 pub(crate) use named;
 
-/// A structure whose values are of type `T`.
+/// A structure whose values have the type `T`.
 pub trait Named<T> {
-    /// The same structure with values of another type.
+    /// This structure, with values of the type `U`.
     type With<U>;
 
-    /// Replaces every value. The order of the values is always the same.
+    /// Replaces every value. The values are visited in the same order each time.
     fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Self::With<U>;
 }
 
-/// A structure of tensors after its values have been read.
+/// The structure `N` of tensors, after each of its tensors was read as a `V`.
 type Read<N, V> = <<N as Named<Tensor<1>>>::With<usize> as Named<usize>>::With<V>;
 
 impl<T, N: Named<T>> Named<T> for Vec<N> {
@@ -95,11 +95,11 @@ impl<T> Named<T> for Density<T> {
     }
 }
 
-/// Reads a structure of numbers, each of the shape `[1]`.
+/// Reads a structure of numbers. Each number is a tensor of shape `[1]`.
 ///
 /// # Errors
 ///
-/// When the device failed.
+/// When the device fails.
 ///
 /// # Panics
 ///
@@ -116,7 +116,7 @@ where
 ///
 /// # Errors
 ///
-/// When the device failed.
+/// When the device fails.
 pub fn read_vectors<N>(named: N) -> Result<Read<N, Vec<f64>>>
 where
     N: Named<Tensor<1>>,

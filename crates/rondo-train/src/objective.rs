@@ -5,7 +5,7 @@
 //! (1 − w) Σ_i a_i CE_i + w P        Σ a_i = 1
 //! ```
 //!
-//! `depths` defines which iterations i have a readout of their own, and their weights; `penalty`
+//! `depths` defines the iterations i that have their own readout, and their weights a_i. `penalty`
 //! defines P and w. The recorded loss is always the CE of the last readout. Evaluations do not use
 //! the objective.
 
@@ -23,7 +23,7 @@ pub use self::penalty::{FixedPointPenalty, JacobianPenalty, NormPenalty, Penalty
 use crate::config::{ResolvedTrain, RunConfig};
 
 impl ResolvedTrain {
-    /// Returns what `step` computes in addition to its iterations and its last readout.
+    /// Returns the work of step `step` in addition to its iterations and its last readout.
     pub fn beside(&self, unroll: Unroll, step: u64) -> Beside {
         Beside {
             readouts: self.loss.terms(unroll).len() - 1,
@@ -34,20 +34,20 @@ impl ResolvedTrain {
         }
     }
 
-    /// Returns the number of the step that comes `step` steps after the warm-up of a penalty. That
+    /// Returns the number of the step that is `step` steps after the warm-up of the penalty. Such a
     /// step includes the work of the penalty.
     pub fn past_warmup(&self, step: u64) -> u64 {
         step + self.penalty.as_ref().map_or(0, PenaltyConfig::warmup)
     }
 
-    /// Returns the most that any step with this `unroll` computes in addition.
+    /// Returns the maximum of [`Self::beside`] over all steps with this `unroll`.
     pub fn most_beside(&self, unroll: Unroll) -> Beside {
         self.beside(unroll, u64::MAX)
     }
 }
 
 impl RunConfig {
-    /// Reports every violation below `[train]`.
+    /// Reports every violation in `[train.loss]` and `[train.penalty]`.
     pub(crate) fn validate_objective(&self, report: Report<'_>) {
         let train = &self.train;
         train
@@ -60,7 +60,7 @@ impl RunConfig {
         }
     }
 
-    /// Reports each key of the objective that has no effect, or not the expected one, in a run of
+    /// Reports each key of the objective that has no effect, or an unexpected one, in a run of
     /// `steps` steps.
     pub(crate) fn warn_of_objective(&self, steps: u64, report: Report<'_>) {
         let train = &self.train;

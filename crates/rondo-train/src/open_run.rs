@@ -1,5 +1,4 @@
-//! A run opened for reading: its configuration, the weights of one checkpoint, and its input
-//! tokens.
+//! Opens a run for reading: its configuration, the weights of one checkpoint, and its data.
 
 use std::path::Path;
 
@@ -21,28 +20,28 @@ use crate::weights::load_model;
 
 /// A run that is open for reading.
 pub struct OpenRun<'a> {
-    /// Its directory.
+    /// The directory of the run.
     pub run_dir: RunDir,
-    /// Its configuration, as the directory records it.
+    /// The configuration that the directory records.
     pub config: RunConfig,
-    /// The configuration of its model.
+    /// The configuration of the model.
     pub model_config: ModelConfig,
     /// The step of the checkpoint.
     pub step: u64,
-    /// The corpora on which its weights were trained.
+    /// The corpora on which the weights were trained.
     seen: Vec<CorpusIdentity>,
     /// The model, without autodiff.
     pub model: LoopedTransformer,
-    /// The device.
+    /// The device of the model.
     pub listed: &'a Listed,
 }
 
 impl<'a> OpenRun<'a> {
-    /// Opens the run at `path` and loads a checkpoint's weights.
+    /// Opens the run at `path` and loads the weights of the chosen checkpoint.
     ///
     /// # Errors
     ///
-    /// When there is no run, no such checkpoint, or it is damaged.
+    /// When there is no run at `path`, or the checkpoint does not exist or is damaged.
     pub fn open(path: &Path, choice: CheckpointChoice, listed: &'a Listed) -> Result<Self> {
         let run_dir = RunDir::new(path);
         let config = run_dir.config()?;
@@ -60,7 +59,7 @@ impl<'a> OpenRun<'a> {
         })
     }
 
-    /// Opens a run that is being trained, with its current weights, without autodiff.
+    /// Returns a view of a run that is being trained, with its current weights, without autodiff.
     pub(crate) fn of_training(
         run_dir: &RunDir,
         config: &ResolvedConfig,
@@ -79,8 +78,8 @@ impl<'a> OpenRun<'a> {
         }
     }
 
-    /// Opens the run's own data, with text encoded by the run's own tokenizer. Calls `warn` if it
-    /// is not the data on which the weights were trained.
+    /// Opens the run's own data. Text is encoded with the run's own tokenizer. If the data has
+    /// changed since the weights were trained, calls `warn`.
     ///
     /// # Errors
     ///
@@ -103,12 +102,12 @@ impl<'a> OpenRun<'a> {
         Ok(source)
     }
 
-    /// Returns the run's tokenizer: the file in its directory, or else the tokenizer of its corpus.
-    /// `None` if the run has no text.
+    /// Returns the run's tokenizer: the file in the run directory, or else the tokenizer of the
+    /// corpus. `None` if the run has no text.
     ///
     /// # Errors
     ///
-    /// When it is damaged or has more tokens than the model.
+    /// When the tokenizer is damaged or has more tokens than the model.
     fn find_tokenizer(&self) -> Result<Option<Tokenizer>> {
         let data = &self.config.data;
         OwnTokenizer::of_run(&self.run_dir, &self.seen)?;
@@ -133,8 +132,8 @@ impl<'a> OpenRun<'a> {
         Ok(tokenizer)
     }
 
-    /// Returns the run's tokenizer to show the text of given ids. If it cannot be used, calls
-    /// `note` with the reason.
+    /// Returns the run's tokenizer, to show text next to token ids. If the tokenizer cannot be
+    /// opened, calls `note` with the reason and returns `None`.
     pub fn tokenizer_beside_ids(&self, note: &mut dyn FnMut(&str)) -> Option<Tokenizer> {
         self.find_tokenizer().unwrap_or_else(|error| {
             note(&format!("no text beside the token ids: {error}"));
@@ -142,11 +141,11 @@ impl<'a> OpenRun<'a> {
         })
     }
 
-    /// Returns the run's tokenizer, which the flag `wanted_by` needs.
+    /// Returns the run's tokenizer. `wanted_by` is the flag that needs it.
     ///
     /// # Errors
     ///
-    /// When the run has no tokenizer or it is damaged.
+    /// When the run has no tokenizer, or the tokenizer is damaged.
     pub fn tokenizer(&self, wanted_by: &str) -> Result<Tokenizer> {
         self.find_tokenizer()?.ok_or_else(|| {
             Error::Usage(format!(
@@ -171,12 +170,14 @@ impl<'a> OpenRun<'a> {
         }
     }
 
-    /// Returns rows of tokens: those of the file `tokens`, or else one row with the text `prompt`.
+    /// Returns the rows of tokens in the file `tokens`. Without a file, returns one row with the
+    /// text `prompt`.
     ///
     /// # Errors
     ///
-    /// When the file is damaged or names a token beyond the vocabulary, a row does not fit into the
-    /// model's context, or the text has no tokenizer or no tokens.
+    /// When the file is damaged or contains a token beyond the vocabulary, or a row does not fit
+    /// into the model's context. Also when there is no tokenizer for the text, or the text has no
+    /// tokens.
     pub fn rows(
         &self,
         tokens: Option<&Path>,
@@ -210,13 +211,13 @@ impl<'a> OpenRun<'a> {
         }
     }
 
-    /// Returns the number of positions in a batch of the run's own evaluations.
+    /// Returns the number of tokens in a batch of the run's own evaluations.
     pub fn batch_positions(&self) -> usize {
         let seq = self.config.text_seq().unwrap_or(self.model_config.context);
         self.config.eval_batch() * seq
     }
 
-    /// Copies rows of one length to the device.
+    /// Copies rows of equal length to the device.
     ///
     /// # Shapes
     ///

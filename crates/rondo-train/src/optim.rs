@@ -1,13 +1,14 @@
 //! Optimizers: one update rule for each parameter, chosen by the role of the parameter.
 //!
-//! Parameters, gradients and moments are flat vectors in the order of the model's parameter table,
-//! which is the order in which the module tree visits them. The rows of the table decide rule and
-//! decay. Every parameter is in exactly one group: the table has one row for each parameter, and
-//! `Group::of` is a total function of a row.
+//! Parameters, gradients and moments are flat vectors in the order of the model's parameter table.
+//! The module tree visits the parameters in this order, too. The row of a parameter decides its
+//! rule and whether it decays. Every parameter is in exactly one group, because the table has one
+//! row for each parameter and `Group::of` is a total function of a row.
 //!
 //! In reading order: `config` (the rule and its constants); `adamw`, `raven_adam`, `muon` (the
-//! rules); `backend` (computes them), `flex` and `cube` (in the memory of the parameter); `clip`
-//! (scales or rejects an update); `sum` (of a long vector).
+//! rules); `backend` (the interface for computing them), `flex` and `cube` (compute updates in the
+//! memory of the parameter); `clip` (scales or rejects an update); `sum` (adds the elements of a
+//! long vector).
 
 mod adamw;
 mod backend;
@@ -40,18 +41,19 @@ use self::backend::{SharedStep, updates};
 /// How the optimizer treats a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Group {
-    /// Whether weight decay applies: it does for matrices, low-rank pairs and the embedding, not
-    /// for norms and biases.
+    /// Whether weight decay applies. Matrices, low-rank pairs and the embedding decay; norms and
+    /// biases do not.
     decayed: bool,
-    /// Whether it is a matrix that multiplies activations; Muon orthogonalises these.
+    /// Whether the parameter is a matrix that multiplies activations. Muon orthogonalizes the
+    /// updates of these.
     matrix: bool,
 }
 
 impl Group {
     fn of(row: &ParameterSpec) -> Self {
         match row.role {
-            // One low-rank matrix stacks the pairs of several iterations, so it does not multiply
-            // activations as a whole.
+            // A low-rank parameter stacks the pairs of several iterations. The stacked matrix as a
+            // whole does not multiply activations.
             Role::Embedding | Role::LowRank => Self {
                 decayed: true,
                 matrix: false,
@@ -68,20 +70,20 @@ impl Group {
     }
 }
 
-/// Rates and counts of a step, for the rules.
+/// The learning rate and the number of a step's update, as the rules need them.
 #[derive(Clone, Copy, Debug)]
 struct Rates {
-    /// η of this step.
+    /// The learning rate η of this step.
     lr: f64,
-    /// The schedule's peak.
+    /// The maximum learning rate of the schedule.
     peak: f64,
-    /// Number of updates including this one, for bias correction.
+    /// The number of updates up to this one, for the bias correction.
     update: u64,
     decayed: bool,
 }
 
 impl Rates {
-    /// Returns the numbers of an update. `decay` is used if the parameter decays.
+    /// Returns the numbers of the update. Without weight decay, `decay` is replaced by 0.
     fn step(self, [beta1, beta2]: [f64; 2], decay: f64) -> Step {
         Step {
             lr: self.lr,
@@ -94,7 +96,7 @@ impl Rates {
     }
 }
 
-/// The moments of all parameters, flat, and the number of updates so far.
+/// The moments of all parameters, as flat vectors, and the number of updates so far.
 pub struct Optimizer {
     config: OptimizerConfig,
     rows: Vec<ParameterSpec>,
@@ -103,21 +105,22 @@ pub struct Optimizer {
     peak: f64,
 }
 
-/// First and second moment of a parameter, `[numel]` each. Muon's momentum has no second moment.
+/// The first and second moment of a parameter, `[numel]` each. Muon's momentum is a first moment;
+/// there is no second.
 #[derive(Clone, Debug, Default)]
 struct Moments {
     first: Option<Tensor<1>>,
     second: Option<Tensor<1>>,
 }
 
-/// Describes a moment of one parameter.
+/// The description of one moment of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MomentSpec {
-    /// Its name, such as `core.0.attention.qkv.first`.
+    /// The name of the moment, for example `core.0.attention.qkv.first`.
     pub name: String,
-    /// The number of the parameter in the table.
+    /// The number of the parameter in the parameter table.
     pub parameter: usize,
-    /// Number of its elements.
+    /// The number of elements of the moment.
     pub count: usize,
     order: Order,
 }
@@ -139,7 +142,7 @@ impl Order {
 }
 
 impl Optimizer {
-    /// Starts with empty moments.
+    /// Creates an optimizer without moments.
     pub fn new(config: &OptimizerConfig, rows: Vec<ParameterSpec>, peak: f64) -> Self {
         let moments = rows.iter().map(|_| Moments::default()).collect();
         Self {
@@ -151,7 +154,7 @@ impl Optimizer {
         }
     }
 
-    /// Updates every parameter with the learning rate `lr`, as far as `gate` allows.
+    /// Updates every parameter with the learning rate `lr`. `gate` scales or rejects the update.
     pub fn step(
         &mut self,
         model: LoopedTransformer,
@@ -162,8 +165,8 @@ impl Optimizer {
         self.step_by(None, model, given(gradients), gate, lr)
     }
 
-    /// Updates like [`Self::step`], but only the parameters that have a gradient; the others keep
-    /// their values.
+    /// Does what [`Self::step`] does, but only for the parameters that have a gradient. The other
+    /// parameters keep their values.
     pub fn step_some(
         &mut self,
         model: LoopedTransformer,
@@ -174,8 +177,8 @@ impl Optimizer {
         self.step_by(None, model, gradients, gate, lr)
     }
 
-    /// Updates like [`Self::step`], but with composed Burn operations on every device. Tests and
-    /// benchmarks compare the updates in place with it.
+    /// Does what [`Self::step`] does, but with composed Burn operations on every device. Tests and
+    /// benchmarks compare it with the updates in place.
     pub fn step_composed(
         &mut self,
         model: LoopedTransformer,
@@ -223,7 +226,8 @@ impl Optimizer {
         self.updates
     }
 
-    /// Describes every moment that [`Self::state`] returns after the first update, in its order.
+    /// Describes every moment, in the order in which [`Self::state`] returns the moments after the
+    /// first update.
     pub fn layout(&self) -> Vec<MomentSpec> {
         let parts = |(parameter, row): (usize, &ParameterSpec)| {
             let second = !self.orthogonalises(Group::of(row));
@@ -241,8 +245,8 @@ impl Optimizer {
         self.rows.iter().enumerate().flat_map(parts).collect()
     }
 
-    /// Restores the moments that [`Self::state`] returned. `tensor` looks up each moment of
-    /// [`Self::layout`], in its order.
+    /// Restores moments that [`Self::state`] has returned. `tensor` returns the values of one
+    /// moment. It is called for each moment in [`Self::layout`], in that order.
     pub fn restore(
         &mut self,
         updates: u64,
@@ -260,13 +264,13 @@ impl Optimizer {
         self.updates = updates;
     }
 
-    /// Returns what the updates of a step share.
+    /// Returns the values that all updates of a step use.
     fn shared_step<'g>(&self, gate: &'g Gate, lr: f64) -> SharedStep<'g> {
         let decaying = elementwise(&self.config, self.rates(lr, true));
         SharedStep::new(decaying, gate)
     }
 
-    /// Returns the rates of the newest update.
+    /// Returns the learning rate and number of the newest update.
     fn rates(&self, lr: f64, decayed: bool) -> Rates {
         Rates {
             lr,
@@ -276,7 +280,7 @@ impl Optimizer {
         }
     }
 
-    /// Updates parameter `index` as a part of `step`.
+    /// Updates the parameter with number `index`, as a part of `step`.
     fn update(
         &mut self,
         index: usize,
@@ -305,18 +309,18 @@ impl Optimizer {
         after
     }
 
-    /// Returns whether the parameters of a group are orthogonalised.
+    /// Returns whether the updates of a group's parameters are orthogonalized.
     fn orthogonalises(&self, group: Group) -> bool {
         matches!(self.config, OptimizerConfig::Muon(_)) && group.matrix
     }
 }
 
-/// Returns a gradient for each parameter.
+/// Returns the gradients as a list in which every parameter has one.
 fn given(gradients: FlatGradients) -> Vec<Option<Tensor<1>>> {
     gradients.into_tensors().into_iter().map(Some).collect()
 }
 
-/// Returns the update of a parameter that is not orthogonalised.
+/// Returns the update of a parameter whose update is not orthogonalized.
 fn elementwise(config: &OptimizerConfig, rates: Rates) -> Update {
     match config {
         OptimizerConfig::RavenAdam(rule) => rule.describe(rates),
@@ -327,10 +331,10 @@ fn elementwise(config: &OptimizerConfig, rates: Rates) -> Update {
 
 struct Stepper<'a> {
     optimizer: &'a mut Optimizer,
-    /// `None` for a parameter that keeps its value.
+    /// The gradient of each parameter. `None` for a parameter that keeps its value.
     gradients: std::vec::IntoIter<Option<Tensor<1>>>,
     index: usize,
-    /// `None` uses the backend of each parameter.
+    /// The backend for all parameters. `None` uses the backend of each parameter.
     backend: Option<Backend>,
     step: SharedStep<'a>,
 }

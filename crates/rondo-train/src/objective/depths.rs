@@ -1,44 +1,47 @@
-//! `train.loss`: the iterations whose cross entropy counts. It is a word, or a table with that word
-//! as its `kind` and with options.
+//! `train.loss`: the iterations whose cross entropy counts. It is a word, or a table with options
+//! in which the word is the `kind`.
 //!
 //! The last iteration r of a step always counts, and its cross entropy is the recorded loss. An
-//! earlier iteration counts if it is chosen and carries gradient, n < i < r: a readout after one of
-//! the first n would train only the coda. If iterations are chosen by number, each number has a
-//! weight. The weight of r is that of the first number that is at least r, or of the largest number
-//! if all are less. The weights that count are divided by their sum.
+//! earlier iteration i counts if the configuration chooses it and it carries gradient, that is, n <
+//! i < r, where n is the number of iterations without gradient. A readout after one of the first n
+//! iterations would train only the coda.
+//!
+//! If iterations are chosen by number, each number has a weight. The weight of r is then that of
+//! the first number that is at least r, or of the largest number if all numbers are less than r.
+//! The weights that count are divided by their sum.
 
 use rondo_config::Report;
 use rondo_model::depth::{DepthSampler, RecurrenceConfig, Unroll};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Iterations whose cross entropy counts in the loss.
+/// The iterations whose cross entropy counts in the loss.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Written", into = "Written")]
 pub enum DepthLoss {
-    /// The last one only.
+    /// Only the last iteration.
     #[default]
     Last,
-    /// Several: the weighted mean of their cross entropies.
+    /// Several iterations. The loss is the weighted mean of their cross entropies.
     Mean(MeanLoss),
 }
 
-/// Options of a mean over iterations.
+/// The options of a mean over several iterations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MeanLoss {
-    /// Iterations that count, among those with gradient; the last one always counts.
+    /// The iterations that count, among those with gradient. The last iteration always counts.
     pub iterations: Iterations,
-    /// Weights of these iterations; they are divided by their sum.
+    /// The weights of these iterations. They are divided by their sum.
     pub weights: DepthWeights,
 }
 
-/// Iterations that count besides the last one.
+/// The iterations that count in addition to the last one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(title = "\"all\", numbers of iterations, or { every = n }")]
 pub enum Iterations {
-    /// `all`.
+    /// The word `all`.
     Word(AllIterations),
     /// The iterations with these numbers, counted from 1.
     Numbers(Vec<usize>),
@@ -58,7 +61,7 @@ pub enum AllIterations {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EveryIteration {
-    /// The distance n.
+    /// The distance from one iteration to the next.
     #[schemars(range(min = 1))]
     pub every: usize,
 }
@@ -69,24 +72,24 @@ impl Default for Iterations {
     }
 }
 
-/// Weights of iterations, before they are divided by their sum.
+/// The weights of iterations, before they are divided by their sum.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(title = "\"uniform\", \"rising\", or a number for each number of iterations")]
 pub enum DepthWeights {
-    /// By a rule.
+    /// A rule for the weights.
     Rule(WeightRule),
-    /// A weight for each number of `iterations`.
+    /// One weight for each of the numbers in `iterations`.
     Numbers(Vec<f64>),
 }
 
-/// A rule for weights.
+/// A rule for the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WeightRule {
     /// All weights are equal.
     Uniform,
-    /// Iteration i weighs i.
+    /// Iteration i has the weight i.
     Rising,
 }
 
@@ -101,7 +104,7 @@ impl Default for DepthWeights {
 pub struct Term {
     /// The iteration after which the model is read out.
     pub iteration: usize,
-    /// Its share; the shares of a step add up to 1.
+    /// The weight of the term. The weights of a step add up to 1.
     pub weight: f64,
 }
 
@@ -111,8 +114,8 @@ impl DepthLoss {
         *self == Self::Last
     }
 
-    /// Returns the terms of a step, in the order of iterations. The last iteration is always among
-    /// them.
+    /// Returns the terms of a step, in the order of iterations. The term of the last iteration is
+    /// always included.
     pub fn terms(&self, unroll: Unroll) -> Vec<Term> {
         let last = unroll.total();
         let Self::Mean(mean) = self else {
@@ -134,13 +137,13 @@ impl DepthLoss {
         terms
     }
 
-    /// Reports every violation by its key path below `[train.loss]`. `recurrence` defines the
+    /// Reports every violation with its key below `[train.loss]`. `recurrence` defines the
     /// iterations of a step.
     pub(super) fn validate(&self, recurrence: &RecurrenceConfig, report: Report<'_>) {
         let Self::Mean(mean) = self else {
             return;
         };
-        // Wrong values of the recurrence are reported in its own section.
+        // Wrong values in `recurrence` itself are reported with its own section.
         if recurrence.max == 0 || recurrence.mean == 0 || recurrence.backprop_depth == 0 {
             return;
         }
@@ -161,7 +164,7 @@ impl DepthLoss {
 }
 
 impl Iterations {
-    /// Returns whether iteration `i` is chosen in a pass of `last` iterations.
+    /// Returns whether iteration `i` is chosen, if the last iteration is `last`.
     fn has(&self, i: usize, last: usize) -> bool {
         match self {
             Self::Word(AllIterations::All) => true,
@@ -172,7 +175,7 @@ impl Iterations {
 }
 
 impl MeanLoss {
-    /// Returns the weight of iteration `i`, which must be chosen or the last one.
+    /// Returns the weight of iteration `i`, which is either chosen or the last one.
     fn weight(&self, i: usize) -> f64 {
         match &self.weights {
             DepthWeights::Rule(WeightRule::Uniform) => 1.0,
@@ -234,8 +237,8 @@ impl MeanLoss {
     }
 }
 
-/// Reports numbers of iterations that no step reaches, that never carry gradient, or that name only
-/// the last one.
+/// Reports numbers of iterations that no step reaches or that never carry gradient. Also reports a
+/// list that contains only the last iteration.
 fn validate_numbers(
     numbers: &[usize],
     recurrence: &RecurrenceConfig,
@@ -285,7 +288,7 @@ fn validate_numbers(
     }
 }
 
-/// The form in a configuration.
+/// The two forms of the key in a configuration.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Written {
@@ -293,7 +296,7 @@ enum Written {
     Table(Table),
 }
 
-/// A word alone, with the defaults of every option.
+/// Only the word. Every option has its default.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Word {

@@ -1,5 +1,5 @@
-//! `train.penalty`: a penalty on the last state of the loop, with the share w of the loss after a
-//! warm-up. [`rondo_model::penalty`] has the formulas.
+//! `train.penalty`: a penalty on the last state of the loop. After a warm-up it has the weight w in
+//! the loss. The formulas are in [`rondo_model::penalty`].
 
 use burn::tensor::Device;
 use rondo_config::Report;
@@ -11,27 +11,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::PrecisionKind;
 
-/// The kind of the penalty, and its options.
+/// The kind of the penalty, with its options.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PenaltyConfig {
-    /// `‖(f(x + εv) − f(x))/ε‖²`: how much an iteration spreads a random direction (STARS, arXiv
-    /// 2605.26733, with finite differences).
+    /// `‖(f(x + εv) − f(x))/ε‖²`: how much an iteration f amplifies a random direction v at the
+    /// last state x (STARS, arXiv 2605.26733, with finite differences).
     Jacobian(JacobianPenalty),
-    /// The mean of the squared last state (after arXiv 2606.24898).
+    /// The mean of the squares of the last state (after arXiv 2606.24898).
     Norm(NormPenalty),
-    /// The mean of `(f(x) − x)²`: how far one more iteration moves the last state.
+    /// The mean of `(f(x) − x)²`: how far one more iteration f moves the last state x.
     FixedPoint(FixedPointPenalty),
 }
 
-/// Options of the Jacobian penalty.
+/// The options of the Jacobian penalty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct JacobianPenalty {
-    /// w: the loss is (1 − w) times the cross entropy and w times the penalty.
+    /// The weight w. The loss is (1 − w) times the cross entropy plus w times the penalty.
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub weight: f64,
-    /// Number of first steps without the penalty.
+    /// The number of steps at the start without the penalty.
     pub warmup: u64,
     /// ε, the distance by which the state of a micro-batch is moved.
     #[schemars(extend("exclusiveMinimum" = 0))]
@@ -48,29 +48,29 @@ impl Default for JacobianPenalty {
     }
 }
 
-/// Options of the penalty on the state.
+/// The options of the penalty on the size of the last state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NormPenalty {
-    /// w: the loss is (1 − w) times the cross entropy and w times the penalty.
+    /// The weight w. The loss is (1 − w) times the cross entropy plus w times the penalty.
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub weight: f64,
-    /// Number of first steps without the penalty.
+    /// The number of steps at the start without the penalty.
     pub warmup: u64,
 }
 
-/// Options of the penalty on one more iteration.
+/// The options of the penalty on one more iteration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FixedPointPenalty {
-    /// w: the loss is (1 − w) times the cross entropy and w times the penalty.
+    /// The weight w. The loss is (1 − w) times the cross entropy plus w times the penalty.
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub weight: f64,
-    /// Number of first steps without the penalty.
+    /// The number of steps at the start without the penalty.
     pub warmup: u64,
 }
 
-/// The weight that STARS uses.
+/// The default weight, which is that of STARS (arXiv 2605.26733).
 const WEIGHT: f64 = 0.1;
 
 impl Default for NormPenalty {
@@ -91,16 +91,16 @@ impl Default for FixedPointPenalty {
     }
 }
 
-/// Identifies a micro-batch for which a penalty is computed.
+/// Identifies the micro-batch for which a penalty is computed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    /// The run's seed.
+    /// The seed of the run.
     pub(crate) seed: u64,
-    /// Its step.
+    /// The step of the micro-batch.
     pub(crate) step: u64,
-    /// Its number since the start of the run.
+    /// The number of the micro-batch since the start of the run.
     pub(crate) number: u64,
-    /// The shape of its state: batch, seq, `d_model`.
+    /// The shape of the micro-batch's state, `[batch, seq, d_model]`.
     pub(crate) shape: [usize; 3],
 }
 
@@ -114,18 +114,19 @@ impl PenaltyConfig {
         }
     }
 
-    /// Returns the length of the warm-up in steps.
+    /// Returns the length of the warm-up, in steps.
     pub fn warmup(&self) -> u64 {
         self.common().1
     }
 
-    /// Returns w at a step, counted from 1; it is 0 during the warm-up.
+    /// Returns the weight w at step `step`, counted from 1. During the warm-up it is 0.
     pub fn weight_at(&self, step: u64) -> f64 {
         let (weight, warmup) = self.common();
         if step > warmup { weight } else { 0.0 }
     }
 
-    /// Returns the number of iterations with gradient that the penalty adds to a step.
+    /// Returns the number of iterations with gradient that the penalty adds to the pass of a
+    /// micro-batch.
     pub fn iterations(&self) -> usize {
         match self {
             Self::Jacobian(_) => 2,
@@ -134,7 +135,7 @@ impl PenaltyConfig {
         }
     }
 
-    /// Returns the penalty of a micro-batch on the device, or `None` during the warm-up.
+    /// Returns the penalty of a micro-batch, on the device. `None` during the warm-up.
     pub(crate) fn at(&self, place: Place, device: &Device) -> Option<Weighted> {
         let weight = self.weight_at(place.step);
         if weight <= 0.0 {
@@ -167,7 +168,7 @@ impl PenaltyConfig {
         }
     }
 
-    /// Reports models for which the penalty would not measure what it is meant to.
+    /// Reports models for which the penalty would not measure what it is intended to measure.
     pub(super) fn validate_on(
         &self,
         model: &ModelSection,
@@ -214,7 +215,7 @@ impl PenaltyConfig {
     }
 }
 
-/// Returns whether the last state is the output of a norm.
+/// Returns whether the last state of the loop is the output of a norm.
 fn state_is_normed(model: &ModelSection) -> bool {
     let ends_with_norm = match model.block {
         BlockKind::Sandwich | BlockKind::PostNorm => true,
@@ -230,7 +231,7 @@ fn state_is_normed(model: &ModelSection) -> bool {
 mod tests {
     use crate::config::RunConfig;
 
-    /// Reads a run with a penalty. `rest` sets other keys.
+    /// Reads the configuration of a run with a penalty. `rest` sets other keys.
     fn read(penalty: &str, rest: &[&str]) -> Result<RunConfig, String> {
         let mut set = vec![format!("train.penalty={penalty}")];
         set.extend(rest.iter().map(ToString::to_string));

@@ -8,20 +8,21 @@ use serde::{Deserialize, Serialize};
 use super::backend::decayed;
 use super::{Moments, Rates};
 
-/// `p ← p − η·λ·p − η·m̂ / (√v̂ + ε)`.
+/// `p ← p − η·λ·p − η·m̂ / (√v̂ + ε)`: the parameter p, its first moment m̂ and second moment v̂,
+/// both with bias correction.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamW {
-    /// Decay of the first moment, β₁.
+    /// β₁, the decay of the first moment.
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta1: f64,
-    /// Decay of the second moment, β₂.
+    /// β₂, the decay of the second moment.
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta2: f64,
-    /// ε.
+    /// ε, which is added to the root of the second moment.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub eps: f64,
-    /// λ, multiplied by the learning rate.
+    /// λ, the weight decay. It is multiplied by the learning rate.
     #[schemars(range(min = 0))]
     pub weight_decay: f64,
 }
@@ -38,7 +39,7 @@ impl Default for AdamW {
 }
 
 impl AdamW {
-    /// Returns the update with these constants.
+    /// Returns the update that this rule makes with `rates`.
     pub(super) fn describe(&self, rates: Rates) -> Update {
         let decay = rates.lr * self.weight_decay;
         Update {
@@ -59,7 +60,7 @@ pub(super) fn compose(
     let square = gradient.clone().square();
     let first = blend(moments.first, gradient, step.beta1);
     let second = blend(moments.second, square, step.beta2);
-    // This is η·m̂/(√v̂ + ε), with both corrections folded into two numbers.
+    // This is η·m̂/(√v̂ + ε). Both bias corrections are contained in two numbers.
     let (c1, c2) = step.corrections();
     let scale = second.clone().sqrt() + eps * c2.sqrt();
     let delta = first.clone() / scale * (step.lr * c2.sqrt() / c1);

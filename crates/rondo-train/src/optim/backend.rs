@@ -14,13 +14,13 @@ use super::{Gate, Moments, adamw, raven_adam};
 use crate::error::Result;
 use crate::step::read;
 
-/// Values that the updates of one step share.
+/// Values that all updates of one step use.
 pub(super) struct SharedStep<'a> {
-    /// The update of a parameter that decays.
+    /// The update of a parameter that has weight decay.
     pub(super) update: Update,
     /// Scales or rejects every update of the step.
     pub(super) gate: &'a Gate,
-    /// The numbers of the step on the device, once an update has needed them.
+    /// The numbers of the step on the device. `None` before an update has needed them.
     #[cfg(feature = "cube")]
     pub(super) numbers: Option<StepNumbers>,
 }
@@ -36,10 +36,10 @@ impl<'a> SharedStep<'a> {
     }
 }
 
-/// The parts of a step that a backend can compute itself. Default methods are composed of Burn
+/// The parts of a step that a backend can compute itself. The default methods are composed of Burn
 /// operations.
 pub(super) trait Updates {
-    /// Returns the L2 norm of all tensors together, `[1]`.
+    /// Returns the L2 norm of all elements of all tensors, `[1]`.
     fn norm(&self, tensors: &[Tensor<1>]) -> Tensor<1> {
         let squares = tensors.iter().map(|x| total(x.clone().square())).collect();
         Tensor::cat(squares, 0).sum().sqrt()
@@ -68,12 +68,12 @@ pub(super) trait Updates {
     }
 }
 
-/// A backend that composes everything of Burn operations.
+/// A backend in which everything is composed of Burn operations.
 pub(super) struct Composition;
 
 impl Updates for Composition {}
 
-/// Returns the updates of a backend.
+/// Returns the implementation of [`Updates`] for a backend.
 pub(super) fn updates(backend: Backend) -> &'static dyn Updates {
     match backend {
         Backend::Flex => &InPlace,

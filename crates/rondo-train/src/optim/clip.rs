@@ -1,4 +1,4 @@
-//! Clipping by the global norm, and rejection of updates whose gradient is not finite.
+//! Clips gradients by their global norm, and rejects updates whose gradient is not finite.
 
 use burn::tensor::{Bool, Tensor};
 use rondo_model::gradients::FlatGradients;
@@ -8,10 +8,10 @@ use super::Moments;
 use super::backend::updates;
 use crate::error::Result;
 
-/// Keeps the division defined for a zero gradient.
+/// Is added to the norm, so that a zero norm does not cause a division by 0.
 const NORM_EPS: f64 = 1e-6;
 
-/// Returns the L2 norm of all gradients together, `[1]`.
+/// Returns the L2 norm of all elements of all gradients, `[1]`.
 ///
 /// # Panics
 ///
@@ -21,7 +21,8 @@ pub fn global_norm(gradients: &FlatGradients) -> Tensor<1> {
     updates(Backend::of(&tensors[0])).norm(tensors)
 }
 
-/// Returns Σx² of a gradient. [`global_norm`] is the root of the sum over all gradients.
+/// Returns the sum of the squares of a gradient. [`global_norm`] is the square root of the total of
+/// these sums.
 ///
 /// # Errors
 ///
@@ -30,27 +31,27 @@ pub(crate) fn sum_of_squares(gradient: &Tensor<1>) -> Result<f64> {
     updates(Backend::of(gradient)).sum_of_squares(gradient)
 }
 
-/// Scales an update, and decides whether it counts.
+/// Scales the gradients of an update, and decides whether the update is made.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "one exists at a time, on the stack of a step"
 )]
 pub enum Gate {
-    /// The norm is on the host and finite. Gradients are scaled by this number.
+    /// The norm was read and is finite. The gradients are multiplied by this number.
     Host(f64),
-    /// The norm stays on the device, and gradients are scaled there. If the norm is not finite,
+    /// The norm stays on the device, where it scales the gradients. If the norm is not finite,
     /// parameters and moments keep their values.
     Device {
-        /// Factor for the gradients, `[1]`.
+        /// The factor for the gradients, `[1]`.
         scale: Tensor<1>,
-        /// Whether the update counts, `[1]`.
+        /// Whether the update is made, `[1]`.
         finite: Tensor<1, Bool>,
     },
 }
 
 impl Gate {
-    /// Returns the gate for a norm that has been read.
+    /// Returns the gate for a norm that was read from the device.
     pub fn from_host(norm: f64, max_norm: Option<f64>) -> Self {
         Self::Host(max_norm.map_or(1.0, |max| (max / (norm + NORM_EPS)).min(1.0)))
     }
@@ -65,8 +66,8 @@ impl Gate {
         Self::Device { scale, finite }
     }
 
-    /// Updates a parameter and its moments by `rule` from the scaled gradient. They keep their
-    /// values if the update does not count.
+    /// Computes the update of a parameter and its moments by `rule`, from the scaled gradient. If
+    /// the update is rejected, returns the old values.
     pub(super) fn apply(
         &self,
         parameter: Tensor<1>,
@@ -91,8 +92,8 @@ impl Gate {
         }
     }
 
-    /// Returns the moments of an update: `new` if it counts, else `old`, or zeros if there were
-    /// none.
+    /// Returns the `new` moments if the update is made. Otherwise returns the `old` ones, or zeros
+    /// if there were none.
     fn choose_moments(&self, old: Moments, new: Moments) -> Moments {
         let moment = |old: Option<Tensor<1>>, new: Option<Tensor<1>>| {
             new.map(|new| {
@@ -106,7 +107,7 @@ impl Gate {
         }
     }
 
-    /// Returns `new` if the update counts, else `old`.
+    /// Returns `new` if the update is made, else `old`.
     fn choose(&self, old: Tensor<1>, new: Tensor<1>) -> Tensor<1> {
         match self {
             Self::Host(_) => new,

@@ -1,4 +1,4 @@
-//! `[optimizer]`: the rule and its constants.
+//! `[optimizer]`: the kind of optimizer and its constants.
 
 use rondo_config::Report;
 use rondo_config::report::{fraction, positive, within};
@@ -9,19 +9,20 @@ use super::adamw::AdamW;
 use super::muon::Muon;
 use super::raven_adam::RavenAdam;
 
-/// Maximum number of Newton–Schulz iterations; more would change nothing.
+/// The maximum number of Newton–Schulz iterations. More iterations would change nothing.
 const MOST_ITERATIONS: usize = 64;
 
-/// The optimizer and its constants.
+/// The kind of optimizer, with its constants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum OptimizerConfig {
-    /// The reference's Adam: update clipping, atan2 instead of ε, decay per step.
+    /// The Adam of the reference implementation: with update clipping, with atan2 instead of ε, and
+    /// with decay per step.
     RavenAdam(RavenAdam),
     /// Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101).
     #[serde(rename = "adamw")]
     AdamW(AdamW),
-    /// Muon for matrices, AdamW for the rest.
+    /// Muon for matrices, AdamW for all other parameters.
     Muon(Muon),
 }
 
@@ -32,7 +33,7 @@ impl Default for OptimizerConfig {
 }
 
 impl OptimizerConfig {
-    /// Reports every violation by its key path below `[optimizer]`.
+    /// Reports every violation with its key below `[optimizer]`.
     pub fn validate(&self, report: Report<'_>) {
         let (beta1, beta2, decay) = match self {
             Self::RavenAdam(c) => (c.beta1, c.beta2, c.weight_decay),

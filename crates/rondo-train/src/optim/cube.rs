@@ -1,4 +1,4 @@
-//! Updates in the memory of the parameter, by the kernels of `rondo-cube`: f32 on a GPU.
+//! Updates parameters in their own memory, in f32 on a GPU, with the kernels of `rondo-cube`.
 
 use burn::tensor::{Bool, Tensor};
 use rondo_cube::primitive::{self, Cube};
@@ -9,7 +9,7 @@ use rondo_kernels::update::{Step, Update};
 use super::backend::{SharedStep, Updates};
 use super::{Gate, Moments};
 
-/// Computes updates with these kernels.
+/// Computes updates with the kernels of `rondo-cube`.
 pub(super) struct OnDevice;
 
 impl Updates for OnDevice {

@@ -1,4 +1,4 @@
-//! Updates in the memory of the parameter, by the kernels of `rondo-kernels`: f32 on flex.
+//! Updates parameters in their own memory, in f32 on flex, with the kernels of `rondo-kernels`.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -11,7 +11,7 @@ use crate::error::Result;
 
 type Primitive = FloatTensor<Flex>;
 
-/// Computes updates with these kernels.
+/// Computes updates with the kernels of `rondo-kernels`.
 pub(super) struct InPlace;
 
 impl Updates for InPlace {
@@ -61,7 +61,7 @@ impl Updates for InPlace {
     }
 }
 
-/// Returns a tensor whose elements fill its memory without gaps; copies it if necessary.
+/// Returns a tensor whose elements fill its memory without gaps. Copies `x` only if it has gaps.
 fn owned(x: Tensor<1>) -> Primitive {
     let x = x
         .try_into_primitive::<Flex>()

@@ -1,15 +1,19 @@
-//! Muon (Jordan et al. 2024): momentum, orthogonalised by Newton–Schulz iterations.
+//! Muon (Jordan et al. 2024): the update is the momentum, orthogonalized by Newton–Schulz
+//! iterations.
 //!
 //! ```text
 //! B ← μ·B + G;   U = orthogonalise(G + μ·B);   W ← W·(1 − η·λ) − η·0.2·√max(rows, cols)·U
 //! ```
 //!
-//! The factor 0.2·√max(rows, cols) gives the update the root mean square of an AdamW update, so
-//! that both share one learning rate (Liu et al. 2025, arXiv 2502.16982, §2.2). Of the published
-//! forms, this is `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`. The original form has
-//! the factor √max(1, rows/cols), for matrices stored `[d_out, d_in]`, and needs a learning rate of
-//! its own. Both write `B ← μ·B + (1 − μ)·G`; the norm in Newton–Schulz cancels the factor 1 − μ.
-//! Their code iterates in bf16; here everything is f32, for every precision of training.
+//! Here G is the gradient, B the momentum and W the matrix. The factor 0.2·√max(rows, cols) gives
+//! the update the same root mean square as an AdamW update, so that matrices and other parameters
+//! can use one learning rate (Liu et al. 2025, arXiv 2502.16982, §2.2).
+//!
+//! Among the published forms, this is `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`. The
+//! original form has the factor √max(1, rows/cols) for matrices stored `[d_out, d_in]`, and needs
+//! its own learning rate. Both of these write `B ← μ·B + (1 − μ)·G`; the norm in Newton–Schulz
+//! cancels the factor 1 − μ. Both iterate in bf16; here everything is f32, whatever the precision
+//! of training.
 
 use burn::tensor::Tensor;
 use rondo_model::ops::{Precision, Product, of};
@@ -19,31 +23,31 @@ use serde::{Deserialize, Serialize};
 use super::adamw::AdamW;
 use super::{Moments, Rates};
 
-/// Coefficients of the quintic that drives singular values towards 1.
+/// The coefficients of the polynomial of degree 5 that moves singular values towards 1.
 const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
 
-/// The root mean square of an AdamW update.
+/// The usual root mean square of an AdamW update.
 const ADAM_UPDATE_RMS: f64 = 0.2;
 
-/// Muon for matrices. The other constants are those of AdamW for embedding, norms and biases.
+/// Muon for matrices, and AdamW for embedding, norms and biases.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Muon {
-    /// Decay of the momentum, μ.
+    /// μ, the decay of the momentum.
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub momentum: f64,
-    /// Newton–Schulz iterations.
+    /// The number of Newton–Schulz iterations.
     pub iterations: usize,
-    /// AdamW's β₁.
+    /// β₁ of AdamW.
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta1: f64,
-    /// AdamW's β₂.
+    /// β₂ of AdamW.
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta2: f64,
-    /// AdamW's ε.
+    /// ε of AdamW.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub eps: f64,
-    /// λ, multiplied by the learning rate, for matrices and the rest.
+    /// λ, the weight decay of all parameters. It is multiplied by the learning rate.
     #[schemars(range(min = 0))]
     pub weight_decay: f64,
 }
@@ -112,8 +116,9 @@ impl Muon {
     }
 }
 
-/// Moves every singular value of `matrix` that is not zero to between 0.68 and 1.14. Starts from
-/// `matrix / (‖matrix‖ + 1e-7)` and iterates `X ← aX + (bA + cA²)X` with `A = XXᵀ`.
+/// Returns a matrix with the singular vectors of `matrix`. The singular values that are not zero
+/// are moved to between 0.68 and 1.14. The iteration starts from `X = matrix / (‖matrix‖ + 1e-7)`
+/// and repeats `X ← aX + (bA + cA²)X` with `A = XXᵀ`.
 pub(super) fn orthogonalise(matrix: Tensor<2>, iterations: usize) -> Tensor<2> {
     let [rows, cols] = matrix.dims();
     let tall = rows > cols;

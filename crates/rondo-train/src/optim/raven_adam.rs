@@ -1,5 +1,5 @@
-//! The reference's Adam (arXiv 2502.05171, §4.1, and its implementation): update clipping and
-//! atan2 in the place of ε.
+//! The Adam of the reference implementation (arXiv 2502.05171, §4.1, and its code): with update
+//! clipping, and with atan2 instead of ε.
 //!
 //! ```text
 //! m, v   as in Adam, started at the first update from m = g, v = g²
@@ -9,10 +9,10 @@
 //! p      ← p − η' / (1 − β₁ᵗ) · atan2(m, √v / √(1 − β₂ᵗ))
 //! ```
 //!
-//! There are two published forms of Adam with atan2. This one has the first correction outside the
-//! arctangent (the CUDA package `adam_atan2`). The other one, from the paper that proposed atan2
-//! (Everett et al. 2024, arXiv 2407.05872), takes `η·atan2(m / (1 − β₁ᵗ), √(v / (1 − β₂ᵗ)))`; it is
-//! not offered here.
+//! There are two published forms of Adam with atan2. In this one (the CUDA package `adam_atan2`),
+//! the correction of the first moment is outside the arctangent. The other form, from the paper
+//! that proposed atan2 (Everett et al. 2024, arXiv 2407.05872), uses `η·atan2(m / (1 − β₁ᵗ), √(v /
+//! (1 − β₂ᵗ)))`. It is not available here.
 
 use burn::tensor::Tensor;
 use rondo_kernels::update::{Rule, Step, Update};
@@ -23,23 +23,23 @@ use super::backend::decayed;
 use super::sum::total;
 use super::{Moments, Rates};
 
-/// The floor of the second moment under update clipping: ε² with ε = 1e-6.
+/// The lower bound of the second moment if updates are clipped: ε² with ε = 1e-6.
 const SMALLEST_SECOND_MOMENT: f64 = 1e-12;
 
-/// The constants of the reference's Adam.
+/// The constants of the Adam of the reference implementation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RavenAdam {
-    /// Decay of the first moment, β₁.
+    /// β₁, the decay of the first moment.
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta1: f64,
-    /// Decay of the second moment, β₂.
+    /// β₂, the decay of the second moment.
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta2: f64,
-    /// λ per step, scaled by η / η_peak.
+    /// λ, the weight decay per step. It is multiplied by η / η_peak.
     #[schemars(range(min = 0))]
     pub weight_decay: f64,
-    /// Whether the updates of each tensor are clipped: η' replaces η.
+    /// Whether the update of each tensor is clipped: η' replaces η.
     pub update_clipping: bool,
 }
 
@@ -55,7 +55,7 @@ impl Default for RavenAdam {
 }
 
 impl RavenAdam {
-    /// Returns the update with these constants.
+    /// Returns the update that this rule makes with `rates`.
     pub(super) fn describe(&self, rates: Rates) -> Update {
         let decay = rates.lr / rates.peak * self.weight_decay;
         Update {

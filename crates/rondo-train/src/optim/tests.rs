@@ -1,5 +1,5 @@
-//! Tests the rules on one parameter, by hand and against published runs, and the groups of a whole
-//! model.
+//! Tests the rules on single parameters, with hand-computed numbers and against published runs.
+//! Also tests the groups of a whole model.
 
 mod golden;
 
@@ -98,7 +98,7 @@ fn the_first_raven_update_starts_from_the_gradient_and_decays_by_the_share_of_th
         vector([0.5, -3.0]),
         Moments::default(),
     );
-    // m = g and v = g², so m / (√v / √0.05) is ±√0.05 and the clipping ratio is 1.
+    // Here m = g and v = g², so m / (√v / √0.05) is ±√0.05, and the clipping ratio is 1.
     let angle = 0.05_f64.sqrt().atan();
     close(
         &values(p),
@@ -119,13 +119,13 @@ fn a_raven_update_raises_the_second_moment_to_its_floor_and_hardly_moves_below_i
     let start = || (vector([0.0, 0.0]), vector([1e-8, 0.0]), Moments::default());
     let (p, gradient, moments) = start();
     let (p, moments) = compose(rule.describe(RATES), p, gradient, moments);
-    // v = 1e-12 in both elements, so √v / √0.05 is 4.47e-6, and a first moment of 1e-8 gives an
-    // angle of 0.0022.
+    // Here v = 1e-12 in both elements, so √v / √0.05 is 4.47e-6. A first moment of 1e-8 then gives
+    // an angle of 0.0022.
     let angle = (1e-8_f64).atan2(1e-6 / 0.05_f64.sqrt());
     close(&values(p), [-0.1 / 0.1 * angle, 0.0]);
     let second = values(moments.second.clone().expect("second"));
     assert_eq!(second, [1e-12, 1e-12]);
-    // A larger gradient lifts the moment off its floor in the next update.
+    // A larger gradient lifts the second moment above its lower bound in the next update.
     let rates = Rates { update: 2, ..RATES };
     let (_, moments) = compose(
         rule.describe(rates),
@@ -137,7 +137,7 @@ fn a_raven_update_raises_the_second_moment_to_its_floor_and_hardly_moves_below_i
     assert!((f64::from(second[0]) / (0.95e-12 + 0.05e-8) - 1.0).abs() < 1e-6);
     assert!((f64::from(second[1]) / 1e-12 - 1.0).abs() < 1e-6);
 
-    // Without update clipping there is no floor: one element moves by a full step.
+    // Without update clipping there is no lower bound, and one element moves by a full step.
     let free = raven_adam::RavenAdam {
         update_clipping: false,
         ..rule
@@ -175,7 +175,7 @@ fn a_raven_update_whose_gradient_outgrows_its_moments_is_clipped_per_tensor() {
             ..rule
         }),
     );
-    // Elements with g = 0 count as 0 in the mean.
+    // Elements with g = 0 count as 0 in the mean of g² / v.
     let ratio = (1.0 / (0.95 * 0.01 + 0.05) / 2.0_f64).sqrt();
     for (x, y) in clipped.iter().zip(free) {
         assert!((f64::from(*x) * ratio - f64::from(y)).abs() < 1e-6);
@@ -210,7 +210,8 @@ fn every_parameter_has_one_group_and_norms_and_biases_are_not_decayed() {
     }
 }
 
-/// Trains a small model for three updates with gradients of about `size` and a few zeros.
+/// Trains a small model for three updates. The gradients have sizes of about `size`, and some are
+/// zero.
 ///
 /// Returns the parameters that are updated in place, their first moments and their second moments.
 fn after_three_updates(rule: &OptimizerConfig, size: f32, composed: bool) -> [Vec<f32>; 3] {
@@ -245,7 +246,7 @@ fn after_three_updates(rule: &OptimizerConfig, size: f32, composed: bool) -> [Ve
     let moments = optimizer.moments.into_iter();
     for ((row, value), moments) in rows.iter().zip(parameters.0).zip(moments) {
         if matches!(rule, OptimizerConfig::Muon(_)) && Group::of(row).matrix {
-            // Muon's own rule does not update in place.
+            // Muon's own rule does not update parameters in place.
             continue;
         }
         let moment = |moment: Option<Tensor<1>>| values(moment.expect("a moment"));
@@ -258,7 +259,7 @@ fn after_three_updates(rule: &OptimizerConfig, size: f32, composed: bool) -> [Ve
 
 #[test]
 fn updates_in_place_are_the_composed_ones() {
-    // The smaller gradients have second moments below the floor of RavenAdam.
+    // With the smaller gradients, second moments are below the lower bound of RavenAdam.
     for size in [1.0, 1e-7] {
         for rule in [
             OptimizerConfig::AdamW(adamw::AdamW::default()),
@@ -271,7 +272,7 @@ fn updates_in_place_are_the_composed_ones() {
         ] {
             let in_place = after_three_updates(&rule, size, false);
             let composed = after_three_updates(&rule, size, true);
-            // Typical sizes of a parameter and of its moments.
+            // The typical sizes of a parameter, its first moment and its second moment.
             let sizes = [1.0, size, size * size];
             for ((in_place, composed), size) in in_place.iter().zip(&composed).zip(sizes) {
                 assert_eq!(in_place.len(), composed.len());
@@ -285,7 +286,7 @@ fn updates_in_place_are_the_composed_ones() {
     }
 }
 
-/// The values of each parameter.
+/// Collects the values of each parameter.
 #[derive(Default)]
 struct Parameters(Vec<Vec<f32>>);
 

@@ -1,4 +1,4 @@
-//! Tests which iterations count, by hand, and which choices are refused.
+//! Tests with hand-computed numbers which iterations count, and which choices are refused.
 
 use super::*;
 use crate::config::RunConfig;
@@ -28,7 +28,7 @@ fn the_last_iteration_counts_in_every_step_and_alone_by_default() {
 fn a_mean_has_the_chosen_iterations_with_gradient() {
     assert_eq!(terms("\"mean\"", 2, 2), [(3, 0.5), (4, 0.5)]);
     let every = "{ kind = \"mean\", iterations = { every = 3 } }";
-    // Iterations 8, 5 and 2 are chosen, and the first two of these carry gradient.
+    // Iterations 8, 5 and 2 are chosen. Of these, 8 and 5 carry gradient.
     assert_eq!(terms(every, 4, 4), [(5, 0.5), (8, 0.5)]);
     let rising = "{ kind = \"mean\", weights = \"rising\" }";
     assert_eq!(terms(rising, 2, 2), [(3, 3.0 / 7.0), (4, 4.0 / 7.0)]);
@@ -45,8 +45,8 @@ fn the_weight_of_the_last_iteration_is_that_of_the_first_number_that_is_not_less
         eighths(&terms(listed, 0, 8)),
         [(2, 1.0), (4, 2.0), (8, 5.0)]
     );
-    // As last iterations, 3 has the weight of 4, and 12 that of 8: then 2, 4, 8 and 12 weigh 1, 2,
-    // 5 and 5.
+    // If 3 is the last iteration, it has the weight of 4. If 12 is the last iteration, it has the
+    // weight of 8: then 2, 4, 8 and 12 have the weights 1, 2, 5 and 5.
     let thirds = terms(listed, 0, 3);
     assert_eq!(thirds, [(2, 1.0 / 3.0), (3, 2.0 / 3.0)]);
     let beyond = terms(listed, 0, 12);

@@ -1,7 +1,7 @@
-//! Compares twenty updates on a problem of two matrices with published optimizers, and
+//! Compares twenty updates of two matrices with those of published optimizers. Also compares
 //! Newton–Schulz alone with its published form.
 //!
-//! The expected values and the formulas behind them are in tests/golden/optimizers.
+//! The expected values are in tests/golden/optimizers, with the formulas behind them.
 
 use std::collections::BTreeMap;
 
@@ -11,27 +11,28 @@ use rondo_model::init::{Initializer, Part};
 use super::super::{adamw::AdamW, muon, muon::Muon, raven_adam::RavenAdam};
 use super::*;
 
-/// Largest difference of a weight or a loss in f32 from its golden value. The published runs,
-/// repeated in f32, differ by 9e-7 at most.
+/// The largest allowed difference of a weight or a loss in f32 from its golden value. The published
+/// runs, repeated in f32, differ by at most 9e-7.
 const TOLERANCE: f64 = 5e-6;
 
-/// The same for a moment; the published runs differ by 4.2e-8 in f32.
+/// The largest allowed difference of a moment from its golden value. The published runs, repeated
+/// in f32, differ by at most 4.2e-8.
 const MOMENT_TOLERANCE: f64 = 2e-7;
 
-/// The same for an element of Newton–Schulz alone; the published iteration differs by 4.4e-6 in
-/// f32.
+/// The largest allowed difference of an element after Newton–Schulz alone from its golden value.
+/// The published iteration, repeated in f32, differs by at most 4.4e-6.
 const NEWTON_SCHULZ_TOLERANCE: f64 = 2e-5;
 
-/// Rows and columns of W₁ and W₂.
+/// The numbers of rows and columns of W₁ and W₂.
 const SHAPES: [[usize; 2]; 2] = [[24, 16], [8, 24]];
 
-/// Columns of X and Y.
+/// The number of columns of X and Y.
 const SAMPLES: usize = 32;
 
-/// η₀ of the Adam family.
+/// η₀, the learning rate of the runs with Adam.
 const ADAM_RATE: f64 = 1.0 / 128.0;
 
-/// η and λ of the Muon runs.
+/// η and λ, the learning rate and weight decay of the runs with Muon.
 const MUON_RATE: f64 = 0.02;
 const MUON_DECAY: f64 = 0.1;
 
@@ -58,7 +59,7 @@ impl Golden {
         &self.0[name]
     }
 
-    /// Asserts that `found` is the golden tensor `name` within `tolerance`.
+    /// Asserts that `found` differs from the golden tensor `name` by at most `tolerance`.
     fn check(&self, name: &str, found: &[f32], tolerance: f64) {
         let distance = distance(found, self.get(name));
         assert!(distance <= tolerance, "{name}: off by {distance:e}");
@@ -103,7 +104,7 @@ fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|value| f64::from(*value)).collect()
 }
 
-/// Returns the product of two row-major matrices; the left one has `inner` columns.
+/// Returns the product of two row-major matrices. The left one has `inner` columns.
 fn product(left: &[f64], right: &[f64], inner: usize) -> Vec<f64> {
     let cols = right.len() / inner;
     let row = |row: &[f64]| -> Vec<f64> {
@@ -161,7 +162,8 @@ impl Trained {
     }
 }
 
-/// Takes updates up to the twentieth, and compares weights, losses and moments with the run `tag`.
+/// Makes the updates up to the twentieth. Compares weights, losses and moments with those of the
+/// run `tag`.
 fn follow(
     golden: &Golden,
     tag: &str,
@@ -195,7 +197,8 @@ fn follow(
     }
 }
 
-/// Follows the run `tag` from its start, in place and composed, with a rule for each shape.
+/// Compares all updates with those of the run `tag`, once in place and once composed. `rule` and
+/// `rate` depend on the matrix's shape.
 fn follow_from_the_start(
     tag: &str,
     rule: impl Fn([usize; 2]) -> OptimizerConfig,
@@ -238,14 +241,14 @@ fn raven_adam_is_the_references() {
 #[test]
 fn of_the_two_forms_of_adam_with_atan2_ours_corrects_outside_the_arctangent() {
     let golden = Golden::open();
-    // Decay is scaled by η / η_peak here, and by η in the published forms.
+    // Here, decay is multiplied by η / η_peak. In the published forms it is multiplied by η.
     let rule = RavenAdam {
         weight_decay: 0.125 * ADAM_RATE,
         update_clipping: false,
         ..RavenAdam::default()
     };
-    // Both published forms start from moments of zero, this one from the first gradient. With the
-    // published moments, everything is equal from the second update on.
+    // Both published forms start with moments of zero, and this one with the first gradient. If
+    // this one starts with the published moments, everything is equal from the second update on.
     let starts = ["W1_start", "W2_start"].map(|name| golden.get(name));
     let (gradients, _) = golden.differentiate(starts);
     for backend in [Backend::Flex, Backend::Composed] {
@@ -294,7 +297,8 @@ fn muon_is_the_published_form_that_matches_the_size_of_an_adamw_update() {
 
 #[test]
 fn with_another_rate_for_each_shape_muon_is_the_two_forms_that_scale_tall_matrices() {
-    // √max(1, r/c) replaces 0.2·√max(r, c); the product of rate and decay stays the same.
+    // The published factor √max(1, r/c) replaces 0.2·√max(r, c). The product of rate and decay
+    // stays the same.
     let factor = |[rows, cols]: [usize; 2]| {
         let [rows, cols] = [rows as f64, cols as f64];
         (rows / cols).max(1.0).sqrt() / (0.2 * rows.max(cols).sqrt())
