@@ -1,5 +1,5 @@
-//! The tokenizer with which a run's weights were trained. Data for these weights is encoded with
-//! it, or refused.
+//! The tokenizer with which a run's weights were trained. Data for these weights must be encoded
+//! with this tokenizer; other data is refused.
 
 use std::path::{Path, PathBuf};
 
@@ -10,29 +10,31 @@ use crate::assemble::open_data;
 use crate::error::{Error, Result};
 use crate::run_dir::{RunDir, TOKENIZER_FILE};
 
-/// A run's own tokenizer.
+/// The tokenizer that belongs to a run.
 #[derive(Clone, Debug)]
 pub struct OwnTokenizer {
     /// The run directory.
     run: PathBuf,
-    /// `RUN/tokenizer.json`, if it exists.
+    /// The path of `RUN/tokenizer.json`, if the file exists.
     file: Option<PathBuf>,
-    /// Its hash in the checkpoint; `None` in checkpoints of older versions.
+    /// The tokenizer's hash in the checkpoint. `None` in checkpoints of older versions.
     hash: Option<String>,
 }
 
 impl OwnTokenizer {
-    /// Finds the tokenizer of a run whose weights were trained on the corpora `seen`. `None` for
-    /// tasks, for imports without a tokenizer and for runs of older versions.
+    /// Finds the tokenizer of the run in `run_dir`. `seen` are the corpora on which the weights
+    /// were trained. `None` for tasks, for imports without a tokenizer and for runs of older
+    /// versions.
     ///
     /// # Errors
     ///
-    /// When `tokenizer.json` is damaged, or is not the one with which the weights were trained.
+    /// When `tokenizer.json` is damaged, or is not the tokenizer with which the weights were
+    /// trained.
     pub fn of_run(run_dir: &RunDir, seen: &[CorpusIdentity]) -> Result<Option<Self>> {
         let file = run_dir.tokenizer_path();
         let hash = seen.first().map(|corpus| corpus.tokenizer_hash.clone());
-        // Without a hash there is nothing to compare, so the file is not loaded: an import may have
-        // a tokenizer that cannot encode.
+        // The file is loaded only if there is a hash to compare. Without this rule, an import whose
+        // tokenizer cannot encode would fail here.
         if let Some(expected) = &hash
             && let Some(tokenizer) = run_dir.tokenizer()?
         {
@@ -56,7 +58,8 @@ impl OwnTokenizer {
         }))
     }
 
-    /// Returns the tokenizer of the run at `run`, whose file was received as `file`.
+    /// Returns the tokenizer of the run in the directory `run`. Another rank has sent `file` and
+    /// `hash`.
     pub(crate) fn received(run: &Path, file: Option<PathBuf>, hash: Option<String>) -> Self {
         Self {
             run: run.to_owned(),
@@ -75,22 +78,23 @@ impl OwnTokenizer {
         self.hash.as_deref()
     }
 
-    /// Opens data for the run, with text encoded by its tokenizer. Messages call the data `what`.
+    /// Opens data for the run. Text is encoded with the run's tokenizer. Messages call the data
+    /// `what`.
     ///
     /// # Errors
     ///
-    /// As [`open_data`], and when the data was encoded with another tokenizer.
+    /// The errors of [`open_data`]. Also when the data was encoded with another tokenizer.
     pub fn open(&self, data: &DataConfig, what: &str, mode: Mode) -> Result<Source> {
         let source = open_data(data, self.file.as_deref(), mode)?;
         self.check(&source, data, what)?;
         Ok(source)
     }
 
-    /// Refuses text that was encoded with another tokenizer. Tasks have no tokenizer.
+    /// Returns an error for text that was encoded with another tokenizer. Tasks have no tokenizer.
     ///
     /// # Errors
     ///
-    /// When the tokenizers differ; the message says how to change the configuration.
+    /// When the tokenizers differ. The message says how to change the configuration.
     pub fn check(&self, source: &Source, data: &DataConfig, what: &str) -> Result<()> {
         let Source::Text(text) = source else {
             return Ok(());
@@ -112,7 +116,7 @@ impl OwnTokenizer {
         ))))
     }
 
-    /// Returns whether a text was encoded with the run's tokenizer.
+    /// Returns whether the run's tokenizer has encoded the text.
     fn has_encoded(&self, text: &TextData) -> Result<bool> {
         if let Some(hash) = &self.hash {
             return Ok(*hash == text.identity().tokenizer_hash);
@@ -126,8 +130,8 @@ impl OwnTokenizer {
     }
 }
 
-/// Describes each corpus of a run that has changed since `seen`, together with its name in
-/// messages.
+/// Compares the corpora of a run with those in `seen`. Returns the name and a description of the
+/// change for each corpus that has changed.
 pub fn changes<'a>(
     seen: &'a [CorpusIdentity],
     now: &'a [(String, CorpusIdentity)],

@@ -1,6 +1,7 @@
-//! Scheduled disturbances: deliberate changes to a run at a step.
+//! Scheduled disturbances: deliberate changes to a run at a given step.
 //!
-//! Each is a pure function of configuration and step, so a resumed run has the same ones.
+//! A disturbance is a pure function of configuration and step, so a resumed run is disturbed in the
+//! same way.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -20,30 +21,30 @@ use serde::{Deserialize, Serialize};
 pub enum Perturbation {
     /// Multiplies the learning rate by `factor` for `steps` steps.
     LrSpike {
-        /// The first of these steps.
+        /// The first step with this factor.
         at_step: u64,
-        /// The factor on the learning rate.
+        /// The factor of the learning rate.
         factor: f64,
-        /// Number of steps.
+        /// The number of steps with this factor.
         #[serde(default = "one")]
         steps: u64,
     },
-    /// Resets the moments of the optimizer before this step.
+    /// Removes the moments of the optimizer before step `at_step`.
     OptimizerReset {
-        /// The step.
+        /// The first step without the old moments.
         at_step: u64,
     },
-    /// Adds normal noise to every weight before this step, `std` times the root mean square of its
-    /// tensor.
+    /// Adds normal noise to every weight before step `at_step`. The standard deviation is `std`
+    /// times the root mean square of the weight's tensor.
     WeightNoise {
-        /// The step.
+        /// The first step with the changed weights.
         at_step: u64,
-        /// Standard deviation divided by root mean square.
+        /// The standard deviation of the noise, divided by the root mean square of the tensor.
         std: f64,
     },
-    /// Switches to other training data from this step on; validation data stays the same.
+    /// Switches to other training data at step `at_step`. The validation data stays the same.
     DataSwitch {
-        /// The first step on the new data.
+        /// The first step with the new data.
         at_step: u64,
         /// The new data.
         data: Box<DataConfig>,
@@ -55,7 +56,7 @@ fn one() -> u64 {
 }
 
 impl Perturbation {
-    /// Returns the first step at which it happens.
+    /// Returns the first step that the disturbance changes.
     pub fn at_step(&self) -> u64 {
         match self {
             Self::LrSpike { at_step, .. }
@@ -65,7 +66,7 @@ impl Perturbation {
         }
     }
 
-    /// Returns the new training data, if it switches the data.
+    /// Returns the new training data, if the disturbance switches to other data.
     pub fn switched_data(&self) -> Option<&DataConfig> {
         match self {
             Self::DataSwitch { data, .. } => Some(data),
@@ -73,7 +74,7 @@ impl Perturbation {
         }
     }
 
-    /// Returns the factor on the learning rate of a step.
+    /// Returns the factor of the learning rate at step `step`.
     pub fn rate_factor(&self, step: u64) -> f64 {
         match self {
             Self::LrSpike {
@@ -85,7 +86,7 @@ impl Perturbation {
         }
     }
 
-    /// Adds the disturbance to the record of an event.
+    /// Adds the fields of the disturbance to the record of its event.
     ///
     /// # Errors
     ///
@@ -111,7 +112,7 @@ impl Perturbation {
         Ok(())
     }
 
-    /// Reports every violation by its key path below one `[[perturb]]`.
+    /// Reports every violation with its key below one `[[perturb]]`.
     pub fn validate(&self, report: Report<'_>) {
         if self.at_step() == 0 {
             report("at_step", "steps count from 1, found 0".into());
@@ -125,8 +126,8 @@ impl Perturbation {
     }
 }
 
-/// Adds normal noise, drawn for `step`, to every weight: `std` times the root mean square of its
-/// tensor.
+/// Adds normal noise to every weight. The standard deviation is `std` times the root mean square of
+/// the weight's tensor. The noise depends on `seed` and `step`.
 pub fn with_noise(model: LoopedTransformer, std: f64, seed: u64, step: u64) -> LoopedTransformer {
     let mut rng = generator(seed, Stream::WeightNoise, step);
     model.map(&mut Noise {

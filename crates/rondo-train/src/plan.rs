@@ -9,22 +9,22 @@ use crate::perturb::Perturbation;
 /// The plan of one optimizer step, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepPlan {
-    /// The step.
+    /// The number of the step.
     pub step: u64,
-    /// Its learning rate.
+    /// The learning rate of the step.
     pub lr: f64,
-    /// Its iterations, as drawn.
+    /// The drawn recurrence depth and backprop depth of the step.
     pub draw: Draw,
-    /// Whether its metrics are read and logged.
+    /// Whether the metrics of the step are read and logged.
     pub logged: bool,
-    /// Whether an evaluation follows it.
+    /// Whether an evaluation follows the step.
     pub evaluated: bool,
-    /// Whether a checkpoint follows it.
+    /// Whether a checkpoint is saved after the step.
     pub saved: bool,
 }
 
 impl StepPlan {
-    /// Plans `step`, counted from 1.
+    /// Plans the step with number `step`, counted from 1.
     pub fn new(config: &ResolvedConfig, step: u64) -> Self {
         let run = config.extent();
         let last = step == run.steps;

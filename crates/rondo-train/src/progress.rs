@@ -1,4 +1,4 @@
-//! Everything that a resume needs besides weights and moments.
+//! Everything that is needed to resume a run, except weights and moments.
 
 use rondo_checkpoint::Checkpoint;
 use rondo_data::{CorpusIdentity, CurriculumState};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::guard::GuardState;
 
-/// The file in a checkpoint that holds it.
+/// The file in a checkpoint that contains the progress.
 const PROGRESS_FILE: &str = "progress.json";
 
 /// The progress of a run after its last step. Learning rate, depth, data order and initial states
@@ -18,39 +18,40 @@ const PROGRESS_FILE: &str = "progress.json";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunProgress {
-    /// Optimizer steps taken.
+    /// The number of optimizer steps taken.
     pub step: u64,
-    /// Number of updates in the optimizer's moments: all steps since its last reset, without
-    /// skipped ones.
+    /// The number of updates that the optimizer's moments contain. This is the number of steps
+    /// since the moments were last reset, without skipped ones.
     pub updates: u64,
-    /// Training tokens seen.
+    /// The number of training tokens seen.
     pub tokens: u64,
-    /// Number of draws whose depth was clamped.
+    /// The number of steps whose drawn depth was clamped to the maximum.
     pub clamped: u64,
-    /// Difficulty in a task's curriculum.
+    /// The state of a task's curriculum.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub curriculum: Option<CurriculumState>,
-    /// Number of skipped updates, and the state for judging the next ones.
+    /// The number of skipped updates, and the state for judging the next updates.
     #[serde(default)]
     pub guard: GuardState,
-    /// Whether the evaluation after this step was interrupted. A resume then reruns it.
+    /// Whether the evaluation after this step was interrupted and is still pending. A resume reruns
+    /// it.
     #[serde(default)]
     pub owes_evaluation: bool,
-    /// Sum of the learning rates of all updates that were made; `None` in checkpoints of older
+    /// The sum of the learning rates of all updates that were made. `None` in checkpoints of older
     /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lr_sum: Option<RateSum>,
-    /// The training text, followed by that of each `data-switch`. Empty for tasks and in
+    /// The training corpus, followed by the corpus of each `data-switch`. Empty for tasks and in
     /// checkpoints of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<CorpusIdentity>,
-    /// State of the controller of the gates' penalty.
+    /// The state of the controller that adjusts the penalty of the gates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub controller: Option<ControllerState>,
 }
 
 impl RunProgress {
-    /// Returns the progress at the start of a run.
+    /// Returns the progress of a run before its first step.
     pub fn start(curriculum: Option<CurriculumState>) -> Self {
         Self {
             step: 0,
@@ -66,7 +67,7 @@ impl RunProgress {
         }
     }
 
-    /// Starts the record of an event that is dated to the last step.
+    /// Creates the record of an event. The event is dated to the last step.
     pub fn event(&self, event: Event) -> Record {
         Record::event(self.step, self.tokens, event)
     }
@@ -84,11 +85,11 @@ impl RunProgress {
         })
     }
 
-    /// Returns name and content of the file.
+    /// Returns the name and the content of the file in a checkpoint.
     ///
     /// # Errors
     ///
-    /// Never: every progress can be serialised.
+    /// Never: every progress can be serialized.
     pub fn file(&self) -> Result<(&'static str, Vec<u8>)> {
         let text = serde_json::to_vec_pretty(self).map_err(anyhow::Error::from)?;
         Ok((PROGRESS_FILE, text))

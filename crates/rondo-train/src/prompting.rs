@@ -1,28 +1,29 @@
-//! Turns the text of a prompt into tokens. It may name special tokens, or be opened by one.
+//! Converts the text of a prompt to tokens. The text may contain names of special tokens. A token
+//! that begins a text may be placed before it.
 
 use rondo_data::Tokenizer;
 
 use crate::error::{Error, Result};
 use crate::open_run::OpenRun;
 
-/// What a prompt may hold besides plain text. Without a choice, the run's own files decide.
+/// How the text of a prompt is encoded. For a field that is `None`, the files of the run decide.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Prompting {
-    /// Whether the name of a special token in the text stands for that token. By default it does
-    /// for imported models, unless their files say otherwise.
+    /// Whether the name of a special token in the text stands for this token. By default only for
+    /// imported models, unless their files say otherwise.
     pub special: Option<bool>,
-    /// Whether the token that begins a text comes first. By default it does if the tokenizer of an
-    /// imported model adds it.
+    /// Whether the token that begins a text is placed before the prompt. By default only for
+    /// imported models whose tokenizer adds this token.
     pub bos: Option<bool>,
 }
 
 impl OpenRun<'_> {
-    /// Returns the run's tokenizer, ready for prompts. The flag `wanted_by` needs it.
+    /// Returns the run's tokenizer, set up for prompts. `wanted_by` is the flag that needs it.
     ///
     /// # Errors
     ///
-    /// When the run has no tokenizer, it is damaged, or `--bos on` finds no token that begins a
-    /// text.
+    /// When the run has no tokenizer, or the tokenizer is damaged. Also with `--bos on` when no
+    /// token that begins a text is known.
     pub fn reader(&self, wanted_by: &str, prompting: Prompting) -> Result<Tokenizer> {
         let tokenizer = self.tokenizer(wanted_by)?;
         let imported = self.config.data.is_nothing();
@@ -37,8 +38,8 @@ impl OpenRun<'_> {
         Ok(tokenizer.with_special(special).with_opening(opening))
     }
 
-    /// Returns the tokens that begin a text: those of the tokenizer, or else that of the model's
-    /// ids.
+    /// Returns the tokens that begin a text: those that the tokenizer adds, or else the one that
+    /// the model's files name.
     fn opening(&self, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
         let own = tokenizer.own_opening();
         if !own.is_empty() {
@@ -54,8 +55,8 @@ impl OpenRun<'_> {
         })
     }
 
-    /// Returns the tokens at which generation stops: those that an imported model names, or else
-    /// the end of text of the tokenizer.
+    /// Returns the tokens at which generation stops: those that the files of an imported model
+    /// name, or else the tokenizer's end of text.
     ///
     /// # Errors
     ///

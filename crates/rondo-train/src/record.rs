@@ -1,4 +1,4 @@
-//! Observations and evaluations as records of the metrics table.
+//! Creates records for the metrics from the measurements of steps and evaluations.
 
 use rondo_metrics::Record;
 use rondo_metrics::names::{
@@ -17,33 +17,33 @@ use crate::plan::StepPlan;
 use crate::progress::RunProgress;
 use crate::step::{Observation, Penalised};
 
-/// Measurements around a logged step.
+/// Measurements of the speed and memory of a run at a logged step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     /// Tokens per second since the last logged step, without evaluations and saves.
     pub(crate) tokens_per_second: f64,
-    /// Seconds per step since then, without evaluations and saves.
+    /// Seconds per step since the last logged step, without evaluations and saves.
     pub(crate) step_seconds: f64,
-    /// Share of the device's peak FLOP/s, if the peak is known.
+    /// The share of the device's peak FLOP/s that the run has used. `None` if the peak is unknown.
     pub(crate) mfu: Option<f64>,
-    /// Memory of the device, or of the process on a CPU.
+    /// Bytes of memory that the run uses on the device, or that the process uses on a CPU.
     pub(crate) memory_bytes: Option<u64>,
-    /// Sum of η up to this step.
+    /// The sum of the learning rates of all updates up to this step.
     pub(crate) lr_sum: f64,
-    /// Reading of the controller of the gates' penalty, if there is one.
+    /// The values of the controller that adjusts the penalty of the gates, if there is one.
     pub(crate) control: Option<ControllerReading>,
-    /// The ranks of the run, if there are several.
+    /// The measurements of the ranks, if there are several.
     pub(crate) ranks: Option<Ranks>,
 }
 
-/// Measurements of several ranks.
+/// Measurements of a run on several ranks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ranks {
-    /// Number of ranks.
+    /// The number of ranks.
     pub(crate) world_size: usize,
-    /// Seconds in the reduction of a step.
+    /// Seconds per step in the reduction.
     pub(crate) reduce_seconds: f64,
-    /// Seconds by which the slowest rank computes longer than the median rank.
+    /// Seconds per step by which the slowest rank computes longer than the median rank.
     pub(crate) wait_seconds: f64,
 }
 
@@ -108,19 +108,20 @@ pub(crate) fn train(
     record.finish()
 }
 
-/// Values in the record of an evaluation besides its results.
+/// Values in the record of an evaluation that are not results of the evaluation.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Beside<'a> {
-    /// Loss at the mean depth for each source of a mixture.
+    /// For each source of a mixture, its name and its loss at the mean recurrence.
     pub(crate) by_source: &'a [(String, f64)],
-    /// Cross entropy under the frequencies of the training tokens; only in the first record.
+    /// The cross entropy of a model that predicts each token with its frequency in the training
+    /// tokens. Only in the first record.
     pub(crate) unigram: Option<f64>,
-    /// Reading of the controller of the gates' penalty, if there is one.
+    /// The values of the controller that adjusts the penalty of the gates, if there is one.
     pub(crate) control: Option<ControllerReading>,
 }
 
-/// Returns the record of an evaluation. `mean` is the recurrence depth whose loss represents the
-/// run.
+/// Returns the record of an evaluation. `configured` are the depths to record. `mean` is the
+/// recurrence depth whose loss represents the run.
 pub(crate) fn eval(
     progress: &RunProgress,
     evaluated: &Evaluated,

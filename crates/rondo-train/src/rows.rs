@@ -1,4 +1,4 @@
-//! Rows for training and evaluation, from any kind of source.
+//! The rows for training and evaluation, from text or from a task.
 
 use std::ops::Range;
 
@@ -8,23 +8,23 @@ use crate::config::{ResolvedConfig, RunConfig};
 use crate::distributed::Share;
 use crate::error::{Error, Result};
 
-/// The rows of a source, as the configuration of a run uses them.
+/// The rows of a data source, in the sizes that a run uses.
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {
     source: &'a Source,
     seed: u64,
-    /// Rows in a micro-batch.
+    /// The number of rows in a micro-batch.
     batch: usize,
-    /// Micro-batches in a step.
+    /// The number of micro-batches in a step.
     accumulation: usize,
-    /// Rows in a batch of an evaluation.
+    /// The number of rows in a batch of an evaluation.
     val_batch: usize,
-    /// Tokens in a row of text; a task has its own length.
+    /// The number of tokens in a row of text. The rows of a task have their own length.
     seq: usize,
 }
 
 impl<'a> Rows<'a> {
-    /// Returns the rows of `source` for runs of `config`.
+    /// Returns the rows of `source` for a run with `config`.
     pub fn new(source: &'a Source, config: &ResolvedConfig) -> Self {
         let train = &config.train;
         Self {
@@ -37,7 +37,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Returns the rows for steps of one row each.
+    /// Returns the same rows, arranged so that each step has a single row.
     #[must_use]
     pub fn one_in_a_step(self) -> Self {
         Self {
@@ -55,8 +55,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Returns the tokens in a training row, or in the longest one if no state of a curriculum is
-    /// given.
+    /// Returns the number of tokens in a training row. Without a state of the curriculum, returns
+    /// the number of tokens in the longest row.
     pub fn seq(&self, curriculum: Option<&CurriculumState>) -> usize {
         match (self.source, curriculum) {
             (Source::Text(_), _) => self.seq,
@@ -65,7 +65,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Returns the micro-batches of a step, counted from 1: a pure function of seed and step.
+    /// Returns the micro-batches of step `step`, counted from 1. They depend only on seed, step and
+    /// curriculum.
     ///
     /// # Errors
     ///
@@ -83,7 +84,7 @@ impl<'a> Rows<'a> {
         self.some_micro_batches(step, all, curriculum)
     }
 
-    /// Returns the micro-batches of a step that are in a rank's `share`.
+    /// Returns those micro-batches of step `step` that belong to a rank's `share`.
     ///
     /// # Errors
     ///
@@ -111,7 +112,8 @@ impl<'a> Rows<'a> {
             .collect()
     }
 
-    /// Returns the fixed batches of an evaluation over about `tokens` tokens.
+    /// Returns the batches of an evaluation with about `tokens` tokens. They are the same in every
+    /// evaluation.
     ///
     /// # Errors
     ///
@@ -124,7 +126,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Returns the range of evaluation batches of each source of a mixture; empty for other data.
+    /// Returns the name of each source in a mixture and the range of its evaluation batches. Empty
+    /// for other data.
     ///
     /// # Errors
     ///
@@ -143,7 +146,7 @@ impl<'a> Rows<'a> {
         Ok(ranges.filter(|(name, _)| !name.is_empty()).collect())
     }
 
-    /// Returns the bytes of text per target of these batches; `None` for tasks.
+    /// Returns the bytes of text per target of these batches. `None` for tasks.
     ///
     /// # Errors
     ///
@@ -156,11 +159,11 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Returns the tokens in the longest row of a source under a configuration.
+/// Returns the number of tokens in the longest row of `source` in a run with `config`.
 ///
 /// # Errors
 ///
-/// When the rows of a text have no length.
+/// When `config` sets no length for the rows of a text.
 pub(crate) fn longest_row(source: &Source, config: &RunConfig) -> Result<usize> {
     match source {
         Source::Task(task) => Ok(task.seq(task.curriculum().max)),

@@ -1,4 +1,4 @@
-//! The directory of a run: the files in it, read and written.
+//! Reads and writes the files in the directory of a run.
 //!
 //! ```text
 //! config.toml           the configuration of the newest launch
@@ -35,21 +35,22 @@ use crate::validation_losses::ValidationLosses;
 
 const CONFIG_FILE: &str = "config.toml";
 const SUMMARY_FILE: &str = "summary.json";
-/// The folder in which earlier versions put event files. They are beside the metrics now.
+/// The folder into which earlier versions wrote event files. Now these are next to the metrics.
 const EVENTS_FOLDER: &str = "tensorboard";
-/// Name and version in checkpoints, launches and `run.json`.
+/// The program's name and version, as checkpoints, launches and `run.json` record them.
 pub const CREATED_BY: &str = concat!("rondo ", env!("CARGO_PKG_VERSION"));
-/// The tokenizer of a run, and of a folder in the reference's layout.
+/// The file name of a tokenizer in a run directory, and in a folder with the layout of the
+/// reference implementation.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
 
 /// Selects a checkpoint of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointChoice {
-    /// The newest.
+    /// The newest checkpoint.
     Latest,
-    /// The one with the lowest validation loss at the mean depth.
+    /// The checkpoint with the lowest validation loss at the mean recurrence.
     Best,
-    /// The one after this many steps.
+    /// The checkpoint after this many steps.
     Step(u64),
 }
 
@@ -68,36 +69,36 @@ impl FromStr for CheckpointChoice {
     }
 }
 
-/// The files of a run.
+/// The directory of a run, with access to its files.
 #[derive(Clone, Debug)]
 pub struct RunDir {
     path: PathBuf,
 }
 
 impl RunDir {
-    /// Refers to the directory at `path`, which need not exist.
+    /// Creates a reference to the directory at `path`, which need not exist.
     pub fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
         }
     }
 
-    /// Returns the directory.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns the path of the metrics.
+    /// Returns the path of the file with the metrics.
     pub fn metrics(&self) -> PathBuf {
         self.path.join("metrics.jsonl")
     }
 
-    /// Returns the path of the launches.
+    /// Returns the path of the file with the launches.
     pub fn launches(&self) -> PathBuf {
         self.path.join("launches.jsonl")
     }
 
-    /// Returns the folder in which earlier versions put the event files.
+    /// Returns the path of the folder into which earlier versions wrote event files.
     pub fn earlier_event_files(&self) -> PathBuf {
         self.path.join(EVENTS_FOLDER)
     }
@@ -126,8 +127,8 @@ impl RunDir {
         RunConfig::load(&self.path.join(CONFIG_FILE), &[])
     }
 
-    /// Returns whether the directory is empty, except for a lock and the leftovers of a killed
-    /// start.
+    /// Returns whether the directory is empty. A lock file and files that a killed start has left
+    /// do not count.
     pub fn is_empty(&self) -> bool {
         let is_other = |entry: std::io::Result<std::fs::DirEntry>| {
             entry.is_ok_and(|entry| {
@@ -138,19 +139,19 @@ impl RunDir {
         std::fs::read_dir(&self.path).map_or(true, |mut entries| !entries.any(is_other))
     }
 
-    /// Locks the directory and prepares it for a new run, as [`RunDir::clear`] does.
+    /// Locks the directory and prepares it for a new run, like [`RunDir::clear`].
     ///
     /// # Errors
     ///
-    /// When another process trains there, or the directory cannot be written.
+    /// When another process trains in this directory, or the directory cannot be written.
     pub fn create(&self, config: &RunConfig) -> Result<RunLock> {
         let lock = self.lock()?;
         self.clear(config)?;
         Ok(lock)
     }
 
-    /// Prepares a locked directory for a new run: removes all files of earlier runs except their
-    /// launches, and writes the configuration.
+    /// Prepares a locked directory for a new run. Writes the configuration and removes all files of
+    /// earlier runs except the list of launches.
     ///
     /// # Errors
     ///
@@ -189,7 +190,7 @@ impl RunDir {
     ///
     /// # Errors
     ///
-    /// When another process trains there.
+    /// When another process trains in this directory.
     pub fn lock(&self) -> Result<RunLock> {
         Ok(RunLock::acquire(&self.path)?)
     }
@@ -206,13 +207,13 @@ impl RunDir {
         )?)
     }
 
-    /// Returns the path of the run's tokenizer; `None` for tasks and runs of older versions.
+    /// Returns the path of the run's tokenizer. `None` for tasks and runs of older versions.
     pub fn tokenizer_path(&self) -> Option<PathBuf> {
         let path = self.path.join(TOKENIZER_FILE);
         path.is_file().then_some(path)
     }
 
-    /// Returns the run's tokenizer; `None` for tasks and runs of older versions.
+    /// Returns the run's tokenizer. `None` for tasks and runs of older versions.
     ///
     /// # Errors
     ///
@@ -225,8 +226,9 @@ impl RunDir {
         Ok(Some(Tokenizer::load_with(&path, end_of_text(&special))?))
     }
 
-    /// Writes the run's tokenizer and, if needed, the file that names its end of text. Does nothing
-    /// if the run has a tokenizer: the tokenizer of trained weights is never replaced.
+    /// Writes the run's tokenizer and, if needed, the file that names its end-of-text token. If the
+    /// run already has a tokenizer, writes nothing: the tokenizer of trained weights is never
+    /// replaced.
     ///
     /// # Errors
     ///
@@ -242,11 +244,11 @@ impl RunDir {
         Ok(atomic_write(&self.path.join(TOKENIZER_FILE), &text)?)
     }
 
-    /// Copies a tokenizer file unchanged.
+    /// Copies the tokenizer file `from` into the directory, unchanged.
     ///
     /// # Errors
     ///
-    /// When it cannot be copied.
+    /// When the file cannot be copied.
     pub fn copy_tokenizer(&self, from: &Path) -> Result<()> {
         let to = self.path.join(TOKENIZER_FILE);
         std::fs::read(from)
@@ -260,8 +262,7 @@ impl RunDir {
         Ok(atomic_write(&self.path.join(name), text.as_bytes())?)
     }
 
-    /// Returns the device of the newest launch, by its label in `run.json`; `None` if that cannot
-    /// be read.
+    /// Returns the label of the device of the newest launch. `None` if `run.json` cannot be read.
     pub fn device(&self) -> Option<String> {
         let text = rondo_files::read_text(&self.path.join("run.json")).ok()?;
         let facts: serde_json::Value = serde_json::from_str(&text).ok()?;
@@ -286,30 +287,31 @@ impl RunDir {
         self.write_json(SUMMARY_FILE, summary)
     }
 
-    /// Removes the launches of a run that is being replaced.
+    /// Removes the list of launches, for a run that is being replaced.
     ///
     /// # Errors
     ///
-    /// When they exist and cannot be removed.
+    /// When the file exists and cannot be removed.
     pub fn remove_launches(&self) -> Result<()> {
         remove_file(&self.launches())
     }
 
-    /// Removes the summary of a finished run that is resumed: an unfinished run has none.
+    /// Removes the summary. It is called when a finished run is resumed, because an unfinished run
+    /// has no summary.
     ///
     /// # Errors
     ///
-    /// When it exists and cannot be removed.
+    /// When the file exists and cannot be removed.
     pub fn remove_summary(&self) -> Result<()> {
         remove_file(&self.path.join(SUMMARY_FILE))
     }
 
-    /// Returns whether the run is finished and has its summary.
+    /// Returns whether the run has a summary, that is, whether it is finished.
     pub fn has_summary(&self) -> bool {
         self.path.join(SUMMARY_FILE).is_file()
     }
 
-    /// Returns the summary of a finished run; null if there is none.
+    /// Returns the summary of the run, or null if the run is not finished.
     ///
     /// # Errors
     ///
@@ -322,11 +324,11 @@ impl RunDir {
         Ok(serde_json::from_slice(&bytes).map_err(anyhow::Error::from)?)
     }
 
-    /// Opens the chosen checkpoint.
+    /// Opens the checkpoint that `choice` selects.
     ///
     /// # Errors
     ///
-    /// When there is none, or it is damaged.
+    /// When there is no such checkpoint, or it is damaged.
     pub fn checkpoint(&self, choice: CheckpointChoice) -> Result<Checkpoint> {
         let which = match choice {
             CheckpointChoice::Latest => Which::Latest,
@@ -349,12 +351,12 @@ impl RunDir {
         }
     }
 
-    /// Returns the kept checkpoint with the lowest validation loss, and that loss. `None` if no
-    /// kept checkpoint has an evaluation.
+    /// Returns the step and the validation loss of the kept checkpoint with the lowest loss. `None`
+    /// if no kept checkpoint has an evaluation.
     ///
     /// # Errors
     ///
-    /// When the folder or the metrics cannot be read.
+    /// When the folder of checkpoints or the metrics cannot be read.
     pub fn best(&self) -> Result<Option<(u64, f64)>> {
         let kept = rondo_checkpoint::list(&self.path)?;
         let losses = ValidationLosses::read(&self.metrics())?;
@@ -372,7 +374,8 @@ fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
-/// Returns the rule for the end-of-text token of a tokenizer whose model has these special tokens.
+/// Returns how the end-of-text token of a tokenizer is found. `special` are the special tokens of
+/// its model.
 pub fn end_of_text(special: &SpecialTokens) -> EndOfText<'static> {
     let eos = special.eos_token_id.as_ref();
     let eos = eos.and_then(|ids| ids.as_slice().first().copied());

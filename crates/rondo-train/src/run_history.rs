@@ -1,4 +1,5 @@
-//! The history of a run and its verdict, read from the metrics. Needs no weights and no device.
+//! The history of a run and the diagnosis of its failures, read from the metrics. Weights and
+//! device are not needed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,27 +14,28 @@ use crate::error::{Error, Result};
 use crate::run_dir::RunDir;
 use crate::run_dir::missing::train_it_first;
 
-/// A run with its metrics.
+/// A run with its metrics and its diagnosis.
 pub struct RunHistory {
-    /// The folder's name, or its path if another run has the same name.
+    /// The name of the run's folder, or the path if another run has the same name.
     pub name: String,
-    /// The folder.
+    /// The path of the run's folder.
     pub path: PathBuf,
-    /// Its configuration; `None` if only metrics are left or another version wrote it.
+    /// The configuration. `None` if only the metrics exist, or another version has written the
+    /// configuration.
     pub config: Option<RunConfig>,
-    /// Its records.
+    /// The records of the run.
     pub history: History,
-    /// The verdict on it.
+    /// The diagnosis of the run.
     pub diagnosis: Diagnosis,
 }
 
 impl RunHistory {
-    /// Opens the runs that have metrics. Calls `note` for each run that is skipped, and for
+    /// Opens all runs that have metrics. Calls `note` for each run that is skipped, and for
     /// thresholds that cannot be read.
     ///
     /// # Errors
     ///
-    /// When a folder is missing, metrics are damaged, or no run has any.
+    /// When a folder is missing, metrics are damaged, or none of the runs has metrics.
     pub fn open_all(paths: &[PathBuf], note: &mut dyn FnMut(&str)) -> Result<Vec<Self>> {
         let mut runs = Vec::new();
         for path in paths {
@@ -54,11 +56,11 @@ impl RunHistory {
         Ok(runs)
     }
 
-    /// Opens the run at `path`; `None` if it has no metrics yet.
+    /// Opens the run at `path`. `None` if the run has no metrics yet.
     ///
     /// # Errors
     ///
-    /// When the folder is missing, or metrics are damaged.
+    /// When the folder is missing or the metrics are damaged.
     pub fn open(path: &Path, note: &mut dyn FnMut(&str)) -> Result<Option<Self>> {
         if !path.is_dir() {
             return Err(Error::Usage(format!(
@@ -99,11 +101,11 @@ impl RunHistory {
         }))
     }
 
-    /// Returns the newest validation loss of the run at `path`, at its mean recurrence depth.
+    /// Returns the newest validation loss of the run at `path`, at the run's mean recurrence.
     ///
     /// # Errors
     ///
-    /// When the folder is missing, metrics are damaged, or there was no evaluation.
+    /// When the folder is missing, the metrics are damaged, or the run has no evaluation.
     pub fn validation_loss(path: &str) -> Result<f64> {
         let metrics = RunDir::new(Path::new(path)).metrics();
         let missing = || {
@@ -134,8 +136,8 @@ impl RunHistory {
     }
 }
 
-/// Returns the directories of a sweep's finished runs, and its number of runs. `None` if the
-/// directory is not a sweep.
+/// Returns the directories of the finished runs of a sweep, and the number of all its runs. `None`
+/// if `path` is not the directory of a sweep.
 ///
 /// # Errors
 ///
@@ -154,7 +156,7 @@ pub fn finished_runs(path: &Path) -> Result<Option<(Vec<PathBuf>, usize)>> {
     Ok(Some((finished, sweep.plan().len())))
 }
 
-/// Names runs by their paths if they share a name.
+/// Renames runs that have the same name: each gets its path as the name.
 fn name_apart(runs: &mut [RunHistory]) {
     let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
     for run in runs {

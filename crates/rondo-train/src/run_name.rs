@@ -1,22 +1,22 @@
-//! Default names of runs, made from their configuration file and their settings.
+//! Default names of runs. They consist of the name of the configuration file and the settings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use rondo_config::TAG;
 
-/// The configuration file of a run directory. A run of a file with this name is named after its
-/// folder.
+/// The file name of the configuration in a run directory. If a run is started from such a file, its
+/// name is that of the folder.
 const OF_A_RUN: &str = "config.toml";
-/// Maximum length of a shown value, in characters.
+/// The maximum length of a value in a name, in characters.
 const VALUE: usize = 24;
-/// Maximum length of the shown settings, in characters.
+/// The maximum length of all settings in a name, in characters.
 const SETTINGS: usize = 80;
-/// Hexadecimal digits of the hash that follows if something is not shown.
+/// The number of hexadecimal digits of the hash that follows if the name leaves something out.
 const DIGITS: usize = 8;
 
-/// Returns the name of the file at `path` without its extension. A `config.toml` is named after its
-/// folder, and a configuration from a pipe is named `stdin`.
+/// Returns the name of the file at `path` without its extension. For a `config.toml`, returns the
+/// name of its folder; for a configuration from a pipe, returns `stdin`.
 pub fn of_config(path: &Path) -> String {
     if path.starts_with("/dev") || path.starts_with("/proc") {
         return "stdin".to_owned();
@@ -25,7 +25,7 @@ pub fn of_config(path: &Path) -> String {
         let parent = path.parent()?;
         match parent.file_name() {
             Some(name) => Some(name.to_owned()),
-            // This is the case for `config.toml` and `../config.toml`.
+            // The paths `config.toml` and `../config.toml` have no name of a folder.
             None => {
                 let here = match parent.as_os_str().is_empty() {
                     true => Path::new("."),
@@ -41,10 +41,10 @@ pub fn of_config(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Returns the part of a run's name for its settings, which are dotted keys with values in TOML:
-/// `seed=1+peak=1e-3`. `None` if there are no settings.
+/// Returns the part of a run's name that describes its settings, for example `seed=1+peak=1e-3`.
+/// `settings` are dotted keys with values in TOML. `None` if there are no settings.
 ///
-/// Keys are shown by their last part, and numbers in their shortest form. Only letters, digits and
+/// Of a key, the last part is used; of a number, the shortest form. Only letters, digits and
 /// `.+-_=` are used. If this leaves something out, the first digits of a hash of all settings
 /// follow.
 pub fn of_settings(settings: &BTreeMap<String, String>) -> Option<String> {
@@ -78,8 +78,8 @@ pub fn of_settings(settings: &BTreeMap<String, String>) -> Option<String> {
     Some(format!("{kept}-{digits}"))
 }
 
-/// Returns the last part of a dotted key. Includes the part before it if the last part alone has no
-/// meaning.
+/// Returns the last part of a dotted key. If this part alone has no meaning, the part before it is
+/// included.
 fn last_part(key: &str) -> String {
     let parts: Vec<&str> = key.split('.').collect();
     let says_nothing = |part: &&str| *part == TAG || part.chars().all(|c| c.is_ascii_digit());
@@ -90,8 +90,8 @@ fn last_part(key: &str) -> String {
     parts[from..].join(".")
 }
 
-/// Returns a value for display: a number in its shortest form, a string or a list without its
-/// delimiters.
+/// Returns a value in the form used in names: a number in its shortest form, a string or a list
+/// without its delimiters.
 fn shown(value: &str) -> String {
     if value.parse::<i128>().is_err()
         && let Ok(number) = value.parse::<f64>()
@@ -106,8 +106,8 @@ fn shown(value: &str) -> String {
     bare.replace(", ", "_")
 }
 
-/// Replaces characters that do not belong in a file name by `_`, and sets `is_whole` to false if
-/// there are any.
+/// Replaces characters that should not be in a file name by `_`. If there are any, sets `is_whole`
+/// to false.
 fn plain(text: &str, is_whole: &mut bool) -> String {
     let mut plain = String::new();
     for c in text.chars() {
@@ -148,7 +148,7 @@ mod tests {
         ] {
             assert_eq!(of_config(Path::new(path)), name, "{path}");
         }
-        // Tests run in the folder of the crate.
+        // Tests run in the folder of this crate.
         assert_eq!(of_config(Path::new("config.toml")), "rondo-train");
         assert_eq!(of_config(Path::new("src/../config.toml")), "rondo-train");
     }

@@ -1,4 +1,4 @@
-//! Runs before they are trained: one from a configuration, or many from a sweep file.
+//! Plans runs before they are trained: one from a configuration file, or many from a sweep file.
 
 use std::path::{Path, PathBuf};
 
@@ -14,15 +14,15 @@ use crate::error::{Error, Result};
 use crate::rows::longest_row;
 use crate::run_name;
 
-/// A run and its configuration.
+/// The name and the configuration of a run.
 pub struct PlannedRun {
     /// The configuration's file name, or the run's name in its sweep.
     pub name: String,
-    /// Its configuration.
+    /// The configuration of the run.
     pub config: RunConfig,
 }
 
-/// A sweep file and the configuration of each of its runs.
+/// A sweep file, with the configuration of each of its runs.
 pub struct PlannedSweep {
     /// The sweep file.
     pub file: SweepFile,
@@ -33,12 +33,13 @@ pub struct PlannedSweep {
 }
 
 impl PlannedSweep {
-    /// Reads the sweep file at `path`; `overrides` change its base.
+    /// Reads the sweep file at `path`. `overrides` change the base configuration.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read, or the sweep file, its base or one of its runs is invalid. All
-    /// violations of the first invalid one are reported together.
+    /// When a file cannot be read, or when the sweep file, the base configuration or the
+    /// configuration of a run is invalid. All violations of the first invalid configuration are
+    /// reported together.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
         let file = SweepFile::parse(&path.display().to_string(), &read(path)?)?;
         let base_path = PathBuf::from(file.base());
@@ -70,8 +71,8 @@ impl PlannedSweep {
         Ok(Self { file, base, runs })
     }
 
-    /// Gives the runs the names that they have at `path`: a sweep that an earlier version started
-    /// there keeps its names.
+    /// Gives the runs the names that they have in the sweep at `path`. If an earlier version has
+    /// started a sweep there, its names stay.
     ///
     /// # Errors
     ///
@@ -84,11 +85,11 @@ impl PlannedSweep {
         Ok(())
     }
 
-    /// Calls `visit` for every run, with its data. Data is prepared on first use.
+    /// Calls `visit` for every run, with the run's data. Data is prepared on first use.
     ///
     /// # Errors
     ///
-    /// As [`open_source`], and the errors of `visit`.
+    /// The errors of [`open_source`] and of `visit`.
     pub fn with_data<'a>(
         &'a self,
         mode: Mode,
@@ -107,11 +108,12 @@ impl PlannedSweep {
     }
 }
 
-/// Reads the runs of a file: one if it is a run configuration, all if it is a sweep.
+/// Reads the runs that a file describes: one if the file is a run configuration, all runs if it is
+/// a sweep.
 ///
 /// # Errors
 ///
-/// As [`RunConfig::load`] and [`PlannedSweep::load`].
+/// The errors of [`RunConfig::load`] and [`PlannedSweep::load`].
 pub fn runs_of(path: &Path, overrides: &[String]) -> Result<Vec<PlannedRun>> {
     let text = read(path)?;
     let name = path.display().to_string();
@@ -134,8 +136,8 @@ pub fn runs_of(path: &Path, overrides: &[String]) -> Result<Vec<PlannedRun>> {
     }])
 }
 
-/// Returns the number of steps of a run, and their tokens. Opens the data of a task to get the
-/// length of its rows.
+/// Returns the number of steps of a run and the number of tokens in a step. For a task, opens the
+/// data to get the length of its rows.
 ///
 /// # Errors
 ///
@@ -148,8 +150,8 @@ pub fn extent(config: &RunConfig) -> Result<Run> {
     Ok(config.extent(seq))
 }
 
-/// Resolves a configuration. Opens and returns its data only if the size of the vocabulary or the
-/// length of a row depends on it.
+/// Resolves a configuration. Opens the data only if the size of the vocabulary or the length of a
+/// row depends on it. Returns the data if it was opened.
 ///
 /// # Errors
 ///

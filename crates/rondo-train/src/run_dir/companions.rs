@@ -1,12 +1,12 @@
-//! The files of an imported model besides its weights and its tokenizer.
+//! The files of an imported model in addition to its weights and its tokenizer.
 //!
 //! ```text
 //! special_tokens.json    the ids of special tokens in config.json, and where generation stops
 //! tokenizer_config.json  and other files of COMPANIONS: read by Python's tokenizers, unchanged
 //! ```
 //!
-//! A run that was trained here has a `tokenizer_config.json` if the end of text of its tokenizer
-//! was named.
+//! A run that was trained here has a `tokenizer_config.json` only if its configuration names the
+//! tokenizer's end-of-text token.
 
 use std::fs;
 use std::path::Path;
@@ -18,11 +18,11 @@ use rondo_interchange::SpecialTokens;
 use super::RunDir;
 use crate::error::{Error, Result};
 
-/// The configuration of Python's tokenizers.
+/// The file name of the configuration that Python's tokenizers read.
 pub const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
-/// The ids of special tokens.
+/// The name of the file with the ids of special tokens.
 pub(super) const SPECIAL_FILE: &str = "special_tokens.json";
-/// Files that import and export copy unchanged.
+/// Files that imports and exports copy unchanged.
 pub const COMPANIONS: [&str; 4] = [
     TOKENIZER_CONFIG_FILE,
     "special_tokens_map.json",
@@ -31,7 +31,7 @@ pub const COMPANIONS: [&str; 4] = [
 ];
 
 impl RunDir {
-    /// Returns the special tokens of an imported model; `None` for a run that was trained here or
+    /// Returns the special tokens of an imported model. `None` for a run that was trained here, or
     /// imported by an older version.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl RunDir {
     }
 }
 
-/// Copies those of the [`COMPANIONS`] that exist in one folder into another.
+/// Copies those of the [`COMPANIONS`] that exist in the folder `from` to the folder `to`.
 ///
 /// # Errors
 ///
@@ -69,7 +69,7 @@ pub fn copy_companions(from: &Path, to: &Path) -> Result<()> {
     for name in COMPANIONS {
         let path = from.join(name);
         if path.is_file() {
-            // fs::copy would also copy permissions, and the copy of a read-only file would be
+            // `fs::copy` would also copy the permissions, and the copy of a read-only file would be
             // read-only.
             fs::read(&path)
                 .and_then(|text| atomic_write(&to.join(name), &text).map_err(|error| error.source))

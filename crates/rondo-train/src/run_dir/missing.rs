@@ -7,12 +7,12 @@ use rondo_checkpoint::list;
 use super::RunDir;
 use crate::run_name;
 
-/// The folder for runs whose directory is not given.
+/// The folder of runs for which the user gives no directory.
 pub(crate) const RUNS: &str = "runs";
-/// Folders with configurations, relative to the current directory.
+/// Folders to search for configurations, relative to the current directory.
 const FOLDERS: [&str; 3] = ["configs", "", "configs/gpu"];
 
-/// Returns advice on how to train a missing run.
+/// Returns advice on how to train the missing run at `run`.
 pub(crate) fn train_it_first(run: &Path) -> String {
     let shown = run.display();
     match configuration_of(run) {
@@ -24,7 +24,7 @@ pub(crate) fn train_it_first(run: &Path) -> String {
     }
 }
 
-/// Finds the configuration file that has the name of a run directory.
+/// Finds a configuration file with the same name as a run directory.
 fn configuration_of(run: &Path) -> Option<PathBuf> {
     let name = run.file_name()?.to_str()?;
     let mut files = FOLDERS
@@ -33,7 +33,7 @@ fn configuration_of(run: &Path) -> Option<PathBuf> {
     files.find(|file| file.is_file())
 }
 
-/// Explains why there is no checkpoint at `looked_for`, and what to do.
+/// Explains why there is no checkpoint at `looked_for`, and what the user can do.
 pub(super) fn checkpoint(run: &RunDir, looked_for: &Path) -> String {
     let path = run.path();
     let shown = path.display();

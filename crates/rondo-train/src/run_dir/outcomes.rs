@@ -1,4 +1,4 @@
-//! Outcomes of benchmark items: a file for each task and checkpoint.
+//! The outcomes of benchmark items. There is one file for each task and checkpoint.
 //!
 //! ```text
 //! tasks/step-00000400/NAME.jsonl    first the inputs of the evaluation,
@@ -21,11 +21,11 @@ pub use self::kept::Kept;
 use super::RunDir;
 use crate::error::Result;
 
-/// Their folder in a run directory.
+/// The folder of the outcomes in a run directory.
 pub(crate) const TASKS_FOLDER: &str = "tasks";
 
 impl RunDir {
-    /// Returns the folder of the outcomes of a checkpoint.
+    /// Returns the folder with the outcomes of the checkpoint after `step` steps.
     pub fn outcomes(&self, step: u64) -> PathBuf {
         self.path()
             .join(TASKS_FOLDER)
@@ -33,26 +33,26 @@ impl RunDir {
     }
 }
 
-/// The inputs of an evaluation on a task, besides its conditions.
+/// The inputs of an evaluation on a task, without its conditions.
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
     /// The task.
     pub task: &'a Task,
-    /// Turns its items into text.
+    /// The template that converts items of the task to text.
     pub template: &'a Template,
-    /// Turns that text into rows of tokens.
+    /// The plan that converts this text to rows of tokens.
     pub plan: &'a Plan,
-    /// The tokenizer.
+    /// The tokenizer of the run.
     pub tokenizer: &'a Tokenizer,
-    /// The source of s_0.
+    /// The source of the initial state s_0.
     pub initial_state: &'a str,
-    /// The device.
+    /// The label of the device.
     pub device: String,
-    /// Temperatures and other values fitted at each depth; null if none were requested.
+    /// Temperatures and other values that were fitted at each depth; null if none were requested.
     pub controls: Value,
 }
 
-/// Writes the outcomes of a task's items into `folder`. Returns the file.
+/// Writes the outcomes of a task's items to a file in `folder`. Returns the path of the file.
 ///
 /// # Errors
 ///

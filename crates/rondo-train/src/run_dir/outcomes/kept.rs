@@ -1,4 +1,4 @@
-//! Reads outcomes that an evaluation has written.
+//! Reads outcomes that an earlier evaluation has written.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -21,11 +21,11 @@ use crate::tasks::controls::Fitted;
 /// The contents of a file of outcomes.
 #[derive(Clone, Debug)]
 pub struct Kept {
-    /// The file.
+    /// The path of the file.
     pub path: PathBuf,
     /// The task's name.
     pub task: String,
-    /// Values fitted at each depth; empty if no controls were requested.
+    /// The values that were fitted at each depth. Empty if no controls were requested.
     pub controls: Vec<Fitted>,
     /// The outcomes of the items.
     pub outcomes: RunOutcomes,
@@ -33,7 +33,8 @@ pub struct Kept {
     items: Vec<Facts>,
 }
 
-/// How items were presented. Outcomes of a task are comparable only if this is equal.
+/// How the items were presented. The outcomes of two evaluations can be compared only if these
+/// fields are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Asked {
     kind: Kind,
@@ -43,7 +44,7 @@ struct Asked {
     initial_state: String,
 }
 
-/// The first line.
+/// The first line of a file of outcomes.
 #[derive(Deserialize)]
 struct Head {
     task: String,
@@ -54,7 +55,7 @@ struct Head {
     asked: Asked,
 }
 
-/// The line of an item.
+/// The line of one item in a file of outcomes.
 #[derive(Deserialize)]
 struct Line {
     #[serde(flatten)]
@@ -63,7 +64,7 @@ struct Line {
     outcomes: Vec<Option<Outcome>>,
 }
 
-/// Identifies an item.
+/// The fields that identify an item.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Facts {
     line: usize,
@@ -73,17 +74,17 @@ struct Facts {
 }
 
 impl Kept {
-    /// Reads the outcomes of a run's newest evaluated checkpoint, or those in a folder that was
-    /// given to an evaluation. The list is empty if there are none. `run` is also used as the run's
-    /// name.
+    /// Reads outcomes. If `run` is the directory of a run, reads those of its newest evaluated
+    /// checkpoint. Otherwise `run` is a folder into which an evaluation has written. The list is
+    /// empty if there are no outcomes. `run` is also used as the name of the run.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read or is damaged; names file, line and reason.
+    /// When a file cannot be read or is damaged. The error names the file, the line and the reason.
     pub fn read_all(run: &Path) -> Result<Vec<Self>> {
         let folder = newest(&run.join(TASKS_FOLDER))?.unwrap_or_else(|| run.to_owned());
         let mut files = Vec::new();
-        // A run's own folder has other files with this extension, which are not outcomes.
+        // A run directory contains other files with this extension, which are not outcomes.
         let is_run = folder == run && (run.join("config.toml").is_file() || !run.is_dir());
         if !is_run {
             collect(&folder, &mut files)?;
@@ -137,7 +138,7 @@ impl Kept {
         })
     }
 
-    /// Returns the facts about the task that a report needs.
+    /// Returns the properties of the task's items that a report needs.
     pub fn items(&self) -> Items<'_> {
         let cut = || {
             self.items
@@ -157,7 +158,7 @@ impl Kept {
     }
 
     /// Describes a difference between two evaluations of a task that makes their scores
-    /// incomparable. `None` if they can be compared.
+    /// incomparable. `None` if the scores can be compared.
     pub fn differs(&self, other: &Self) -> Option<String> {
         let (a, b) = (&self.asked, &other.asked);
         let both =
@@ -199,7 +200,7 @@ fn newest(tasks: &Path) -> Result<Option<PathBuf>> {
     Ok(steps.into_iter().max().map(|(_, path)| path))
 }
 
-/// Collects the files of outcomes in a folder and its subfolders.
+/// Collects the files of outcomes in a folder and all its subfolders.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for path in entries(folder)? {
         if path.is_dir() {
@@ -211,7 +212,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Returns the paths in a folder; empty if the folder does not exist.
+/// Returns the paths in a folder. Empty if the folder does not exist.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let io = |source| TaskError::Io {
         path: folder.to_owned(),
