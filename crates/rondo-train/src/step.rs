@@ -1,8 +1,9 @@
 //! One training step: forward, backward, clip, update.
 //!
 //! In reading order: `inputs` (the inputs of a pass), `objective` (the loss of a pass),
-//! `micro_batches` (its gradient), this file (judges and updates), `shared` (the same on several
-//! ranks, with the sum over ranks in between), `values` (values read from the device).
+//! `micro_batches` (the gradient of a step), this file (judges the update and makes it), `shared`
+//! (a step on several ranks, with the sum over ranks before the update), `values` (values read from
+//! the device).
 
 mod inputs;
 mod micro_batches;
@@ -42,13 +43,13 @@ use crate::progress::RunProgress;
 use crate::telemetry::Telemetry;
 use crate::weights::{load_model, open_moments};
 
-/// Explains in a panic why the model is always present.
+/// The panic message that explains why the model is always present.
 const LENT: &str = "the weights come back from every update";
 
-/// A model in training.
+/// A model in training, with its optimizer.
 pub struct Learner {
-    /// The weights, on an autodiff device. `None` only during an update, which takes them so that
-    /// it can write into their memory.
+    /// The weights, on an autodiff device. `None` only during an update: the update takes the
+    /// weights out, so that it can write into their memory.
     model: Option<LoopedTransformer>,
     /// The optimizer, with its moments.
     pub optimizer: Optimizer,
@@ -59,39 +60,40 @@ pub struct Learner {
     penalty: Option<PenaltyConfig>,
     device: Device,
     reads_are_free: bool,
-    /// The rotary tables of the newest sequence length.
+    /// The rotary embedding's tables for the newest sequence length.
     rope: Option<(usize, Rope)>,
     /// The factor of the gates' density in the loss.
     strength: f64,
     unread: Vec<StepValues<Tensor<1>>>,
     guard: Guard,
-    /// The exchange with the other ranks of its run. `None` in a single process, and while a step
-    /// uses it.
+    /// The exchange with the other ranks of the run. `None` in a single process, and while a step
+    /// uses the exchange.
     exchange: Option<Exchange>,
-    /// The number of this rank, which selects its micro-batches of a step.
+    /// The number of this rank. It selects the micro-batches that this rank computes.
     rank: usize,
     ranks: usize,
-    /// Sum of the rates of the updates that were made. A step with an unread loss is not included:
-    /// the device may have masked out its update.
+    /// The sum of the learning rates of the updates that were made. A step whose loss has not been
+    /// read yet is not included, because the device may have rejected its update.
     rates: RateSum,
 }
 
 /// Measurements of a logged step.
 #[derive(Clone, Debug)]
 pub struct Observation {
-    /// Mean cross entropy of the step after its last iteration, nats.
+    /// The mean cross entropy of the step after its last iteration, in nats.
     pub loss: f64,
-    /// Global gradient norm before clipping.
+    /// The global norm of the gradient before clipping.
     pub grad_norm: f64,
-    /// Telemetry of the last micro-batch.
+    /// The telemetry of the last micro-batch.
     pub telemetry: Telemetry<f64>,
-    /// Share of counted targets that are hit, in the last micro-batch.
+    /// The share of the last micro-batch's targets that the model predicts correctly.
     pub accuracy: f64,
-    /// Open edges of the last micro-batch, if there are gates.
+    /// The share of open edges in the last micro-batch, if there are gates.
     pub sparsity: Option<Sparsity>,
-    /// How much the state shrinks before an iteration, if the model reports it.
+    /// The factor by which the state shrinks before an iteration, if the model reports it.
     pub contraction: Option<Contraction<f64>>,
-    /// Cross entropies of the last micro-batch by iteration, if several iterations count.
+    /// The cross entropy of the last micro-batch after each iteration that counts, with the
+    /// iteration's number. Empty if only the last iteration counts.
     pub losses: Vec<(usize, f64)>,
     /// The penalty, if the run has one.
     pub penalty: Option<Penalised>,
@@ -100,14 +102,14 @@ pub struct Observation {
 /// The penalty of a logged step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Penalised {
-    /// Its weight at that step, 0 during the warm-up.
+    /// The weight of the penalty at the step; 0 during the warm-up.
     pub weight: f64,
-    /// Its value in the last micro-batch; `None` during the warm-up.
+    /// The value of the penalty in the last micro-batch. `None` during the warm-up.
     pub value: Option<f64>,
 }
 
 impl Learner {
-    /// Prepares to train `model` on `listed` from the first step.
+    /// Creates a learner that trains `model` on `listed` from the first step.
     pub fn new(config: &ResolvedConfig, listed: &Listed, model: LoopedTransformer) -> Self {
         let rules = &config.train;
         Self {
@@ -131,13 +133,15 @@ impl Learner {
         }
     }
 
-    /// Starts with the initial model of `config`, drawn from its seed, on `listed`.
+    /// Creates a learner for a new run of `config` on `listed`. The initial model is drawn from the
+    /// seed of `config`.
     pub fn fresh(config: &ResolvedConfig, listed: &Listed) -> Self {
         let device = listed.device.clone().autodiff();
         Self::new(config, listed, fresh_model(config, listed, &device))
     }
 
-    /// Resumes from a checkpoint whose progress is `progress`.
+    /// Creates a learner that continues from a checkpoint. `progress` is the progress in this
+    /// checkpoint.
     ///
     /// # Errors
     ///
@@ -165,7 +169,7 @@ impl Learner {
         self.model.as_ref().expect(LENT)
     }
 
-    /// Applies a disturbance to weights or moments before a step.
+    /// Applies a disturbance to the weights or the moments, before a step.
     ///
     /// # Panics
     ///
@@ -183,8 +187,8 @@ impl Learner {
         }
     }
 
-    /// Reads and judges the unread steps before a checkpoint, so that no checkpoint is saved of a
-    /// run that must stop.
+    /// Reads and judges all unread steps. It is called before a checkpoint is saved, so that a run
+    /// that must stop does not save one.
     ///
     /// # Errors
     ///
@@ -197,7 +201,7 @@ impl Learner {
         self.judge(&read_numbers(unread)?)
     }
 
-    /// Reads the losses of all steps since the last logged one.
+    /// Returns the losses of all steps since the last logged one.
     ///
     /// # Errors
     ///
@@ -207,7 +211,7 @@ impl Learner {
         Ok(steps.into_iter().map(|step| step.loss).collect())
     }
 
-    /// Judges steps after their updates, by loss and gradient norm.
+    /// Judges steps by loss and gradient norm. Their updates have been made or rejected already.
     fn judge(&mut self, steps: &[StepValues<f64>]) -> Result<Vec<Skipped>> {
         let mut skipped = Vec::new();
         for step in steps {
@@ -224,15 +228,15 @@ impl Learner {
         self.guard.state()
     }
 
-    /// Returns the sum of the rates of all updates that are known to have been made. It is complete
-    /// after a logged step, and when a checkpoint is saved.
+    /// Returns the sum of the learning rates of all updates that are known to have been made. After
+    /// a logged step, and when a checkpoint is saved, no update is missing from it.
     pub fn rates(&self) -> RateSum {
         self.rates
     }
 
     /// Returns whether loss and gradient norm are read before each update.
     fn looks_first(&self) -> bool {
-        // Several ranks have their gradients on the host anyway.
+        // With several ranks, the gradients are on the host anyway.
         self.reads_are_free || self.ranks > 1 || self.guard.looks_first()
     }
 
@@ -241,17 +245,18 @@ impl Learner {
         self.strength = strength;
     }
 
-    /// Takes one step on its micro-batches and, on a logged step, reads its measurements. On
-    /// several ranks `batches` are those of this rank, and all ranks return the same.
+    /// Takes one step on `batches`, the micro-batches of this rank. On a logged step, reads its
+    /// measurements. On several ranks, all ranks return the same.
     ///
-    /// A logged step reads from the device once: its telemetry together with loss and norm of every
-    /// step since the last logged one. If a read costs nothing, loss and norm are read in every
-    /// step.
+    /// A logged step reads from the device once: its telemetry, together with loss and gradient
+    /// norm of every step since the last logged one. If reading does not wait for a queue of the
+    /// device, loss and norm are read in every step.
     ///
     /// # Errors
     ///
-    /// When loss or gradient is not finite. If reads are free, this is before the update; otherwise
-    /// at the next logged step, and the device has masked out the updates in between.
+    /// When loss or gradient is not finite. If loss and norm are read in every step, the error
+    /// comes before the update. Otherwise it comes at the next logged step, and the device has
+    /// rejected the updates in between that were not finite.
     pub fn step(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Taken> {
         let first = self.share(batches.len()).first_number(plan.step);
         let maker = self.input_maker();
@@ -262,7 +267,7 @@ impl Learner {
         )
     }
 
-    /// Takes a step like [`Self::step`]. Each of the `inputs` is made when the micro-batch before
+    /// Takes a step like [`Self::step`]. Each of the `inputs` is made after the micro-batch before
     /// it has been computed.
     ///
     /// # Errors
@@ -283,7 +288,7 @@ impl Learner {
         }
     }
 
-    /// Returns a maker for the inputs of its micro-batches.
+    /// Returns the maker of inputs for the run's micro-batches.
     pub(crate) fn input_maker(&self) -> InputMaker {
         InputMaker {
             config: self.config.clone(),
@@ -293,7 +298,7 @@ impl Learner {
         }
     }
 
-    /// Returns the micro-batches of a step that belong to this rank, if each rank has `count`.
+    /// Returns which micro-batches of a step belong to this rank, if each rank has `count` of them.
     fn share(&self, count: usize) -> Share {
         Share {
             first: self.rank * count,
@@ -302,8 +307,8 @@ impl Learner {
         }
     }
 
-    /// Runs `work` inside the thread pool if the CPU computes, so that the pool is entered only
-    /// once for a step and its threads stay awake.
+    /// Runs `work`. If the CPU computes the step, runs it inside the thread pool, so that the pool
+    /// is entered only once per step and its threads stay awake.
     fn among_threads<R: Send>(&mut self, work: impl FnOnce(&mut Self) -> R + Send) -> R {
         match self.reads_are_free {
             true => awake(|| work(self)),
@@ -354,7 +359,7 @@ impl Learner {
         })
     }
 
-    /// Reads all values that have gathered on the device since the last logged step.
+    /// Reads all values that the device holds since the last logged step.
     fn read_out(
         &mut self,
         observed: Observed<Tensor<1>>,
@@ -395,18 +400,18 @@ impl Observation {
 
 /// The result of a step.
 pub struct Taken {
-    /// Its loss, if it was read before the update.
+    /// The loss of the step, if it was read before the update.
     pub loss: Option<f64>,
-    /// The measurements of a logged step.
+    /// The measurements of the step, if it is a logged one.
     pub observation: Option<Observation>,
-    /// The skipped updates of this step and of the steps that were read with it.
+    /// The skipped updates of this step, and of earlier steps whose losses were read with it.
     pub skipped: Vec<Skipped>,
-    /// Whether a rank was asked to stop before the sum over ranks; always false in a single
-    /// process.
+    /// Whether any rank had received a request to stop before the sum over ranks. Always false in a
+    /// single process.
     pub stop: bool,
 }
 
-/// Returns the initial model of a run on `device`, which is that of `listed` with or without
+/// Returns the initial model of a run. `device` is the device of `listed`, with or without
 /// autodiff.
 pub fn fresh_model(config: &ResolvedConfig, listed: &Listed, device: &Device) -> LoopedTransformer {
     let weights = Weights::new(&config.model, config.seed, device);
@@ -423,16 +428,16 @@ pub fn fresh_optimizer(config: &ResolvedConfig) -> Optimizer {
 ///
 /// # Errors
 ///
-/// When the device failed.
+/// When the device fails.
 pub fn read(values: Tensor<1>) -> Result<Vec<f32>> {
     Ok(read_data(values)?.iter::<f32>().collect())
 }
 
-/// Reads a vector from the device, without a copy if it is in host memory.
+/// Reads a vector from the device. If the vector is in the host's memory, it is not copied.
 ///
 /// # Errors
 ///
-/// When the device failed.
+/// When the device fails.
 pub(crate) fn read_data(values: Tensor<1>) -> Result<TensorData> {
     values
         .try_into_data()

@@ -5,7 +5,7 @@
 //! tokenizer_config.json  and other files of COMPANIONS: read by Python's tokenizers, unchanged
 //! ```
 //!
-//! A run that was trained here has a `tokenizer_config.json` only if its configuration names the
+//! A run that was trained here has a `tokenizer_config.json` only if the file is needed to find the
 //! tokenizer's end-of-text token.
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! The inputs of a pass over a micro-batch, made on the host and copied to the device.
+//! The inputs of a pass over a micro-batch. They are made on the host and copied to the device.
 
 use burn::tensor::{Device, Tensor};
 use rondo_data::Batch;
@@ -16,14 +16,14 @@ pub(crate) struct Inputs {
     pub(crate) number: u64,
     /// Tokens, targets and documents.
     pub(crate) batch: DeviceBatch,
-    /// s_0, `[batch, seq, d_model]`.
+    /// The initial state s_0, `[batch, seq, d_model]`.
     pub(crate) state: Tensor<3>,
-    /// The penalty of its step, with a direction of its own if it needs one; `None` during the
-    /// warm-up.
+    /// The penalty at the step of the micro-batch. If the penalty needs a direction, each
+    /// micro-batch has its own. `None` without a penalty and during the warm-up.
     pub(crate) penalty: Option<Weighted>,
 }
 
-/// Makes inputs: a pure function of a micro-batch and its number.
+/// Makes inputs. They are a pure function of a micro-batch, its step and its number.
 #[derive(Clone, Debug)]
 pub(crate) struct InputMaker {
     pub(crate) config: ModelConfig,
@@ -33,8 +33,8 @@ pub(crate) struct InputMaker {
 }
 
 impl InputMaker {
-    /// Makes the inputs of a micro-batch of `step`. `number` counts micro-batches from the start of
-    /// the run.
+    /// Makes the inputs of a micro-batch of step `step`. `number` counts micro-batches from the
+    /// start of the run.
     pub(crate) fn make(&self, batch: &Batch, step: u64, number: u64) -> Inputs {
         let source = StateSource {
             seed: self.seed,

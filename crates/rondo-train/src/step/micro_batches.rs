@@ -1,4 +1,5 @@
-//! The loss of a step and its gradient: forward and backward of each micro-batch.
+//! Computes the loss of a step and its gradient: a forward and a backward pass for each
+//! micro-batch.
 
 use std::ops::Add;
 
@@ -26,9 +27,9 @@ pub(super) struct Seen {
     pub(super) observed: Option<Observed<Tensor<1>>>,
 }
 
-/// The contribution of micro-batches to the loss of a step and its gradient.
+/// The contribution of one or more micro-batches to the loss of a step and its gradient.
 pub(super) struct Contribution {
-    /// The cross entropy after the last iteration, even if another loss is differentiated.
+    /// The cross entropy after the last iteration, even if the step differentiates another loss.
     pub(super) loss: Tensor<1>,
     pub(super) gradients: FlatGradients,
 }
@@ -45,8 +46,9 @@ impl Add for Contribution {
 }
 
 impl Learner {
-    /// Computes the contributions of `inputs` to the mean loss of the step and its gradient, and
-    /// adds them pairwise in order. Also measures the last micro-batch of a logged step.
+    /// Computes the contribution of each micro-batch in `inputs` to the mean loss of the step and
+    /// its gradient. Adds these pairwise, in order. Also measures the last micro-batch of a logged
+    /// step.
     pub(super) fn micro_batches(
         &mut self,
         plan: &StepPlan,
@@ -69,7 +71,8 @@ impl Learner {
         }
     }
 
-    /// Runs forward and backward. Loss and gradients are scaled by `share`.
+    /// Makes the forward and backward pass of a micro-batch. Loss and gradients are multiplied by
+    /// `share`.
     fn micro_batch(
         &mut self,
         plan: &StepPlan,
@@ -129,7 +132,7 @@ impl Learner {
         (contribution, observed)
     }
 
-    /// Returns the gates of a micro-batch, drawn from its own random stream.
+    /// Returns the gates of the micro-batch with number `index`, drawn from its own random stream.
     fn gates(&self, index: u64, share: f64) -> Gates {
         match self.config.sparsity {
             None => Gates::hard(),
@@ -140,7 +143,7 @@ impl Learner {
         }
     }
 
-    /// Returns the rotary tables of sequences of `seq` tokens.
+    /// Returns the rotary embedding's tables for sequences of `seq` tokens.
     fn rope(&mut self, seq: usize) -> Rope {
         match &self.rope {
             Some((known, rope)) if *known == seq => rope.clone(),

@@ -1,5 +1,5 @@
-//! The loss of a micro-batch as the model differentiates it, and the cross entropies that it
-//! records on the way.
+//! The loss of a micro-batch that the model differentiates. While it is computed, cross entropies
+//! and hits are recorded.
 
 use burn::tensor::Tensor;
 use rondo_model::looped::Readout;
@@ -10,17 +10,18 @@ use rondo_model::penalty::{Penalty, Weighted};
 use crate::batches::DeviceBatch;
 use crate::objective::Term;
 
-/// `share · ((1 − w) Σ_i a_i CE_i + w P)`.
+/// The loss `share · ((1 − w) Σ_i a_i CE_i + w P)` of a micro-batch. CE_i is the cross entropy
+/// after iteration i.
 pub(super) struct MicroBatchLoss<'a> {
-    /// i and a_i, in ascending order.
+    /// The iterations i and their weights a_i, in ascending order of i.
     pub(super) terms: &'a [Term],
-    /// P and w, if there is a penalty.
+    /// The penalty P and its weight w, if there is a penalty.
     pub(super) penalty: Option<&'a Weighted>,
-    /// The micro-batch's share of its step.
+    /// The factor of the micro-batch in the mean over the step.
     pub(super) share: f64,
     pub(super) head: Head,
     pub(super) batch: &'a DeviceBatch,
-    /// Whether to record hits.
+    /// Whether to record the hits of the last readout.
     pub(super) observe: bool,
     /// Whether to record the cross entropy of every readout.
     pub(super) observe_each: bool,
@@ -30,16 +31,17 @@ pub(super) struct MicroBatchLoss<'a> {
 /// Values recorded from the readouts of a micro-batch, without a graph.
 #[derive(Default)]
 pub(super) struct SeenLosses {
-    /// share · CE of the last readout, if another loss is differentiated, `[1]`.
+    /// share · CE of the last readout, `[1]`. `None` if this is the loss that is differentiated.
     pub(super) last: Option<Tensor<1>>,
-    /// 1 where the largest logit of the last readout is the target's, else 0, `[tokens]`.
+    /// 1 where the largest logit of the last readout is that of the target, else 0, `[tokens]`.
     pub(super) hits: Option<Tensor<1>>,
-    /// CE by iteration, if several count, `[1]` each.
+    /// The number of each iteration with a readout and its CE, `[1]`. Empty if only one iteration
+    /// counts.
     pub(super) by_iteration: Vec<(usize, Tensor<1>)>,
 }
 
 impl MicroBatchLoss<'_> {
-    /// Returns whether the loss is only that of the last readout.
+    /// Returns whether the loss is the CE of the last readout alone.
     fn is_plain(&self) -> bool {
         self.terms.len() == 1 && self.penalty.is_none()
     }

@@ -1,5 +1,5 @@
-//! Counts how often training reads from a GPU: wgpu-core logs each call that maps a buffer for a
-//! read.
+//! Counts how often training reads from a GPU. For each read, wgpu-core logs the call that maps a
+//! buffer.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::rows::Rows;
 use crate::run_dir::RunDir;
 use crate::train::{Build, Resume, TrainOptions, train};
 
-/// Environment variable that is set in the counting process.
+/// The environment variable that is set in the process that counts.
 const ALONE: &str = "RONDO_TEST_COUNTS_READS";
 
 const RUN: &str = r#"
@@ -38,10 +38,10 @@ tokens = 32
 tensorboard = false
 "#;
 
-/// Number of reads from all devices of this process.
+/// The number of reads from all devices of this process.
 static READS: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts the log records of reads.
+/// A logger that counts the records of reads.
 struct Counter;
 
 impl log::Log for Counter {
@@ -60,7 +60,7 @@ impl log::Log for Counter {
     fn flush(&self) {}
 }
 
-/// Counts the reads of some work, and waits for the device.
+/// Does `work` and waits for the device. Returns the result and the number of reads in between.
 fn reads_of<T>(listed: &Listed, work: impl FnOnce() -> T) -> (T, usize) {
     listed.sync().expect("the device does not fail");
     let before = READS.load(Ordering::SeqCst);
@@ -86,8 +86,8 @@ fn say_skipped() {
     );
 }
 
-/// A process has only one logger, which counts the reads of all tests. So this test runs itself
-/// again in a process of its own.
+/// A process has only one logger, which would count the reads of all tests. This test therefore
+/// starts itself again, alone in a new process.
 #[test]
 fn a_logged_step_reads_once_and_any_other_step_never() {
     let Ok((wgpu, _)) = choose_kind(DeviceKind::Wgpu) else {
@@ -140,7 +140,7 @@ fn a_read_is_counted(wgpu: &Listed) {
     assert_eq!((sum, reads), (vec![3.0], 1));
 }
 
-/// Asserts that each step of a learner reads once if it is logged, and never otherwise.
+/// Asserts that a learner reads once in each logged step, and never in any other step.
 fn steps_read(wgpu: &Listed, overrides: &[&str]) {
     let written = config(overrides);
     let source = open_source(&written, Mode::Quiet).expect("a task has no files");
@@ -163,8 +163,8 @@ fn steps_read(wgpu: &Listed, overrides: &[&str]) {
     }
 }
 
-/// Asserts that records and screen of a run read nothing: four more steps, one of them logged, add
-/// one read.
+/// Asserts that the records and the screen of a run read nothing: with four more steps, one of them
+/// logged, there is one more read.
 fn a_session_reads_no_more(wgpu: &Listed) {
     let dir = tempfile::tempdir().expect("a folder");
     let run = |steps: usize| {

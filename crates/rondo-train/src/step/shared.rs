@@ -1,11 +1,12 @@
-//! A step on several ranks: each computes its micro-batches, and all update with the sum.
+//! A step on several ranks: each rank computes its own micro-batches, and all ranks update with the
+//! sum.
 //!
 //! ```text
 //! micro-batches (threads) ─► sum over ranks (main thread)
 //!    ─► judge and update (threads) ─► telemetry (main thread)
 //! ```
 //!
-//! Only the thread that started the world may use it. The other work is shared among threads.
+//! Only the thread that started the world may use it. The remaining work is done by all threads.
 
 use burn::tensor::Tensor;
 use rondo_files::NamedTensor;
@@ -31,8 +32,8 @@ use crate::telemetry::{Iteration, Telemetry};
 use crate::weights::{Stored, optimizer_tensors};
 
 impl Learner {
-    /// Shares the next steps with the other ranks of a world, all of which must have the same
-    /// weights. `Learner::restore` sets the moments.
+    /// Shares all further steps with the other ranks of a world. All ranks must have the same
+    /// weights. `Learner::restore` sets the moments afterwards.
     pub fn share_with(&mut self, world: &World, config: &ResolvedConfig) {
         if world.is_alone() {
             return;
@@ -41,8 +42,8 @@ impl Learner {
         (self.rank, self.ranks) = (world.rank(), world.world_size());
     }
 
-    /// Returns how long the ranks have reduced and waited in the steps since the last call; `None`
-    /// in a single process.
+    /// Returns how long the ranks have computed and waited since the last call. `None` in a single
+    /// process.
     ///
     /// # Errors
     ///
@@ -57,11 +58,11 @@ impl Learner {
         self.exchange.as_mut()
     }
 
-    /// Continues a run from `progress`, with moments that rank 0 of a world reads.
+    /// Continues a run from `progress`. Rank 0 of the world reads the moments from `stored`.
     ///
     /// # Errors
     ///
-    /// When they cannot be read, or a rank is missing.
+    /// When the moments cannot be read, or a rank is missing.
     pub(crate) fn restore(
         &mut self,
         world: &World,
@@ -78,8 +79,8 @@ impl Learner {
         Ok(())
     }
 
-    /// Returns the moments by name, read from the device. With a sharded optimizer, rank 0 returns
-    /// all of them and the other ranks none.
+    /// Returns the moments with their names, read from the device. If the optimizer is sharded,
+    /// rank 0 returns all moments, and the other ranks return none.
     ///
     /// # Errors
     ///
@@ -91,7 +92,7 @@ impl Learner {
         }
     }
 
-    /// Takes a step together with the other ranks.
+    /// Takes a step together with the other ranks, in the order shown above.
     pub(super) fn advance_with(
         &mut self,
         exchange: &mut Exchange,
@@ -148,7 +149,7 @@ impl Learner {
         Ok(())
     }
 
-    /// Adds loss and norm of a step to those since the last logged one.
+    /// Adds loss and norm of a step to the values since the last logged step.
     fn keep_unread(&mut self, values: &StepValues<f64>) {
         let one = |value: f64| Tensor::from_data([value as f32], &self.device);
         self.unread.push(StepValues {
@@ -159,8 +160,8 @@ impl Learner {
     }
 }
 
-/// Returns on every rank the measurements of the last micro-batch of the step, which the last rank
-/// has computed.
+/// Copies the measurements of the last micro-batch from the last rank, which has computed them, to
+/// every rank.
 fn of_last_rank(world: &World, own: Option<&Observed<f64>>) -> Result<Observed<f64>> {
     let mut message = Writer::default();
     if let Some(observed) = own {

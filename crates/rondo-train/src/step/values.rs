@@ -8,7 +8,7 @@ use crate::plan::StepPlan;
 use crate::telemetry::Telemetry;
 
 named! {
-    /// Loss and gradient norm of a step, on the device or read from it.
+    /// Loss and gradient norm of a step. `T` is a tensor on the device or a number read from it.
     #[derive(Clone)]
     pub(super) struct StepValues<T> {
         values {
@@ -22,38 +22,40 @@ named! {
 }
 
 named! {
-    /// Measurements of the last micro-batch of a logged step, on the device or read from it.
+    /// Measurements of the last micro-batch of a logged step. `T` is a tensor on the device or a
+    /// number read from it.
     pub(super) struct Observed<T> {
         values {
-            /// Share of counted targets that are hit.
+            /// The share of targets that the model predicts correctly.
             pub(super) accuracy,
         }
         lists {
-            /// Cross entropies after several iterations; empty if only the last one counts.
+            /// The cross entropies after the iterations in `read_out`. Empty if only the last
+            /// iteration counts.
             pub(super) losses,
-            /// The penalty; empty if the step has none.
+            /// The value of the penalty. Empty if the step has none.
             pub(super) penalty,
         }
         parts {
             pub(super) telemetry: Telemetry<T>,
-            /// Open edges, if there are gates.
+            /// The shares of open edges. Empty if there are no gates.
             pub(super) densities: Vec<Density<T>>,
-            /// How much the state shrinks before an iteration; empty if the model does not report
-            /// it.
+            /// The factor by which the state shrinks before an iteration. Empty if the model does
+            /// not report it.
             pub(super) contraction: Vec<Contraction<T>>,
         }
         beside {
-            /// The iterations of `losses`.
+            /// The numbers of the iterations whose cross entropies are in `losses`.
             pub(super) read_out: Vec<usize>,
         }
     }
 }
 
 named! {
-    /// Everything that a logged step reads.
+    /// All values that a logged step reads.
     pub(super) struct Logged<T> {
         parts {
-            /// The steps since the last logged one, this one last.
+            /// The steps since the last logged one, up to this step.
             pub(super) steps: Vec<StepValues<T>>,
             pub(super) observed: Observed<T>,
         }

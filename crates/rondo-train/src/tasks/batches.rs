@@ -1,7 +1,7 @@
 //! Batches of rows of unequal length.
 //!
-//! Shorter rows are padded on the right. Attention is causal, so no position of a row sees its
-//! padding. Padding is not scored.
+//! Shorter rows are padded on the right. Attention is causal, so a row's tokens do not attend to
+//! its padding. Padding is not scored.
 
 use std::ops::Range;
 
@@ -12,12 +12,13 @@ use rondo_tasks::rows::Row;
 use crate::error::Result;
 use crate::initial_states::InitialStates;
 
-/// Minimum number of rows in a product. With up to 64 rows and columns the gemm crate adds in
-/// another order, and the bits of a row would depend on the other rows.
+/// The minimum number of rows in a matrix product. With up to 64 rows and columns, the gemm crate
+/// adds in another order, and the bits of a row would depend on the number of other rows.
 const LEAST_ROWS: usize = 65;
 
-/// Maximum number of tokens whose losses are computed together. The head's loss splits more tokens
-/// into chunks, and the last chunk could have fewer than [`LEAST_ROWS`].
+/// The maximum number of tokens whose losses are computed together. If there were more, the head's
+/// loss would split them into chunks, and the last chunk could have fewer than [`LEAST_ROWS`]
+/// tokens.
 const MOST_LOSSES: usize = 512;
 
 /// Divides scored tokens into pieces of nearly the same length, each at most [`MOST_LOSSES`].
@@ -27,17 +28,17 @@ pub(super) fn pieces(scored: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).map(move |piece| end(piece)..end(piece + 1))
 }
 
-/// Rows that are computed together.
+/// Rows that are computed together, as one batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RowBatch {
     /// Indices of the rows.
     pub(super) rows: Vec<usize>,
-    /// Length of the longest row.
+    /// The length of the longest row.
     pub(super) seq: usize,
 }
 
-/// Groups rows of similar length, the longest first, into batches of at most `positions` positions.
-/// A longer row is a batch by itself.
+/// Groups rows of similar length into batches, longest rows first. A batch has at most `positions`
+/// positions, padding included. A row that is longer is a batch by itself.
 pub(super) fn batches(rows: &[Row], positions: usize) -> Vec<RowBatch> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|row| std::cmp::Reverse(rows[*row].inputs.len()));
@@ -54,22 +55,24 @@ pub(super) fn batches(rows: &[Row], positions: usize) -> Vec<RowBatch> {
     batches
 }
 
-/// A batch on a device.
+/// A batch whose values are on a device.
 pub(super) struct OnDevice {
-    /// `[batch, seq]`.
+    /// The input tokens, `[batch, seq]`.
     pub(super) inputs: Tensor<2, Int>,
-    /// s_0, `[batch, seq, d_model]`.
+    /// The initial states s_0, `[batch, seq, d_model]`.
     pub(super) state: Tensor<3>,
-    /// For each scored token, the position that predicts it, counted through the batch, `[scored]`.
+    /// For each scored token, the position that predicts it, `[scored]`. Positions are counted
+    /// through all rows of the batch.
     pub(super) positions: Tensor<1, Int>,
     /// The scored tokens, `[1, scored]`.
     pub(super) targets: Tensor<2, Int>,
-    /// Number of scored tokens of each row. Padding follows after these.
+    /// The number of scored tokens in each row. In `positions` and `targets`, padding follows after
+    /// these tokens.
     pub(super) counts: Vec<usize>,
 }
 
 impl RowBatch {
-    /// Copies the batch to a device. All rows of an item start from the same states, which depend
+    /// Copies the batch to a device. All rows of an item start from the same states. These depend
     /// only on the item's number.
     pub(super) fn on_device(
         &self,
@@ -141,7 +144,7 @@ mod tests {
             .into_iter()
             .map(|batch| (batch.rows, batch.seq))
             .collect();
-        // A row that is longer than a batch is a batch by itself.
+        // A row with more positions than a batch is a batch by itself.
         assert_eq!(found, [(vec![4], 30), (vec![1, 3], 10), (vec![2, 0], 4)]);
     }
 

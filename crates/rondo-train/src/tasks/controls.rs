@@ -1,18 +1,19 @@
-//! Controls for a depth curve: they show how much of it is only calibration of the readout.
+//! Controls for a depth curve. They show which part of the curve is only due to the calibration of
+//! the readout.
 //!
-//! The readout is trained at the depths that training draws. At another depth its confidence may be
-//! wrong although the state holds the answer. Two maps of the readout's input h are fitted at each
-//! depth, on documents without benchmark items:
+//! The readout is trained only at the depths that training draws. At other depths its confidence
+//! may be wrong although the state contains the answer. Two maps of the readout's input h are
+//! therefore fitted at each depth, on documents that contain no benchmark items:
 //!
 //! ```text
 //! temperature   h / T            minimises the mean loss over T
 //! affine        a ⊙ h + b        minimises the mean loss + λ (‖a − 1‖² + ‖b‖²)
 //! ```
 //!
-//! λ is the value among 0.1, 0.01 and 0.001 with the smallest loss on the last fifth of the tokens;
-//! the maps are then fitted on all of them. The method is the Depth Control Protocol (Dau et al.
-//! 2026, arXiv 2609.19934). If a control closes most of the gap between a depth and the deepest
-//! one, the gap is a matter of calibration. Otherwise it is an effect of the iterations.
+//! λ is one of 0.1, 0.01 and 0.001: the value with the smallest loss on the last fifth of the
+//! tokens. The affine map is then fitted again on all tokens. The method is the Depth Control
+//! Protocol (Dau et al. 2026, arXiv 2609.19934). If a control closes most of the gap between a
+//! depth and the deepest one, the gap is due to calibration. Otherwise it is due to the iterations.
 
 mod documents;
 mod map;
@@ -32,41 +33,42 @@ use crate::error::{Error, Result};
 use crate::initial_states::InitialStates;
 use crate::open_run::OpenRun;
 
-/// Minimum number of document tokens; half of them are used to fit.
+/// The minimum number of tokens in the documents. The maps are fitted on half of them.
 const LEAST_TOKENS: usize = 64;
 
-/// The maps of every depth.
+/// The fitted maps of every depth.
 #[derive(Clone, Debug)]
 pub struct Controls {
     nothing: [Adjusted; 1],
     by_depth: BTreeMap<usize, Vec<Adjusted>>,
-    /// What was fitted at each depth.
+    /// The results of the fits, for each depth.
     pub fitted: Vec<Fitted>,
 }
 
-/// The maps fitted at a depth, and their losses on tokens that were not used to fit.
+/// The maps fitted at a depth, and their losses on tokens on which they were not fitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fitted {
-    /// The depth.
+    /// The recurrence depth.
     pub recurrence: usize,
-    /// T.
+    /// The temperature T.
     pub temperature: f64,
-    /// λ of the affine map.
+    /// The factor λ of the affine map's penalty.
     pub ridge: f64,
-    /// Number of tokens used to fit.
+    /// The number of tokens on which the maps were fitted.
     pub fitted_tokens: usize,
-    /// Number of tokens in the mean losses.
+    /// The number of tokens over which the losses are averaged.
     pub tokens: usize,
-    /// Mean loss without a control, nats.
+    /// The mean loss without a control, in nats.
     pub loss: f64,
-    /// Mean loss with the temperature.
+    /// The mean loss with the temperature, in nats.
     pub loss_temperature: f64,
-    /// Mean loss with the affine map.
+    /// The mean loss with the affine map, in nats.
     pub loss_affine: f64,
-    /// Share of the gap to the deepest depth that the temperature closes. `None` at the deepest
-    /// depth, and at depths whose loss is not larger.
+    /// The share of the gap between this depth and the deepest one that the temperature closes.
+    /// `None` at the deepest depth, and at a depth whose loss is not larger than that of the
+    /// deepest.
     pub closed_by_temperature: Option<f64>,
-    /// Share of this gap that the affine map closes.
+    /// The share of the same gap that the affine map closes.
     pub closed_by_affine: Option<f64>,
 }
 
@@ -80,14 +82,14 @@ impl Controls {
         }
     }
 
-    /// Returns the maps for a depth: the one without a control first, then each fitted control.
+    /// Returns the maps for a depth. The first one changes nothing; the fitted controls follow.
     pub fn at(&self, depth: usize) -> impl Iterator<Item = &Adjusted> {
         let fitted = self.by_depth.get(&depth).into_iter().flatten();
         self.nothing.iter().chain(fitted)
     }
 
-    /// Fits temperature and affine map at each depth on the first half of the batches' tokens, and
-    /// measures them on the second half. Uses at most `most` tokens in total.
+    /// Fits a temperature and an affine map at each depth. Uses at most `most` tokens of the
+    /// batches: the first half to fit the maps, the second half to measure their losses.
     ///
     /// `progress` is called after each depth.
     ///
@@ -145,7 +147,7 @@ impl Controls {
     }
 }
 
-/// Computes the share of the gap to the deepest depth that each control closes.
+/// Computes for each control the share of the gap to the deepest depth that it closes.
 fn share_the_gap(fitted: &mut [Fitted]) {
     let Some((deepest, rest)) = fitted.split_last_mut() else {
         return;
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn shares_are_of_the_gap_to_the_deepest_depth_without_a_control() {
-        // The gap of depth 1 is 2; its controls reduce the loss by 0.5 and 1.
+        // The gap at depth 1 is 2. Its controls reduce the loss by 0.5 and by 1.
         let mut all = [
             fitted(1, 5.0, 4.5, 4.0),
             fitted(4, 2.9, 2.9, 2.9),

@@ -1,4 +1,5 @@
-//! Items with a written answer: generates text up to a stop, and finds the answer in it.
+//! Benchmark items whose answer the model writes. Generates text up to a stop text and judges the
+//! answer in it.
 
 use std::ops::ControlFlow;
 
@@ -16,28 +17,28 @@ use crate::generate::{DepthRule, Memory, Request, generate};
 use crate::initial_states::InitialStates;
 use crate::open_run::OpenRun;
 
-/// How answers are written and judged.
+/// How answers are generated and judged.
 pub struct Answering<'a> {
-    /// The run.
+    /// The run whose model answers.
     pub run: &'a OpenRun<'a>,
-    /// Its tokenizer and context.
+    /// The tokenizer and the context of the run.
     pub reading: &'a Reading,
-    /// Source of the initial states s_0.
+    /// The source of the initial states s_0.
     pub states: &'a InitialStates,
-    /// Maximum number of new tokens.
+    /// The maximum number of new tokens in an answer.
     pub max_new_tokens: usize,
-    /// Texts at which an answer ends; they are not part of it.
+    /// Texts at which an answer ends. They are not part of the answer.
     pub stops: &'a [String],
-    /// Decides which answers are right.
+    /// The rule that decides which answers are right.
     pub matching: &'a Matching,
 }
 
-/// An item's prompt.
+/// The prompt of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
-    /// Its tokens.
+    /// The tokens of the prompt.
     pub tokens: Vec<u32>,
-    /// Number of tokens that were cut off on the left to leave room for the answer.
+    /// The number of tokens cut off at the left, so that the answer fits into the context.
     pub cut: usize,
 }
 
@@ -46,7 +47,8 @@ impl Answering<'_> {
     ///
     /// # Errors
     ///
-    /// When the answers leave no room for a prompt, or a text has no tokens; names the item's line.
+    /// When the new tokens leave no room for a prompt, or a text has no tokens. The error names the
+    /// line of the item.
     pub fn prompts(&self, task: &Task, template: &Template) -> Result<Vec<Prompt>> {
         template.check(task)?;
         let context = self.reading.window.context;
@@ -76,7 +78,7 @@ impl Answering<'_> {
         (0..task.items.len()).map(prompt).collect()
     }
 
-    /// Writes the answer of an item, with the likeliest token at each position, and judges it.
+    /// Generates the answer to an item and judges it. Each token is the likeliest one.
     ///
     /// # Errors
     ///
@@ -84,7 +86,7 @@ impl Answering<'_> {
     ///
     /// # Panics
     ///
-    /// Panics when the question has choices.
+    /// Panics if the question has choices, because then no answer is generated.
     pub fn outcome(
         &self,
         question: &Question,
@@ -130,7 +132,8 @@ impl Answering<'_> {
         })
     }
 
-    /// Returns the end of an answer: the position of the first stop text, if there is one.
+    /// Returns the position at which an answer ends: that of the first stop text. `None` without a
+    /// stop text.
     fn end(&self, text: &str) -> Option<usize> {
         self.stops
             .iter()

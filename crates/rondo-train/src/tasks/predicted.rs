@@ -1,4 +1,4 @@
-//! Every prediction of rows at one depth: the logits of the next token after each of their tokens.
+//! Predicts, at one depth, the token after every token of some rows.
 
 use burn::tensor::{Tensor, s};
 use rondo_model::looped::Readout;
@@ -12,20 +12,20 @@ use crate::initial_states::InitialStates;
 use crate::open_run::OpenRun;
 use crate::step::read;
 
-/// A prediction.
+/// The prediction of one token.
 #[derive(Clone, Copy, Debug)]
 pub struct Prediction<'a> {
-    /// The index of its row.
+    /// The index of the row.
     pub row: usize,
-    /// The position from which the next token is predicted.
+    /// The position of the row's token after which the predicted token stands.
     pub position: usize,
-    /// The logits of the next token, one for each row of the model's vocabulary.
+    /// The logits of the predicted token, one for each token of the model's vocabulary.
     pub logits: &'a [f32],
 }
 
-/// Runs rows in batches of similar length and calls `visit` for each prediction: batch by batch,
-/// and in order within a row. A row without tokens has no predictions. Every row starts from the
-/// states of the first sequence, like the first item of a task.
+/// Computes rows in batches of similar length and calls `visit` for each prediction. Predictions
+/// come batch by batch; within a row they are in order. A row without tokens has no predictions.
+/// Every row starts from the states of the first sequence, like the first item of a task.
 ///
 /// `progress` is called after each batch.
 ///
@@ -50,7 +50,7 @@ pub fn predictions(
                 item: 0,
                 inputs: tokens.to_vec(),
                 first: 0,
-                // Only the number of targets matters here.
+                // Only the number of targets is used here.
                 targets: tokens.to_vec(),
             };
             (number, row)
@@ -66,7 +66,8 @@ pub fn predictions(
             hidden = Some(scored_positions(readout.hidden, shape, positions));
         };
         model.forward_at_depths(on_device.inputs, on_device.state, &pass, &[depth], keep);
-        // The row and position of each prediction. Padding follows after the last one.
+        // The row and the position of each prediction. Predictions of padding come after the last
+        // one.
         let counts = batch.rows.iter().zip(&on_device.counts);
         let mut places = counts.flat_map(|(row, count)| (0..*count).map(|at| (numbers[*row], at)));
         if let Some(hidden) = hidden {

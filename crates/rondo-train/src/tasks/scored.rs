@@ -1,4 +1,4 @@
-//! Log-likelihoods of rows at every depth, in one pass to the deepest depth.
+//! Computes log-likelihoods of rows at every depth, in one pass to the deepest depth.
 
 use burn::tensor::{Tensor, s};
 use rondo_model::config::ModelConfig;
@@ -20,20 +20,20 @@ use crate::step::read;
 
 /// How rows are scored.
 pub struct Scoring<'a> {
-    /// The run.
+    /// The run whose model scores the rows.
     pub run: &'a OpenRun<'a>,
-    /// Source of the initial states s_0.
+    /// The source of the initial states s_0.
     pub states: &'a InitialStates,
-    /// Recurrence depths, in ascending order and distinct.
+    /// The recurrence depths, in ascending order, without repetitions.
     pub depths: &'a [usize],
-    /// Maps that are applied to the readouts in addition.
+    /// Maps of the readout's input. Rows are scored with each map as well as without one.
     pub controls: &'a Controls,
-    /// Maximum number of positions in a batch.
+    /// The maximum number of positions in a batch.
     pub positions: usize,
 }
 
-/// Groups the depths that can share a pass: all of them, unless an iteration depends on their total
-/// number.
+/// Groups depths that can be computed in the same pass. These are all depths, unless the model's
+/// iterations depend on their total number.
 pub fn passes(config: &ModelConfig, depths: &[usize]) -> Vec<Vec<usize>> {
     match config.conditioning.reads_depth() {
         true => depths.iter().map(|depth| vec![*depth]).collect(),
@@ -42,8 +42,8 @@ pub fn passes(config: &ModelConfig, depths: &[usize]) -> Vec<Vec<usize>> {
 }
 
 impl Scoring<'_> {
-    /// Returns the conditions in the order of the scores: for each depth, first without a control
-    /// and then under each control.
+    /// Returns the conditions, in the order of the scores. For each depth, the condition without a
+    /// control comes first, then one condition for each control.
     pub fn conditions(&self) -> Vec<Condition> {
         let of_depth = |depth: &usize| {
             let depth = *depth;
@@ -55,14 +55,14 @@ impl Scoring<'_> {
         self.depths.iter().flat_map(of_depth).collect()
     }
 
-    /// Returns the number of batches for `plan`.
+    /// Returns the number of batches in which `plan` is scored.
     pub fn batches(&self, plan: &Plan) -> usize {
         batches(&plan.rows, self.positions).len()
             * passes(&self.run.model_config, self.depths).len()
     }
 
-    /// Scores the items of a task. Returns the outcome of each item under each condition; `None`
-    /// for an undecided item.
+    /// Scores the items of a task. Returns, for each condition, the outcome of each item. An
+    /// outcome is `None` if the item is undecided.
     ///
     /// `progress` is called after each batch.
     ///
@@ -90,7 +90,7 @@ impl Scoring<'_> {
         Ok(scores.into_iter().map(of_condition).collect())
     }
 
-    /// Returns the score of each row under each condition.
+    /// Returns, for each condition, the score of each row.
     fn rows(
         &self,
         rows: &[Row],
@@ -122,8 +122,8 @@ impl Scoring<'_> {
         Ok(scores)
     }
 
-    /// Returns the score of each row of a batch under each condition at `depths`. Reads the device
-    /// once.
+    /// Returns, for each condition at `depths`, the score of each row of a batch. Reads from the
+    /// device once.
     fn batch(
         &self,
         rows: &[Row],
@@ -177,8 +177,8 @@ impl Scoring<'_> {
     }
 }
 
-/// Returns the hidden states, `[1, scored, d_model]`, at `positions`, which are counted through the
-/// batch.
+/// Returns the hidden states at `positions`, `[1, scored, d_model]`. Positions are counted through
+/// all rows of the batch.
 pub(super) fn scored_positions(
     hidden: Tensor<3>,
     [batch, seq]: [usize; 2],

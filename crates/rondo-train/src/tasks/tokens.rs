@@ -1,4 +1,4 @@
-//! Turns the texts of items into tokens.
+//! Converts the texts of items to tokens.
 
 use rondo_data::Tokenizer;
 use rondo_tasks::prompt::Template;
@@ -10,24 +10,24 @@ use crate::error::{Error, Result};
 use crate::open_run::OpenRun;
 use crate::prompting::Prompting;
 
-/// A run's tokenizer and context, ready for items.
+/// The tokenizer and the context of a run, set up for benchmark items.
 #[derive(Clone, Debug)]
 pub struct Reading {
     /// The tokenizer.
     pub tokenizer: Tokenizer,
-    /// Number of positions in a row, and the token that begins a text.
+    /// The number of positions in a row, and the token that begins a text.
     pub window: Window,
 }
 
 impl Reading {
-    /// Takes the tokenizer of a run.
+    /// Prepares the tokenizer of a run for items.
     ///
-    /// By default, no token begins a text under lm-eval's rules, as in lm-eval itself. Under CORE's
-    /// rules one always does.
+    /// Under the rules of lm-eval, no token begins a text by default, as in lm-eval itself. Under
+    /// the rules of CORE, a token always does.
     ///
     /// # Errors
     ///
-    /// When the run has no tokenizer, or `--bos` was given under CORE's rules.
+    /// When the run has no tokenizer, or `--bos` is given under the rules of CORE.
     pub fn of(run: &OpenRun<'_>, rules: Rules, prompting: Prompting) -> Result<Self> {
         if rules == Rules::Core && prompting.bos.is_some() {
             return Err(Error::Usage(
@@ -50,12 +50,12 @@ impl Reading {
         })
     }
 
-    /// Makes the rows of a task.
+    /// Converts the items of a task to rows of tokens.
     ///
     /// # Errors
     ///
-    /// When an item cannot be encoded, or its scored part does not fit into the context; names the
-    /// item's line.
+    /// When an item cannot be encoded, or its scored part does not fit into the context. The error
+    /// names the line of the item.
     pub fn plan(&self, task: &Task, template: &Template) -> Result<Plan> {
         let encode = |text: &str| {
             self.tokenizer

@@ -1,4 +1,4 @@
-//! The readout's input at the tokens of documents.
+//! Computes the input of the readout at the tokens of documents.
 
 use burn::tensor::{Int, Tensor, TensorData};
 use rondo_data::{Batch, IGNORE};
@@ -10,8 +10,8 @@ use crate::initial_states::InitialStates;
 use crate::open_run::OpenRun;
 use crate::tasks::scored::{passes, scored_positions};
 
-/// Returns the targets of documents, at most `most`, and for each depth the readout's input at
-/// these targets, `[1, tokens, d_model]`.
+/// Returns at most `most` targets of the documents. Also returns, for each depth, the readout's
+/// input at the positions that predict them, `[1, tokens, d_model]`.
 pub(super) fn hidden_states(
     run: &OpenRun<'_>,
     states: &InitialStates,

@@ -1,9 +1,9 @@
-//! Maps of the readout's input, as numbers and on a device.
+//! Maps of the readout's input, as lists of numbers and as tensors on a device.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rondo_tasks::report::Control;
 
-/// Factor and offset of each feature.
+/// A map that multiplies each feature by a factor and adds an offset.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Map {
     pub(super) factor: Vec<f64>,
@@ -15,7 +15,7 @@ impl Map {
         Self::scaled(width, 1.0)
     }
 
-    /// Returns the map that divides by a temperature.
+    /// Returns the map that divides every feature by a temperature.
     pub(super) fn scaled(width: usize, temperature: f64) -> Self {
         Self {
             factor: vec![1.0 / temperature; width],
@@ -23,7 +23,7 @@ impl Map {
         }
     }
 
-    /// Splits a list into factors and offsets.
+    /// Creates a map from a list with all factors, followed by all offsets.
     pub(super) fn of(values: &[f64]) -> Self {
         let (factor, offset) = values.split_at(values.len() / 2);
         Self {
@@ -36,7 +36,8 @@ impl Map {
         [self.factor, self.offset].concat()
     }
 
-    /// Returns ‖a − 1‖² + ‖b‖².
+    /// Returns the squared distance from the identity, ‖a − 1‖² + ‖b‖², for factors a and offsets
+    /// b.
     pub(super) fn distance(&self) -> f64 {
         let factors = self.factor.iter().map(|a| (a - 1.0) * (a - 1.0));
         let offsets = self.offset.iter().map(|b| b * b);
@@ -44,17 +45,17 @@ impl Map {
     }
 }
 
-/// A map that is applied to a readout before its loss is computed.
+/// A map on a device. It is applied to the readout's input before the loss is computed.
 #[derive(Clone, Debug)]
 pub struct Adjusted {
-    /// The control that it belongs to.
+    /// The control that the map is a part of.
     pub control: Control,
-    /// Factor and offset of each feature, `[1, 1, d_model]`.
+    /// The factor and the offset of each feature, `[1, 1, d_model]`. `None` changes nothing.
     map: Option<[Tensor<3>; 2]>,
 }
 
 impl Adjusted {
-    /// Returns a map that does not change the readout.
+    /// Returns the map that changes nothing.
     pub(super) fn nothing() -> Self {
         Self {
             control: Control::None,
@@ -74,7 +75,7 @@ impl Adjusted {
         }
     }
 
-    /// Applies the map, and returns the input of the head.
+    /// Returns the input of the head: `hidden` after the map.
     pub fn apply(&self, hidden: Tensor<3>) -> Tensor<3> {
         match &self.map {
             None => hidden,

@@ -10,17 +10,17 @@ use crate::error::{Error, Result};
 use crate::open_run::OpenRun;
 use crate::step::read;
 
-/// Values of λ to try for the affine map.
+/// The values of λ that are tried for the affine map.
 const RIDGES: [f64; 3] = [1e-1, 1e-2, 1e-3];
-/// Maximum number of steps of a fit.
+/// The maximum number of optimization steps of a fit.
 const STEPS: usize = 20;
-/// Maximum temperature; predictions are practically uniform beyond it.
+/// The maximum temperature. At higher temperatures, predictions are practically uniform.
 const HOTTEST: f64 = 1e3;
 
-/// Tokens, with the readout's input at a depth.
+/// Tokens of documents, and the readout's input at the positions that predict them.
 pub(super) struct Sample<'a> {
     run: &'a OpenRun<'a>,
-    /// `[1, tokens, d_model]`.
+    /// The readout's input at one depth, `[1, tokens, d_model]`.
     hidden: Tensor<3>,
     targets: &'a [i32],
 }
@@ -50,7 +50,7 @@ impl<'a> Sample<'a> {
         Adjusted::new(Control::Affine, map, device).apply(self.hidden.clone())
     }
 
-    /// Returns the mean loss under a map, in nats.
+    /// Returns the mean loss with a map, in nats.
     pub(super) fn loss(&self, map: &Map) -> Result<f64> {
         let targets = self.targets(&self.run.listed.device);
         let losses = head_losses(self.adjusted(map), self.run.model.head(), targets, false);
@@ -58,7 +58,8 @@ impl<'a> Sample<'a> {
         Ok(losses.iter().copied().map(f64::from).sum::<f64>() / losses.len() as f64)
     }
 
-    /// Returns the mean loss and its gradient, by factors first and then by offsets.
+    /// Returns the mean loss with a map, and its gradient: first by the factors, then by the
+    /// offsets.
     fn slope(&self, map: &Map) -> Result<(f64, Vec<f64>)> {
         let input = self.adjusted(map).autodiff().require_grad();
         let device = self.run.listed.device.clone().autodiff();
@@ -90,7 +91,7 @@ impl<'a> Sample<'a> {
         Ok(found.at[0].exp().min(HOTTEST))
     }
 
-    /// Returns the best λ, and the affine map fitted with it.
+    /// Returns the best λ, and the affine map that was fitted with it.
     pub(super) fn affine(&self, width: usize) -> Result<(f64, Map)> {
         let cut = self.targets.len() * 4 / 5;
         let part = |range| Sample::new(self.run, &self.hidden, self.targets, range);
