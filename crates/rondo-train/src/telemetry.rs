@@ -4,14 +4,14 @@
 //! and scaled to length 1. c is the mean dot product over all pairs of positions, minus 1/S, where
 //! S is the number of positions. The mean of all pairwise dot products is the squared length of the
 //! mean vector, so no S × S matrix is needed. c is at most 1 − 1/S. The metric `hidden_state_corr`
-//! is c·S/(S−1), the mean over off-diagonal pairs. It is exactly 1 if all tokens have the same
-//! state.
+//! is c·S/(S−1), the mean over pairs of different positions. It is exactly 1 if all tokens have the
+//! same state.
 //!
-//! Iteration correlation: the Pearson correlation over features of s_i and s_{i−1}, averaged over
-//! tokens. Names are those of the reference implementation of arXiv 2502.05171.
+//! Iteration correlation: the Pearson correlation of s_i and s_{i−1} over features, averaged over
+//! tokens. The metrics have the names that the reference implementation of arXiv 2502.05171 uses.
 //!
-//! Everything is computed on the device and read at once. A correlation that does not exist (one
-//! position, a constant state) is NaN on the device and null in a record.
+//! Everything is computed on the device and read at once. A correlation that does not exist (with
+//! one position, or with a constant state) is NaN on the device and null in a record.
 
 use burn::tensor::Tensor;
 use rondo_metrics::Draft;
@@ -29,27 +29,29 @@ use rondo_model::recurrence::Trace;
 use crate::named::named;
 
 named! {
-    /// The telemetry of one forward pass: `[1]` each on the device, or read from it.
+    /// The telemetry of one forward pass. `T` is a tensor `[1]` on the device or a number read from
+    /// it. n_f is the norm of the readout, s_i the state after iteration i of r, e the embedding,
+    /// and y the input of the head.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Telemetry<T> {
         values {
-            /// c of n_f(s_r).
+            /// The token correlation c of n_f(s_r).
             pub recurrent_state_token_corr,
-            /// c of n_f(y).
+            /// The token correlation c of n_f(y).
             pub last_hidden_token_corr,
-            /// ‖n_f(s_r)‖, mean over tokens.
+            /// The mean over tokens of ‖n_f(s_r)‖.
             pub recurrent_state_norm,
-            /// ‖n_f(y)‖, mean over tokens.
+            /// The mean over tokens of ‖n_f(y)‖.
             pub last_hidden_norm,
-            /// ‖n_f(s_r) − e‖, mean over tokens.
+            /// The mean over tokens of ‖n_f(s_r) − e‖.
             pub recurrent_diff,
-            /// ‖n_f(s_r) − s_{r−1}‖, mean over tokens.
+            /// The mean over tokens of ‖n_f(s_r) − s_{r−1}‖.
             pub recurrent_residual,
-            /// ‖n_f(s_r) − s_{r−1}‖ / ‖n_f(s_r)‖, mean over tokens.
+            /// The mean over tokens of ‖n_f(s_r) − s_{r−1}‖ / ‖n_f(s_r)‖.
             pub rel_residual,
         }
         parts {
-            /// Iteration i at index i − 1.
+            /// The telemetry of each iteration. Iteration i is at index i − 1.
             pub iterations: Vec<Iteration<T>>,
         }
         beside {
@@ -60,13 +62,13 @@ named! {
 }
 
 named! {
-    /// Telemetry of one iteration, on raw states; all values are means over tokens.
+    /// The telemetry of iteration i, on states without n_f. All values are means over tokens.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Iteration<T> {
         values {
-            /// Token correlation c of s_i.
+            /// The token correlation c of s_i.
             pub token_corr,
-            /// Correlation of s_i and s_{i−1}.
+            /// The Pearson correlation of s_i and s_{i−1}.
             pub state_corr,
             /// ‖s_i − s_{i−1}‖.
             pub residual,
@@ -82,7 +84,7 @@ named! {
 ///
 /// # Panics
 ///
-/// Panics on a trace without an iteration.
+/// Panics if the trace has no iteration.
 pub fn measure(forward: &Forward, trace: &Trace) -> Telemetry<Tensor<1>> {
     let embedding = forward.embedding.clone().without_autodiff();
     let state = forward.readout.state.clone().without_autodiff();
@@ -124,13 +126,13 @@ fn iterations(trace: &Trace) -> Vec<Iteration<Tensor<1>>> {
     iterations
 }
 
-/// Centres feature vectors and scales them to length 1; constant vectors become NaN.
+/// Centres feature vectors and scales them to length 1. A constant vector becomes NaN.
 fn unit(x: Tensor<3>) -> Tensor<3> {
     let centred = x.clone() - x.mean_dim(2);
     centred.clone() / length(centred)
 }
 
-/// Returns c of unit vectors `[batch, seq, d_model]`, as `[1]`.
+/// Returns the token correlation c, `[1]`, of unit vectors `[batch, seq, d_model]`.
 fn token_corr(unit: Tensor<3>) -> Tensor<1> {
     let [_, seq, _] = unit.dims();
     let mean_vector = unit.mean_dim(1);
@@ -138,13 +140,14 @@ fn token_corr(unit: Tensor<3>) -> Tensor<1> {
 }
 
 impl Telemetry<f64> {
-    /// Writes the telemetry into the record of its step.
+    /// Adds the telemetry to the record of its step.
     pub fn write(&self, record: &mut Draft<Train>) {
         let seq = self.seq as f64;
         let token_corr = self.correlation(self.recurrent_state_token_corr);
         let state_corr: Vec<Option<f64>> = (0..)
             .zip(&self.iterations)
-            // s_0, which precedes the first iteration, is noise.
+            // The state before the first iteration, s_0, is noise, so the first correlation is left
+            // out.
             .map(|(i, each)| finite(each.state_corr).filter(|_| i > 0))
             .collect();
         let known: Vec<f64> = state_corr.iter().flatten().copied().collect();
@@ -182,7 +185,7 @@ impl Telemetry<f64> {
         self.iterations.iter().map(value).collect()
     }
 
-    /// Returns a correlation between tokens; `None` for a single token.
+    /// Returns the token correlation `c`. `None` for a sequence of one token.
     fn correlation(&self, c: f64) -> Option<f64> {
         finite(c).filter(|_| self.seq > 1)
     }

@@ -4,14 +4,15 @@
 //!
 //! * `resume`: whether an existing run is resumed; `place`: the run directory; `bearing`: what a
 //!   change of a key affects
-//! * `start`: new, resumed or finished; `launches`: how each step was trained; `found` and
-//!   `joined`: rank 0 shares what it finds and reads with all ranks; `ranks`: the ranks of the run
-//! * `corpora`: the data; `setup`: weights, optimizer and records, with `event_files` (of
-//!   TensorBoard); `open`: a session made of these
-//! * `session`: the loop with weights and data; `feed`: the inputs of its steps; `evaluation`, with
-//!   `samples` of text; `control`: the strength of a penalty
-//! * `journal`: records and screen, with `summary` (the newest readings), `watch` (failures in the
-//!   metrics), `clock`, and `expected` (the duration)
+//! * `start`: whether a run is new, resumed or finished; `launches`: records how each step was
+//!   trained; `found` and `joined`: rank 0 shares what it finds and reads with all ranks; `ranks`:
+//!   the ranks of the run
+//! * `corpora`: the data; `setup`: weights, optimizer and records; `event_files`: files for
+//!   TensorBoard; `open`: assembles a session
+//! * `session`: the training loop; `feed`: the inputs of its steps; `evaluation`: evaluations
+//!   during the run; `samples`: generated text; `control`: the strength of the penalty on gates
+//! * `journal`: records and screen; `summary`: the newest measurements; `watch`: failures in the
+//!   metrics; `clock`: seconds; `expected`: the expected duration
 //! * `keeper`: the checkpoints
 
 mod bearing;
@@ -58,29 +59,31 @@ use crate::run_dir::{CREATED_BY, RunDir};
 /// How a run is started.
 #[derive(Clone, Debug)]
 pub struct TrainOptions {
-    /// What to do if the run directory exists.
+    /// What to do if the run directory contains a run.
     pub resume: Resume,
     /// Whether to replace the contents of the run directory.
     pub overwrite: bool,
-    /// Whether to start a run even if the estimated memory exceeds the free memory.
+    /// Whether to start a run whose estimated memory exceeds the free memory.
     pub force: bool,
-    /// The program that starts it.
+    /// The build of the program that starts the run.
     pub build: Build,
 }
 
-/// The result of a start.
+/// The result of a call to [`train`].
 pub enum Outcome {
-    /// The run was trained to the end of its budget. Holds its summary.
+    /// The run was trained to its configured length. Contains the summary of the run.
     Trained(serde_json::Value),
-    /// The run had already reached the end of its budget, at this step. Nothing was changed.
+    /// The run had already been trained to its configured length, which is this step. Nothing was
+    /// changed.
     WasFinished(u64),
 }
 
-/// Trains the run in a directory to the end of its budget, as a new or a resumed run.
+/// Trains the run in `run_dir` to its configured length. Starts a new run or resumes the existing
+/// one.
 ///
 /// # Errors
 ///
-/// Every error that ends a run; see the exit codes.
+/// Every error that ends a run. The exit codes describe them.
 pub fn train(
     config: &RunConfig,
     run_dir: &RunDir,
@@ -90,13 +93,13 @@ pub fn train(
     train_on(&World::alone(), config, run_dir, options, mode)
 }
 
-/// Trains like [`train`], on every rank of a world. Each rank calls it with the same arguments. The
-/// summary is that of rank 0.
+/// Trains like [`train`], on every rank of a world. Each rank must call this function with the same
+/// arguments. The returned summary is complete on rank 0.
 ///
 /// # Errors
 ///
-/// As [`train`]. Errors for which [`Error::is_of_all_ranks`](crate::error::Error::is_of_all_ranks)
-/// holds are the same on every rank, and each rank ends cleanly with [`World::finish`]. After any
+/// As [`train`]. If [`Error::is_of_all_ranks`](crate::error::Error::is_of_all_ranks) is true for an
+/// error, every rank returns this error and must end cleanly with [`World::finish`]. After any
 /// other error, [`World::abort`] must end the other ranks.
 pub fn train_on(
     world: &World,
@@ -108,7 +111,8 @@ pub fn train_on(
     train_staged(world, config, run_dir, options, mode, None)
 }
 
-/// Trains like [`train_on`]. If given, `staging` replaces the choice for the device.
+/// Trains like [`train_on`]. `staging` decides when inputs are made; `None` leaves the choice to
+/// the device.
 fn train_staged(
     world: &World,
     config: &RunConfig,
@@ -149,7 +153,8 @@ fn train_staged(
     Ok(Outcome::Trained(session.run(staging)?))
 }
 
-/// Refuses ranks of another build, or with a configuration that would give other numbers.
+/// Returns an error if a rank runs another build than rank 0, or has a configuration that would
+/// give other numbers.
 fn refuse_another_launch(world: &World, config: &RunConfig) -> Result<()> {
     world.refuse_others(CREATED_BY.as_bytes(), |who| {
         Error::Usage(format!(

@@ -1,4 +1,5 @@
-//! The validation losses of a run by step, which decide the best checkpoint.
+//! The validation loss after each evaluated step of a run. The losses decide which checkpoint is
+//! the best.
 
 use std::path::Path;
 
@@ -7,12 +8,13 @@ use rondo_metrics::names::VAL_CROSS_ENTROPY;
 
 use crate::error::Result;
 
-/// Validation cross entropies at the mean depth, by step.
+/// Pairs of a step and the validation cross entropy at the mean recurrence.
 #[derive(Default)]
 pub struct ValidationLosses(Vec<(u64, f64)>);
 
 impl ValidationLosses {
-    /// Reads the losses from the `metrics` of a run; empty if there is no such file.
+    /// Reads the losses from the file `metrics` of a run. The list is empty if the file does not
+    /// exist.
     ///
     /// # Errors
     ///
@@ -31,14 +33,15 @@ impl ValidationLosses {
         ))
     }
 
-    /// Returns the loss after a step, if it was evaluated and the loss is finite.
+    /// Returns the loss after step `step`. `None` if there was no evaluation or the loss is not
+    /// finite.
     pub fn after(&self, step: u64) -> Option<f64> {
         let found = self.0.iter().rev().find(|(at, _)| *at == step);
         found.map(|(_, loss)| *loss).filter(|loss| loss.is_finite())
     }
 
-    /// Returns the step with the lowest loss, and that loss; `None` if none of the steps was
-    /// evaluated.
+    /// Returns the step with the lowest loss, together with the loss. `None` if none of the steps
+    /// has a finite loss.
     pub fn lowest(&self, steps: impl Iterator<Item = u64>) -> Option<(u64, f64)> {
         steps
             .filter_map(|step| Some((step, self.after(step)?)))

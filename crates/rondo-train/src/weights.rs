@@ -14,12 +14,12 @@ use rondo_model::ops::Precision;
 use crate::error::{Error, Result};
 use crate::optim::Optimizer;
 
-/// The file of the weights in a checkpoint.
+/// The file in a checkpoint that contains the weights.
 pub const MODEL_FILE: &str = "model.safetensors";
-/// The file of the moments in a checkpoint.
+/// The file in a checkpoint that contains the moments of the optimizer.
 pub const OPTIMIZER_FILE: &str = "optimizer.safetensors";
 
-/// Returns the weights under the names of the parameter table, read from the device.
+/// Returns the weights, read from the device. Their names are those of the parameter table.
 pub fn model_tensors(model: &LoopedTransformer, config: &ModelConfig) -> Vec<NamedTensor<'static>> {
     let mut reader = Reader {
         names: table(config).into_iter().map(|row| row.name),
@@ -45,8 +45,8 @@ impl<I: Iterator<Item = String>> ModuleVisitor for Reader<I> {
     }
 }
 
-/// Calls `show` for every parameter, with its number in the table and its values, flat and outside
-/// the graph.
+/// Calls `show` for every parameter, with its number in the parameter table and its values. The
+/// values are a flat tensor without autodiff.
 pub(crate) fn each_parameter(model: &LoopedTransformer, show: impl FnMut(usize, Tensor<1>)) {
     model.visit(&mut Each { show, number: 0 });
 }
@@ -65,8 +65,8 @@ impl<F: FnMut(usize, Tensor<1>)> ModuleVisitor for Each<F> {
     }
 }
 
-/// Replaces the values of parameters. `values` returns the new values for a number in the table, or
-/// `None` to keep the present ones.
+/// Replaces the values of parameters. `values` returns the new values of the parameter with a given
+/// number in the parameter table, or `None` to keep the present values.
 pub(crate) fn replace_parameters(
     model: LoopedTransformer,
     values: impl FnMut(usize) -> Option<Vec<f32>>,
@@ -94,7 +94,7 @@ impl<F: FnMut(usize) -> Option<Vec<f32>>> ModuleMapper for Replace<F> {
     }
 }
 
-/// Returns the moments by name, read from the device.
+/// Returns the moments of the optimizer with their names, read from the device.
 pub fn optimizer_tensors(optimizer: &Optimizer) -> Vec<NamedTensor<'static>> {
     optimizer
         .state()
@@ -103,7 +103,7 @@ pub fn optimizer_tensors(optimizer: &Optimizer) -> Vec<NamedTensor<'static>> {
         .collect()
 }
 
-/// Reads a tensor from the device under a name.
+/// Reads a tensor from the device, and gives it a name.
 pub fn named<const D: usize>(name: String, tensor: Tensor<D>) -> NamedTensor<'static> {
     let shape = tensor.dims().to_vec();
     let bytes: Vec<u8> = tensor
@@ -119,12 +119,13 @@ pub fn named<const D: usize>(name: String, tensor: Tensor<D>) -> NamedTensor<'st
     }
 }
 
-/// Reads a model's weights from a checkpoint onto `device`, ready to train there.
+/// Reads the weights of a model from a checkpoint. The model is on `device` and can be trained
+/// there.
 ///
 /// # Errors
 ///
-/// When the file is damaged or belongs to another model; lists missing, unexpected and mis-shaped
-/// tensors.
+/// When the file is damaged or belongs to another model. The error lists missing and unexpected
+/// tensors and tensors of a wrong shape.
 pub fn load_model(
     checkpoint: &Checkpoint,
     config: &ModelConfig,
@@ -134,8 +135,8 @@ pub fn load_model(
     load(checkpoint, config, device, precision, None)
 }
 
-/// Loads like [`load_model`], but gate biases that the checkpoint does not have become zero: a
-/// dense model may provide the weights of a gated one.
+/// Does what [`load_model`] does, but sets gate biases that are missing in the checkpoint to zero.
+/// In this way, a dense model can provide the weights of a model with gates.
 ///
 /// # Errors
 ///
@@ -149,7 +150,7 @@ pub fn load_first_model(
     load(checkpoint, config, device, precision, Some(Role::GateBias))
 }
 
-/// Loads a model from its tensors. Missing tensors of the role `optional` become zero.
+/// Loads a model. Missing tensors of parameters with the role `optional` become zero.
 fn load(
     checkpoint: &Checkpoint,
     config: &ModelConfig,
@@ -170,7 +171,7 @@ fn load(
     Ok(LoopedTransformer::with_weights(config, &weights))
 }
 
-/// Opens the moments of a checkpoint, which must be those of `optimizer`.
+/// Opens the moments in a checkpoint. They must be moments of the parameters of `optimizer`.
 ///
 /// # Errors
 ///
@@ -181,21 +182,21 @@ pub(crate) fn open_moments(checkpoint: &Checkpoint, optimizer: &Optimizer) -> Re
     open(checkpoint, OPTIMIZER_FILE, expected.collect(), &[])
 }
 
-/// Returns a vector on `device`, outside the graph.
+/// Returns a vector on `device`, without autodiff.
 pub(crate) fn vector(values: Vec<f32>, device: &Device) -> Tensor<1> {
     let shape = [values.len()];
     let device = device.clone().without_autodiff();
     Tensor::from_data(TensorData::new(values, shape), &device)
 }
 
-/// A file of named f32 tensors, read one at a time.
+/// An open file of named f32 tensors, which are read one at a time.
 pub(crate) struct Stored {
     path: PathBuf,
     tensors: StoredTensors,
 }
 
 impl Stored {
-    /// Reads the values of a tensor; `None` if it does not exist.
+    /// Reads the values of a tensor. `None` if the file has no such tensor.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<f32>>> {
         let values = self
             .tensors
@@ -208,8 +209,8 @@ impl Stored {
     }
 }
 
-/// Opens a file of f32 tensors. Names and shapes must be the `expected` ones, but tensors with
-/// `optional` names may be missing.
+/// Opens a file of f32 tensors. The file must contain exactly the `expected` names and shapes, but
+/// tensors with the names `optional` may be missing.
 fn open(
     checkpoint: &Checkpoint,
     name: &str,

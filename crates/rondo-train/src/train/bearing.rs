@@ -1,22 +1,22 @@
 //! How a change of a configuration key affects a run.
 
-/// What a key affects.
+/// What the value of a configuration key affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bearing {
-    /// Where the run computes, and what it keeps and where; none of its numbers.
+    /// Where the run computes, and which files it keeps. No numbers of the run change.
     Output,
     /// The length of the run.
     Budget,
-    /// Measurements, and rules that stop the run.
+    /// The measurements, and the rules that stop the run.
     Watch,
-    /// The remaining steps.
+    /// The steps after the change.
     Course,
-    /// Every step: model, data, optimizer, batches, seed.
+    /// Every step. These are the keys of model, data, optimizer, batches and seed.
     Identity,
 }
 
-/// The keys that a resume may change; all other keys are the identity of the run. A name that ends
-/// with a dot is a section.
+/// The keys that may change when a run resumes. All other keys are part of the identity of the run.
+/// A name that ends with a dot stands for a whole section.
 const KEYS: [(&str, Bearing); 14] = [
     ("device.precision", Bearing::Course),
     ("device.", Bearing::Output),
@@ -45,18 +45,20 @@ impl Bearing {
         found.map_or(Self::Identity, |(_, bearing)| *bearing)
     }
 
-    /// Returns whether a run may be resumed with another value.
+    /// Returns whether a run may resume with another value of the key.
     pub(super) fn may_change(self) -> bool {
         self != Self::Identity
     }
 
-    /// Returns whether a finished run with another value is a different run from the requested one.
+    /// Returns whether a finished run is a different run than the requested one if it has another
+    /// value of the key.
     pub(super) fn matters_at_the_end(self) -> bool {
         self != Self::Output
     }
 
-    /// Returns whether the name of a run includes the key if it is set. This is so if it changes
-    /// what is computed, not only the length or the measurements.
+    /// Returns whether the default name of a run includes the key when it is set. The name includes
+    /// keys that change what the run computes, and leaves out keys that change only its length, its
+    /// measurements or its files.
     pub(super) fn names_a_run(self) -> bool {
         matches!(self, Self::Course | Self::Identity)
     }

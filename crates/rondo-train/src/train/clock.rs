@@ -1,14 +1,14 @@
-//! Time since the start of a run, and training time between two logged steps, without evaluations
-//! and saves.
+//! Measures the time since the start of a run, and the training time between two logged steps
+//! without evaluations and saves.
 
 use std::time::Instant;
 
 use rondo_metrics::format::duration;
 
-/// The time and the work since the last reading.
+/// Measures time and work since the last logged step, and the time since the start of the run.
 pub(super) struct Clock {
     started: Instant,
-    /// Seconds in the records of earlier launches.
+    /// The seconds that earlier launches of the run have recorded.
     before: f64,
     since: Instant,
     paused: f64,
@@ -16,7 +16,7 @@ pub(super) struct Clock {
     tokens: u64,
 }
 
-/// The training between two logged steps.
+/// The time and work of the training between two logged steps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lap {
     seconds: f64,
@@ -25,7 +25,7 @@ pub(super) struct Lap {
 }
 
 impl Clock {
-    /// Starts now, in a run that has already lasted `before` seconds.
+    /// Creates a clock that starts now, in a run that has already lasted `before` seconds.
     pub(super) fn start(before: f64) -> Self {
         let now = Instant::now();
         Self {
@@ -38,8 +38,8 @@ impl Clock {
         }
     }
 
-    /// Returns the seconds since the start of the run: those of this launch, by a monotonic clock,
-    /// plus those in the kept records of earlier launches.
+    /// Returns the seconds since the start of the run: those of this launch, measured by a
+    /// monotonic clock, plus those that earlier launches have recorded.
     pub(super) fn run_seconds(&self) -> f64 {
         self.before + self.started.elapsed().as_secs_f64()
     }
@@ -49,18 +49,18 @@ impl Clock {
         duration(self.started.elapsed().as_secs_f64())
     }
 
-    /// Excludes the time since `started`.
+    /// Excludes the time from `started` until now from the training time.
     pub(super) fn pause(&mut self, started: Instant) {
         self.paused += started.elapsed().as_secs_f64();
     }
 
-    /// Counts a step of `tokens` tokens.
+    /// Counts a step that has `tokens` tokens.
     pub(super) fn count(&mut self, tokens: u64) {
         self.steps += 1;
         self.tokens += tokens;
     }
 
-    /// Returns the training since the last call.
+    /// Returns the time and work of the training since the last call.
     pub(super) fn lap(&mut self) -> Lap {
         let lap = Lap {
             seconds: self.since.elapsed().as_secs_f64() - self.paused,
@@ -74,12 +74,12 @@ impl Clock {
 }
 
 impl Lap {
-    /// Returns tokens per second.
+    /// Returns the tokens per second.
     pub(super) fn tokens_per_second(&self) -> f64 {
         self.tokens as f64 / self.seconds.max(f64::MIN_POSITIVE)
     }
 
-    /// Returns the mean seconds of a step.
+    /// Returns the mean seconds per step.
     pub(super) fn step_seconds(&self) -> f64 {
         self.seconds / self.steps.max(1) as f64
     }

@@ -1,4 +1,4 @@
-//! The controller of the gates' penalty in a run.
+//! The controller that adjusts the penalty of the gates during a run.
 
 use rondo_metrics::{Record, RecordError};
 use rondo_schedule::control::{
@@ -8,22 +8,23 @@ use rondo_schedule::control::{
 use crate::error::{Error, Result};
 use crate::run_history::RunHistory;
 
-/// A controller, with its newest reading.
+/// The controller of a run, with its newest values.
 pub(super) struct Control {
     config: ControlConfig,
     controller: Controller,
-    /// The strength in the newest step, with target and moving average after that step.
+    /// The strength of the penalty in the newest step, and the target and the moving average after
+    /// that step.
     reading: ControllerReading,
 }
 
-/// A target that is missed even with the weakest penalty.
+/// A target for the cross entropy that the run misses even with the weakest penalty.
 pub(super) struct Missed {
     target: f64,
     above: f64,
 }
 
 impl Missed {
-    /// Adds the missed target to the record of an event.
+    /// Adds the missed target to the record of its event.
     ///
     /// # Errors
     ///
@@ -37,11 +38,11 @@ impl Missed {
 }
 
 impl Control {
-    /// Starts the controller of a run, or resumes it.
+    /// Creates the controller of a new run, or resumes the one with the state `state`.
     ///
     /// # Errors
     ///
-    /// When its target needs the loss of a run that has none, or its state is damaged.
+    /// When the target is the loss of another run that has no evaluation, or `state` is damaged.
     pub(super) fn open(
         config: &ControlConfig,
         step: u64,
@@ -63,14 +64,15 @@ impl Control {
         })
     }
 
-    /// Returns the factor of the density in the loss of a step.
+    /// Returns the factor of the gates' density in the loss of step `step`.
     pub(super) fn strength(&mut self, step: u64) -> f64 {
         self.reading = self.controller.reading(step);
         self.reading.strength
     }
 
-    /// Passes a cross entropy after `step` to the controller, if it is of the kind that the
-    /// controller uses. Returns the missed target when patience has just ended.
+    /// Passes the cross entropy after `step` to the controller. Does nothing if the controller uses
+    /// the other kind of cross entropy. Returns the missed target if the controller has just given
+    /// up.
     pub(super) fn observe(
         &mut self,
         constraint: Constraint,
@@ -93,12 +95,13 @@ impl Control {
         Some(Missed { target, above })
     }
 
-    /// Returns the strength of the newest step, and target and moving average after it.
+    /// Returns the strength of the penalty in the newest step, and the target and the moving
+    /// average after that step.
     pub(super) fn reading(&self) -> ControllerReading {
         self.reading
     }
 
-    /// Returns the state for a checkpoint.
+    /// Returns the state of the controller for a checkpoint.
     pub(super) fn state(&self) -> ControllerState {
         self.controller.state().clone()
     }

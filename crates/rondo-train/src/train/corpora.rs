@@ -1,4 +1,4 @@
-//! The training data of a run: its own data, and that of each `data-switch`.
+//! The training data of a run: its own data, and the data of each `data-switch`.
 
 use std::ops::Range;
 
@@ -12,20 +12,20 @@ use crate::own_tokenizer::OwnTokenizer;
 use crate::perturb::Perturbation;
 use crate::rows::Rows;
 
-/// The data of a run.
+/// The training data of a run.
 pub(super) struct Corpora {
     own: Source,
-    /// Other training data, with the first step that uses it.
+    /// The data of each `data-switch`, with the first step that uses the data.
     switched: Vec<(u64, Source)>,
 }
 
 impl Corpora {
-    /// Opens the training data of every `data-switch`, in addition to the run's `own` data. In a
-    /// resumed run, it is encoded with the run's own tokenizer.
+    /// Opens the data of every `data-switch`. `own` is the run's own data. If the run is resumed,
+    /// text is encoded with the run's own `tokenizer`.
     ///
     /// # Errors
     ///
-    /// When data cannot be opened, or has other tokens than the run's data.
+    /// When data cannot be opened, or uses other tokens than the run's own data.
     pub(super) fn open(
         own: Source,
         config: &ResolvedConfig,
@@ -53,12 +53,12 @@ impl Corpora {
         Ok(Self { own, switched })
     }
 
-    /// Returns the run's own data, on which it is evaluated.
+    /// Returns the run's own data. Evaluations use its validation part.
     pub(super) fn own(&self) -> &Source {
         &self.own
     }
 
-    /// Returns the training data of a step.
+    /// Returns the training data of step `step`.
     pub(super) fn at(&self, step: u64) -> &Source {
         let mut latest_first = self.switched.iter().rev();
         latest_first
@@ -66,7 +66,7 @@ impl Corpora {
             .map_or(&self.own, |(_, source)| source)
     }
 
-    /// Returns the name and the identity of every text, with the run's own text first.
+    /// Returns the name and the identity of every text. The run's own text comes first.
     pub(super) fn identities(&self) -> Vec<(String, CorpusIdentity)> {
         let own = std::iter::once(("data".to_owned(), &self.own));
         let others = self.switched.iter();
@@ -78,8 +78,8 @@ impl Corpora {
             .collect()
     }
 
-    /// Makes one training row from each source and returns the validation batches, so that a text
-    /// that is too short is found before anything is written.
+    /// Makes one training row from each source, and returns the validation batches. An error about
+    /// a text that is too short thus comes before anything is written.
     ///
     /// # Errors
     ///
@@ -93,8 +93,8 @@ impl Corpora {
         Ok(Rows::new(&self.own, config).val_batches(config.eval.tokens)?)
     }
 
-    /// Returns the name of each source of a mixture, with the range of its batches in
-    /// [`Self::first_rows`].
+    /// Returns the name of each source in a mixture, and the range of its batches among those that
+    /// [`Self::first_rows`] returns.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Corpora {
     }
 }
 
-/// Returns whether two sources have the same tokens.
+/// Returns whether two sources use the same tokens.
 fn have_the_same_tokens(one: &Source, other: &Source) -> Result<bool> {
     Ok(match (one, other) {
         (Source::Text(one), Source::Text(other)) => {

@@ -13,23 +13,23 @@ use crate::evaluate::{Evaluated, Evaluation};
 use crate::initial_states::InitialStates;
 use crate::record::{self, Beside};
 
-/// The data on which a run is evaluated.
+/// The validation data of a run.
 pub(super) struct Validation {
     pub(super) batches: Vec<Batch>,
-    /// Bytes of text per target; `None` for tasks.
+    /// The bytes of text per target. `None` for tasks.
     pub(super) bytes_per_token: Option<f64>,
-    /// Range of the batches of each source of a mixture; empty for other data.
+    /// The name of each source in a mixture, and the range of its batches. Empty for other data.
     pub(super) sources: Vec<(String, Range<usize>)>,
 }
 
 impl Session {
-    /// Evaluates at the configured depths and the mean one, continues the configured prompts, and
-    /// records the results.
+    /// Evaluates at the configured depths and at the mean recurrence, continues the configured
+    /// prompts, and records the results.
     ///
     /// # Errors
     ///
-    /// When the device fails, a record cannot be written, or a signal comes. After a signal the
-    /// evaluation is pending, and the run has been saved.
+    /// When the device fails, a record cannot be written, or a signal comes. After a signal, the
+    /// evaluation is marked as pending and the run is saved.
     pub(super) fn evaluate(&mut self) -> Result<()> {
         let paused = Instant::now();
         let mean = self.config.model.recurrence.planned().total();
@@ -42,7 +42,7 @@ impl Session {
         if let Err(Error::Interrupted(_)) = &evaluated
             && self.progress.step > 0
         {
-            // A resume will rerun the evaluation.
+            // The evaluation is pending: a resume reruns it.
             self.progress.owes_evaluation = true;
             self.save()?;
         }
@@ -78,8 +78,8 @@ impl Session {
                 .filter(|depth| configured.contains(&depth.recurrence))
                 .collect();
         })?;
-        // Samples follow the record of the evaluation: a resume that reruns the evaluation removes
-        // that record and all later ones.
+        // Samples are recorded after the evaluation. A resume that reruns the evaluation removes
+        // its record and all later ones, and with them these samples.
         for sample in &samples {
             self.journal.sample(sample, &self.progress)?;
         }
@@ -87,7 +87,7 @@ impl Session {
         Ok(())
     }
 
-    /// Evaluates without a record. A signal interrupts it.
+    /// Evaluates at `depths`, without recording the results. A signal interrupts the evaluation.
     fn evaluated_at(&mut self, depths: &[usize]) -> Result<Evaluated> {
         let states = InitialStates::Seed(self.config.seed);
         let evaluation = Evaluation {
@@ -110,7 +110,8 @@ impl Session {
             if stop {
                 return Err(interrupted(step));
             }
-            // Prints only one line: without a live line, a line for each batch would be noise.
+            // Prints one line only: on a screen without a live line, a line for each batch would be
+            // too much.
             if done == first {
                 journal.status(&format!(
                     "evaluating {total} batches at {} depths …",

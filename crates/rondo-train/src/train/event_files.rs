@@ -1,5 +1,5 @@
-//! The event files of a run for TensorBoard: facts besides its records, and the files of earlier
-//! versions.
+//! The event files of a run for TensorBoard. They contain facts about the run in addition to its
+//! records. Files that earlier versions have written are converted.
 
 use rondo_metrics::tensorboard::{About, Parameter};
 use rondo_metrics::{Background, Record, TensorboardSink};
@@ -8,18 +8,18 @@ use crate::config::ResolvedConfig;
 use crate::error::Result;
 use crate::run_dir::RunDir;
 
-/// What a resumed run has written before.
+/// What a resumed run has recorded before.
 #[derive(Clone, Copy)]
 pub(super) struct Before<'a> {
-    /// The step after which it resumes.
+    /// The step after which the run resumes.
     pub(super) step: u64,
-    /// Its records up to that step.
+    /// The records of the run up to that step.
     pub(super) records: &'a [Record],
 }
 
-/// Opens a new event file in the run's own folder. Event files that an earlier version put into
-/// `tensorboard/` are replaced by new ones in the run's folder, written from its records. So each
-/// curve is complete, and the run appears only once.
+/// Opens a new event file in the run directory. An earlier version may have written event files to
+/// the folder `tensorboard/`. New ones in the run directory then replace them, written from the
+/// run's records. In this way each curve is complete, and the run appears only once.
 ///
 /// # Errors
 ///
@@ -50,7 +50,7 @@ fn about(config: &ResolvedConfig) -> Result<About> {
     })
 }
 
-/// Parses a value in the form of TOML. A list stays text.
+/// Parses a value in the form of TOML. A list is returned as text.
 fn parameter(printed: String) -> Parameter {
     let read: Option<toml::Table> = format!("value = {printed}").parse().ok();
     match read.as_ref().and_then(|table| table.get("value")) {

@@ -1,5 +1,5 @@
-//! The expected costs and duration of a run. The duration is reported at the start if there is a
-//! run of the same shape, or else once after the first steps.
+//! The expected costs and duration of a run. The duration is reported at the start if a similar run
+//! was measured, otherwise once after the first steps.
 
 use rondo_metrics::names::STEP_SECONDS;
 use rondo_metrics::{Record, TimeLeft};
@@ -11,21 +11,22 @@ use crate::costs::speed::{Speed, expected, find};
 use crate::costs::{Costs, Work};
 use crate::distributed::World;
 
-/// Steps to time after the first record, which includes compiling kernels and filling caches.
+/// How many steps after the first record must have been timed before the duration is reported. The
+/// first record includes compiling kernels and filling caches.
 const TIMED: u64 = 3;
-/// Remaining seconds below which no line is printed.
+/// No duration is reported if fewer seconds than this remain.
 const SHORT: f64 = 10.0;
 
-/// Costs and speed that are known before the first step.
+/// The costs and the speed that are known before the first step.
 pub(super) struct Foreseen {
     pub(super) costs: Costs,
-    /// Speed of a run of the same shape, if there is one.
+    /// The speed of a run with the same steps, if one was measured.
     speed: Option<Speed>,
 }
 
 impl Setting<'_> {
-    /// Finds the speed of a run of the same shape. `None` for several processes, whose speed cannot
-    /// be looked up.
+    /// Finds the speed of a run with the same steps. `None` on several ranks, for which no speed
+    /// can be found.
     pub(super) fn speed(self, world: &World) -> Option<Speed> {
         match world.is_alone() {
             true => find(self.run_dir, self.config, self.listed),
@@ -33,7 +34,7 @@ impl Setting<'_> {
         }
     }
 
-    /// Counts the costs of the run after `step`.
+    /// Counts what the steps of the run after `step` cost.
     pub(super) fn foresee(
         self,
         capacity: &Capacity<'_>,
@@ -49,14 +50,14 @@ impl Setting<'_> {
 }
 
 impl Foreseen {
-    /// Formats the costs, and the duration if it is known.
+    /// Formats the costs and, if it is known, the duration.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         let duration = self.speed.as_ref();
         let duration = duration.map(|speed| speed.line(&self.costs.work));
         self.costs.lines().into_iter().chain(duration)
     }
 
-    /// Returns an estimator of the duration; `None` if the duration is known already.
+    /// Returns an estimator of the duration. `None` if the duration is already known.
     pub(super) fn expected(&self, config: &ResolvedConfig) -> Option<Expected> {
         let work = &self.costs.work;
         let step = config.train.steps.saturating_sub(work.steps);
@@ -68,14 +69,14 @@ impl Foreseen {
 pub(super) struct Expected {
     config: ResolvedConfig,
     time_left: TimeLeft,
-    /// The step of the first timed record.
+    /// The step of the first record. The following steps are timed.
     first: Option<u64>,
-    /// Seconds of the newest evaluation.
+    /// The seconds of the newest evaluation.
     evaluation_seconds: Option<f64>,
 }
 
 impl Expected {
-    /// Starts to measure a run that continues after `step`.
+    /// Creates the estimator for a run that continues after `step`.
     pub(super) fn new(config: &ResolvedConfig, step: u64) -> Self {
         Self {
             config: config.clone(),
@@ -85,13 +86,13 @@ impl Expected {
         }
     }
 
-    /// Records the seconds of an evaluation.
+    /// Sets the seconds of the newest evaluation.
     pub(super) fn evaluated_in(&mut self, seconds: f64) {
         self.evaluation_seconds = Some(seconds);
     }
 
-    /// Adds the record of a step. Once enough steps were timed, returns the line with the duration
-    /// of the remaining steps. The line is empty if these end within seconds.
+    /// Adds the record of a step. Once enough steps have been timed, returns the line with the
+    /// duration of the remaining steps. The line is empty if these steps take only seconds.
     pub(super) fn observe(&mut self, record: &Record) -> Option<String> {
         self.time_left.observe(record);
         record.get(STEP_SECONDS)?;
@@ -132,7 +133,8 @@ mod tests {
 
     #[test]
     fn the_first_steps_tell_how_long_the_others_take() {
-        // 196 steps take half a second each; evaluations follow after steps 50, 100, 150 and 200.
+        // The 196 steps take half a second each. Evaluations follow after steps 50, 100, 150 and
+        // 200.
         let line =
             "time    about 1m 38s for 196 more steps at this speed, and 8.0s for 4 evaluations";
         assert_eq!(told(200, 2.0), [None, None, Some(line.to_owned())]);

@@ -1,14 +1,14 @@
-//! The source of a step's inputs, tokens and initial states. They are made within the step, or
-//! ahead of it by a thread.
+//! The source of the inputs of steps: tokens and initial states. Inputs are made within the step,
+//! or in advance on another thread.
 //!
-//! While a GPU computes a step, the CPU is idle. A thread on it makes the inputs of the next step
-//! and copies them to the device. It uses the stream of the steps, because another stream would
-//! have memory of its own. Inputs are a pure function of configuration, seed, step and the
-//! difficulty of a task. So the numbers of a run do not depend on when inputs are made, and no
-//! checkpoint stores anything about them. Only a difficulty is not known a step ahead: if it rises
-//! after the inputs of the next step were started, they are made again.
+//! While a GPU computes a step, the CPU is idle. A thread on the CPU then makes the inputs of the
+//! next step and copies them to the device. It uses the same stream as the steps, because another
+//! stream would have its own memory. Inputs are a pure function of configuration, seed, step and,
+//! for a task, difficulty. The numbers of a run therefore do not depend on when inputs are made,
+//! and checkpoints store nothing about them. Only the difficulty is not known in advance: if it
+//! rises after the inputs of the next step were requested, these inputs are made again.
 //!
-//! A CPU that computes the steps itself has no idle time.
+//! If the CPU itself computes the steps, it is never idle, and inputs are made within the step.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -29,7 +29,7 @@ use crate::error::Result;
 use crate::rows::Rows;
 use crate::step::{InputMaker, Inputs};
 
-/// When to make the inputs of a step.
+/// When the inputs of a step are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Staging {
     /// Within the step.
@@ -39,7 +39,8 @@ pub(super) enum Staging {
 }
 
 impl Staging {
-    /// Chooses for a device: ahead, unless the CPU computes the steps itself.
+    /// Returns the choice for a device: within the step if the CPU computes the steps, otherwise in
+    /// advance.
     pub(super) fn on(listed: &Listed) -> Self {
         if listed.reads_are_free() {
             Self::InStep
@@ -49,20 +50,20 @@ impl Staging {
     }
 }
 
-/// What the inputs of a step depend on, for a given run.
+/// The values on which the inputs of a step depend, in a given run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     /// The step, counted from 1.
     pub(super) step: u64,
-    /// The difficulty of a task.
+    /// The difficulty, for a task.
     pub(super) curriculum: Option<CurriculumState>,
 }
 
-/// Makes the inputs of a run's steps.
+/// Everything that is needed to make the inputs of a run's steps.
 pub(super) struct Recipe {
     pub(super) corpora: Arc<Corpora>,
     pub(super) config: ResolvedConfig,
-    /// The micro-batches of a step that belong to this rank.
+    /// The micro-batches of each step that belong to this rank.
     pub(super) share: Share,
     pub(super) maker: InputMaker,
 }
@@ -81,6 +82,8 @@ pub(super) enum Feed {
 }
 
 impl Feed {
+    /// Opens the source of inputs.
+    ///
     /// # Errors
     ///
     /// When the system cannot start a thread.
@@ -92,12 +95,12 @@ impl Feed {
         })
     }
 
-    /// Takes the inputs of a step, and requests those of the next step.
+    /// Returns the inputs of a step. Requests the inputs of the next step.
     ///
     /// # Errors
     ///
     /// When the rows of this step cannot be made. An error in the rows of the next step is returned
-    /// for that step.
+    /// only when the inputs of that step are taken.
     pub(super) fn take(&mut self, wanted: Wanted) -> Result<StepInputs> {
         match self {
             Self::InStep(recipe) => {
@@ -122,10 +125,10 @@ fn tokens(batches: &[Batch]) -> usize {
     batches.iter().map(|batch| batch.batch * batch.seq).sum()
 }
 
-/// The inputs of a step's micro-batches, in order. The iterator makes each one, or waits for it,
-/// when it is needed.
+/// The inputs of a step's micro-batches, in order. When the next inputs are needed, the iterator
+/// makes them or waits for them.
 pub(super) struct StepInputs {
-    /// Number of tokens in all of them.
+    /// The number of tokens in all micro-batches of this rank.
     pub(super) tokens: usize,
     left: usize,
     from: Origin,
@@ -135,7 +138,7 @@ enum Origin {
     Recipe {
         recipe: Arc<Recipe>,
         step: u64,
-        /// The number of the next micro-batch since the start of the run.
+        /// The number of the next micro-batch, counted from the start of the run.
         number: u64,
         batches: std::vec::IntoIter<Batch>,
     },
@@ -170,43 +173,46 @@ impl Iterator for StepInputs {
 
 impl ExactSizeIterator for StepInputs {}
 
-/// Explains in a panic why a message always arrives.
+/// The panic message that explains why a message always arrives.
 const SENDS: &str = "the thread sends as long as somebody asks, its panics too";
 
-/// The result of some work, or its panic.
+/// The result of a piece of work, or its panic.
 type Caught<T> = std::result::Result<T, Box<dyn Any + Send>>;
 
-/// Resumes a panic of the thread where its result is needed.
+/// Returns the result of work on the other thread. If the work panicked, continues the panic on
+/// this thread.
 fn passed_on<T>(caught: Caught<T>) -> T {
     caught.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// The thread that makes inputs ahead. It never holds more than one micro-batch that has not been
+/// The thread that makes inputs in advance. It holds at most one micro-batch that has not been
 /// taken.
 pub(super) struct Ahead {
-    /// The inputs that were requested and have not been taken.
+    /// The inputs that were requested and have not been taken yet.
     asked: Option<Wanted>,
     /// The last step of the run.
     last: u64,
-    /// `None` only while it is dropped.
+    /// The ends of the channels. `None` only while this value is dropped.
     ends: Option<Ends>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// The ends of the channels to and from the thread. The thread ends when they are dropped.
+/// The ends of the channels to and from the thread. When they are dropped, the thread ends.
 struct Ends {
     wanted: Sender<Wanted>,
     steps: Receiver<Step>,
 }
 
-/// What the thread sends for a step.
+/// The message that the thread sends for a step.
 struct Step {
-    /// Numbers of tokens and of micro-batches.
+    /// The number of tokens and the number of micro-batches in the step.
     batches: Caught<Result<(usize, usize), DataError>>,
     inputs: Receiver<Caught<Inputs>>,
 }
 
 impl Ahead {
+    /// Starts the thread.
+    ///
     /// # Errors
     ///
     /// When the system cannot start a thread.
@@ -244,7 +250,7 @@ impl Ahead {
             ask(wanted);
         }
         if asked.is_some_and(|asked| asked != wanted) {
-            // These inputs are of another difficulty, so nothing uses them.
+            // These inputs have another difficulty and are not used.
             drop(ends.steps.recv().expect(SENDS));
         }
         let Step { batches, inputs } = ends.steps.recv().expect(SENDS);
@@ -269,24 +275,24 @@ impl Drop for Ahead {
     fn drop(&mut self) {
         self.ends = None;
         if let Some(thread) = self.thread.take() {
-            // The thread catches the panics of its work, so this never fails.
+            // The thread catches the panics of its work, so `join` never returns an error.
             let _ = thread.join();
         }
     }
 }
 
-/// The threads that make inputs.
+/// The threads that make inputs in advance.
 struct Threads {
     pool: ThreadPool,
-    /// The stream in which the steps compute.
+    /// The device's stream on which the steps are computed.
     stream: StreamId,
 }
 
-/// Makes the requested inputs, until no more requests can come.
+/// Makes the requested inputs, until all senders of requests are gone.
 fn serve(recipe: &Recipe, threads: &Threads, requests: &Receiver<Wanted>, given: &Sender<Step>) {
     for wanted in requests {
-        // The channel has no buffer: the thread holds one micro-batch until it is taken, and no
-        // other one waits.
+        // The channel has no buffer. The thread therefore holds one micro-batch until it is taken,
+        // and makes no other one before.
         let (taken, inputs) = sync_channel(0);
         let mut batches = Vec::new();
         let counts = caught(|| {

@@ -1,5 +1,5 @@
-//! Shares with every rank what rank 0 has found in the run directory. Only rank 0 needs access to
-//! the directory.
+//! Sends to every rank what rank 0 has found in the run directory. Only rank 0 needs access to this
+//! directory.
 
 use std::path::{Path, PathBuf};
 
@@ -15,28 +15,28 @@ use crate::run_dir::{RunDir, TOKENIZER_FILE};
 
 /// How a run starts.
 pub(super) enum Found {
-    /// The run had reached its budget at this step.
+    /// The run had already been trained to its configured length, which is this step.
     Finished(u64),
-    /// The run is to be trained.
+    /// The run must be trained.
     Begins(Beginning),
 }
 
 /// The state with which a run begins.
 pub(super) struct Beginning {
-    /// The checkpoint to resume from. `None` for a new run, and on the other ranks.
+    /// The checkpoint to resume from. `None` for a new run, and on ranks other than 0.
     pub(super) going: Option<Box<Going>>,
-    /// The tokenizer of its weights; `None` for a new run.
+    /// The tokenizer that belongs to the run's weights. `None` for a new run.
     pub(super) own: Option<OwnTokenizer>,
-    /// The folder with that tokenizer, on a rank other than 0.
+    /// The folder with the tokenizer, on ranks other than 0.
     _received: Option<Received>,
 }
 
 impl Found {
-    /// Calls `find` on rank 0, and returns its result on every rank.
+    /// Calls `find` on rank 0. Returns the result on every rank.
     ///
     /// # Errors
     ///
-    /// Those of `find`, on every rank.
+    /// The errors of `find`, on every rank.
     pub(super) fn by_first(
         world: &World,
         run_dir: &RunDir,
@@ -128,7 +128,8 @@ impl Found {
     }
 }
 
-/// A temporary folder with a tokenizer from rank 0. It is removed when the value is dropped.
+/// A temporary folder with the tokenizer that rank 0 has sent. The folder is removed when this
+/// value is dropped.
 struct Received(PathBuf);
 
 impl Received {
@@ -148,7 +149,7 @@ impl Received {
 
 impl Drop for Received {
     fn drop(&mut self) {
-        // A folder that cannot be removed only wastes some space.
+        // If the folder cannot be removed, it only uses some space.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,5 +1,5 @@
-//! The state from which every rank takes its next step. Rank 0 reads it from the run directory and
-//! sends it to the others.
+//! The state from which every rank takes its next step. Rank 0 reads this state from the run
+//! directory and sends it to the other ranks.
 
 use rondo_files::RunLock;
 use rondo_schedule::control::ControllerState;
@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::progress::RunProgress;
 use crate::step::Learner;
 
-/// The state from which a run takes its next step, the same on every rank.
+/// The state from which a run takes its next step. All ranks have the same state.
 pub(super) struct Setup {
     pub(super) learner: Learner,
     pub(super) progress: RunProgress,
@@ -22,7 +22,7 @@ pub(super) struct Setup {
     pub(super) resumed_at: Option<u64>,
 }
 
-/// The values, besides tensors, that rank 0 sends to the other ranks.
+/// The state without its tensors, in the form in which rank 0 sends it.
 #[derive(Serialize, Deserialize)]
 struct Known {
     progress: RunProgress,
@@ -30,7 +30,7 @@ struct Known {
     resumed_at: Option<u64>,
 }
 
-/// The results of the start that only rank 0 keeps.
+/// The parts of the state that only rank 0 keeps.
 pub(super) struct First {
     pub(super) lock: RunLock,
     pub(super) origin: Option<String>,
@@ -38,7 +38,8 @@ pub(super) struct First {
 }
 
 impl Setting<'_> {
-    /// Gives every rank the state for its next step. Rank 0 provides it in `taken`.
+    /// Returns the state for the next step on every rank. Rank 0 provides the state in `taken`;
+    /// `None` on the other ranks.
     ///
     /// # Errors
     ///
@@ -98,7 +99,7 @@ impl Setting<'_> {
     }
 }
 
-/// Returns the value of rank 0 on every rank.
+/// Copies `known` from rank 0 to every rank.
 fn known_to_all(world: &World, known: Option<Known>) -> Result<Known> {
     if world.is_alone() {
         return Ok(known.expect("rank 0 knows"));

@@ -1,4 +1,5 @@
-//! The journal of a run: its records, its screen, and the failures that the records show.
+//! The journal of a run: writes its records, shows its progress on the screen, and looks for
+//! failures in the records.
 
 use std::path::Path;
 use std::time::Instant;
@@ -15,29 +16,29 @@ use super::watch::Watch;
 use crate::error::Result;
 use crate::progress::RunProgress;
 
-/// Writes the records of a run, and shows its progress.
+/// Writes the records of a run and shows its progress.
 pub(super) struct Journal {
     sinks: Fanout,
     screen: Progress,
     watch: Watch,
     summary: Summary,
     clock: Clock,
-    /// Estimates the duration of the run; `None` once it has been reported.
+    /// The estimator of the duration. `None` if the duration is known or has been reported.
     expected: Option<Expected>,
 }
 
-/// The state of a run for its summary.
+/// The values of a run's summary that the journal does not have.
 pub(super) struct Standing<'a> {
     pub(super) progress: &'a RunProgress,
     pub(super) skipped_updates: u64,
-    /// The controller's target for the cross entropy, if there is one.
+    /// The controller's target for the cross entropy, if there is a controller with a target.
     pub(super) target: Option<f64>,
     pub(super) device: String,
 }
 
 impl Journal {
-    /// Continues the records of a run on a screen. `expected` estimates the duration, if it is not
-    /// known yet.
+    /// Creates the journal for the records that a run has `written`. `expected` estimates the
+    /// duration; `None` if the duration is known.
     pub(super) fn new(written: Written, screen: Progress, expected: Option<Expected>) -> Self {
         Self {
             sinks: written.sinks,
@@ -49,8 +50,8 @@ impl Journal {
         }
     }
 
-    /// Writes a record to all sinks, and then the findings that its diagnosis gives. Events are
-    /// also shown.
+    /// Writes a record to all sinks. If the record shows a failure, also writes the event of this
+    /// finding. Events are shown on the screen, too.
     ///
     /// # Errors
     ///
@@ -81,7 +82,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes and shows the record of a logged step with the loss `loss`.
+    /// Writes and shows the record of a logged step. `loss` is the loss of this step.
     ///
     /// # Errors
     ///
@@ -100,14 +101,14 @@ impl Journal {
         Ok(())
     }
 
-    /// Records the seconds of an evaluation.
+    /// Sets the seconds of the newest evaluation, for the estimate of the duration.
     pub(super) fn evaluated_in(&mut self, seconds: f64) {
         if let Some(expected) = &mut self.expected {
             expected.evaluated_in(seconds);
         }
     }
 
-    /// Writes and shows the record of an evaluation. `remember` enters it into the summary.
+    /// Writes and shows the record of an evaluation. `remember` adds the results to the summary.
     ///
     /// # Errors
     ///
@@ -123,7 +124,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes and shows the text that the model has generated after a prompt.
+    /// Writes and shows the texts that the model has generated after a prompt.
     ///
     /// # Errors
     ///
@@ -149,22 +150,22 @@ impl Journal {
         self.screen.status(text);
     }
 
-    /// Excludes the time since `started` from the pace of training.
+    /// Excludes the time from `started` until now from the training time.
     pub(super) fn pause(&mut self, started: Instant) {
         self.clock.pause(started);
     }
 
-    /// Counts a step of `tokens` tokens.
+    /// Counts a step that has `tokens` tokens.
     pub(super) fn count(&mut self, tokens: u64) {
         self.clock.count(tokens);
     }
 
-    /// Returns the training since the last call, and its duration.
+    /// Returns the time and work of the training since the last call.
     pub(super) fn lap(&mut self) -> Lap {
         self.clock.lap()
     }
 
-    /// Checks whether the policy of a failure stops the run.
+    /// Returns an error if a failure was found whose policy is to stop the run.
     ///
     /// # Errors
     ///
@@ -173,12 +174,13 @@ impl Journal {
         self.watch.check()
     }
 
-    /// Returns the step of the newest evaluation and its loss at the mean depth.
+    /// Returns the step of the newest evaluation, and the loss at the mean recurrence.
     pub(super) fn evaluated(&self) -> Option<(u64, f64)> {
         self.summary.evaluated
     }
 
-    /// Returns the content of `summary.json` for a run in the state `standing`.
+    /// Returns the content of `summary.json`. `standing` are the values that the journal does not
+    /// have.
     pub(super) fn summary(&self, standing: &Standing<'_>) -> Value {
         let summary = &self.summary;
         json!({
@@ -196,7 +198,7 @@ impl Journal {
         })
     }
 
-    /// Ends the display of progress and closes the files.
+    /// Ends the display of progress and writes all remaining records.
     ///
     /// # Errors
     ///
@@ -206,7 +208,7 @@ impl Journal {
         Ok(self.sinks.finish()?)
     }
 
-    /// Shows the last evaluation and the end of the run in the directory `run`.
+    /// Shows the newest evaluation, and that the run in the directory `run` has ended.
     pub(super) fn show_result(&mut self, run: &Path) {
         self.screen.show(&self.summary.table().to_string());
         let duration = self.clock.launch_duration();

@@ -1,8 +1,8 @@
-//! The keeper of checkpoints, which are written while training continues.
+//! Saves the checkpoints of a run while training continues.
 //!
-//! The contents are copied from the device at once. Hashing, writing and waiting for the disk
-//! happen on a thread of their own. Only one checkpoint is written at a time; the next one waits
-//! for it.
+//! The contents of a checkpoint are copied from the device at once. A separate thread then hashes
+//! and writes them. Only one checkpoint is written at a time; the next one waits until it is
+//! complete.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,21 +21,21 @@ use crate::run_dir::CREATED_BY;
 use crate::step::Learner;
 use crate::weights::{MODEL_FILE, OPTIMIZER_FILE, model_tensors};
 
-/// Writes the checkpoints of a run, and tracks which one is the best.
+/// Saves the checkpoints of a run, and records which one is the best.
 pub(super) struct Keeper {
     lock: Arc<RunLock>,
     config: CheckpointConfig,
     config_hash: String,
-    /// The kept checkpoint with the lowest validation loss, and that loss; `None` if no such
-    /// checkpoint is kept.
+    /// The step and the validation loss of the best kept checkpoint. `None` if no kept checkpoint
+    /// was evaluated, or the best one is not kept.
     best: Option<(u64, f64)>,
     pending: Option<Pending>,
 }
 
-/// Files of a checkpoint by name.
+/// The names and contents of a checkpoint's files.
 type Files = Vec<(&'static str, Box<dyn Content + Send>)>;
 
-/// A checkpoint to be written.
+/// A checkpoint that is ready to be written.
 struct Contents {
     step: u64,
     config_hash: String,
@@ -50,7 +50,7 @@ struct Pending {
     writing: JoinHandle<Result<Entry, CheckpointError>>,
 }
 
-/// A checkpoint that has been committed.
+/// A checkpoint that was committed.
 pub(super) struct Saved {
     step: u64,
     tokens: u64,
@@ -58,12 +58,12 @@ pub(super) struct Saved {
 }
 
 impl Saved {
-    /// Returns the step after which it was saved.
+    /// Returns the step after which the checkpoint was saved.
     pub(super) fn step(&self) -> u64 {
         self.step
     }
 
-    /// Returns the event of the checkpoint, dated to its step.
+    /// Returns the event of the checkpoint. The event is dated to the step of the checkpoint.
     ///
     /// # Errors
     ///
@@ -76,8 +76,8 @@ impl Saved {
 }
 
 impl Keeper {
-    /// Writes into the locked run directory, for a run whose recorded configuration has the hash
-    /// `config_hash`. `best` is the best checkpoint in the directory so far.
+    /// Creates a keeper that writes to the locked run directory. `config_hash` is the hash of the
+    /// run's recorded configuration. `best` is the best checkpoint in the directory so far.
     pub(super) fn new(
         lock: RunLock,
         config: &CheckpointConfig,
@@ -93,8 +93,8 @@ impl Keeper {
         }
     }
 
-    /// Starts to save the run at `progress`. `evaluated` is the step of the newest evaluation and
-    /// its loss. Waits for the previous checkpoint, and returns it.
+    /// Starts to save a checkpoint at `progress`. `evaluated` are the step and the loss of the
+    /// newest evaluation. Waits until the previous checkpoint is complete, and returns it.
     ///
     /// # Errors
     ///
@@ -130,8 +130,8 @@ impl Keeper {
         Ok(before)
     }
 
-    /// Makes the checkpoint of `step` the best one if this step was evaluated and no earlier one
-    /// was better.
+    /// Makes the checkpoint of `step` the best one, if `evaluated` belongs to this step and its
+    /// loss is lower than that of the best checkpoint so far.
     fn note_best(&mut self, step: u64, evaluated: Option<(u64, f64)>) {
         let here =
             evaluated.filter(|(at, loss)| *at == step && loss.is_finite() && self.config.keep_best);
@@ -142,11 +142,12 @@ impl Keeper {
         }
     }
 
-    /// Returns the checkpoint that was committed since the last call.
+    /// Returns the checkpoint whose writing has ended since the last call, if there is one. Does
+    /// not wait.
     ///
     /// # Errors
     ///
-    /// When it could not be written.
+    /// When this checkpoint could not be written.
     pub(super) fn committed(&mut self) -> Result<Option<Saved>> {
         let is_done = |pending: &Pending| pending.writing.is_finished();
         match self.pending.as_ref().is_some_and(is_done) {
@@ -155,11 +156,11 @@ impl Keeper {
         }
     }
 
-    /// Waits for the checkpoint that is being written.
+    /// Waits until the checkpoint that is being written is complete, and returns it.
     ///
     /// # Errors
     ///
-    /// When it could not be written.
+    /// When this checkpoint could not be written.
     pub(super) fn wait(&mut self) -> Result<Option<Saved>> {
         let Some(pending) = self.pending.take() else {
             return Ok(None);
@@ -192,8 +193,8 @@ impl Contents {
     }
 }
 
-/// Returns the files of a checkpoint: weights, `moments` and progress. Tensors on a device are
-/// copied.
+/// Returns the files of a checkpoint: weights, `moments` and progress. Tensors are copied from the
+/// device.
 ///
 /// # Errors
 ///

@@ -1,8 +1,9 @@
 //! `launches.jsonl`: one line for each start of a run's training. Lines are appended and never
 //! changed.
 //!
-//! The file records how each step was trained: with which configuration, by which build, and where.
-//! A launch applies from its first step on, up to the first step of a later line.
+//! The file records how each step was trained: with which configuration, by which build and on
+//! which machine. A line is valid for the steps from its first step on. If a later line has an
+//! earlier or equal first step, the later line is valid from there on.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -17,12 +18,12 @@ use crate::device::Listed;
 use crate::error::Result;
 use crate::run_dir::{CREATED_BY, RunDir};
 
-/// The source from which a training program was built.
+/// The source code from which a training program was built.
 #[derive(Clone, Copy, Debug)]
 pub struct Build {
-    /// The commit; `unknown` if the build could not find it.
+    /// The commit, or `unknown` if the build could not find it.
     pub commit: &'static str,
-    /// Whether files were changed since the commit; `None` if that is unknown.
+    /// Whether the build contains changes since the commit. `None` if this is unknown.
     pub changed: Option<bool>,
 }
 
@@ -38,25 +39,25 @@ impl Default for Build {
 /// A line of `launches.jsonl`.
 #[derive(Serialize)]
 pub(super) struct Launch<'a> {
-    /// Time of the launch, in UTC and in the form of RFC 3339.
+    /// The time of the launch in UTC, in the form of RFC 3339.
     time: String,
-    /// The command, as typed.
+    /// The command line.
     argv: Vec<String>,
     version: &'static str,
     commit: &'static str,
-    /// Whether files were changed since the commit; `None` if that is unknown.
+    /// Whether the build contains changes since the commit. `None` if this is unknown.
     dirty: Option<bool>,
     host: Option<String>,
     device: String,
-    /// Version of a GPU's driver, if the system reports it.
+    /// The version of the GPU's driver, if the system reports it.
     driver: Option<String>,
-    /// The first step of the launch.
+    /// The first step that this launch trains.
     first_step: u64,
     /// The resolved configuration.
     config: &'a RunConfig,
 }
 
-/// The fields that are read from a line.
+/// The fields of a line that are read again.
 #[derive(Deserialize)]
 struct Past {
     time: String,
@@ -65,7 +66,8 @@ struct Past {
 }
 
 impl<'a> Launch<'a> {
-    /// Describes a launch that trains from `first_step` on, by a program with the given `build`.
+    /// Describes a launch that trains from step `first_step` on. `build` is the build of the
+    /// program.
     pub(super) fn new(
         config: &'a RunConfig,
         listed: &Listed,
@@ -88,7 +90,7 @@ impl<'a> Launch<'a> {
         }
     }
 
-    /// Appends the line.
+    /// Appends the line to the file.
     ///
     /// # Errors
     ///
@@ -101,7 +103,8 @@ impl<'a> Launch<'a> {
         let is_torn =
             std::fs::read(&path).is_ok_and(|text| !text.is_empty() && !text.ends_with(b"\n"));
         if is_torn {
-            // A full disk or a power failure has left an incomplete line.
+            // The last line of the file is incomplete, because the disk was full or the power
+            // failed. The new line starts after it.
             line.insert(0, b'\n');
         }
         let mut file = OpenOptions::new()
@@ -115,8 +118,8 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// Returns the configuration with which a step of a run was trained; `None` if no launch covers the
-/// step.
+/// Returns the configuration with which step `step` of a run was trained. `None` if no line is
+/// valid for this step.
 ///
 /// # Errors
 ///
@@ -128,8 +131,9 @@ pub(super) fn in_force(run_dir: &RunDir, step: u64) -> Result<Option<RunConfig>>
         .map(|launch| launch.config))
 }
 
-/// Returns the times of a run's launches by the hash of their configuration, which checkpoints
-/// name. The newest launch of each configuration counts.
+/// Returns the time of each launch of a run, by the hash of the launch's configuration. Checkpoints
+/// contain this hash. If several launches have the same configuration, the time is that of the
+/// newest.
 ///
 /// # Errors
 ///
@@ -141,7 +145,7 @@ pub fn launch_times(run_dir: &RunDir) -> Result<BTreeMap<String, String>> {
         .collect()
 }
 
-/// Reads all launches, the oldest first. Lines of other versions are skipped.
+/// Reads all launches, oldest first. Lines that this version cannot read are skipped.
 fn past(run_dir: &RunDir) -> Result<Vec<Past>> {
     let path = run_dir.launches();
     if !path.is_file() {
@@ -158,8 +162,8 @@ fn past(run_dir: &RunDir) -> Result<Vec<Past>> {
 /// Formats seconds since 1970 as `2026-11-26T18:21:04Z`.
 fn rfc_3339(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Years begin in March here, so that a leap day is the last day of its year. An era has 400
-    // years. The first of March of the year 0 is 719,468 days before 1970.
+    // Here, years begin in March, so that a leap day is the last day of its year. An era has 400
+    // years. March 1 of the year 0 is 719,468 days before 1970.
     let shifted = days + 719_468;
     let (era, of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -182,7 +186,7 @@ mod tests {
 
     #[test]
     fn seconds_become_dates() {
-        // The dates are those of `date --utc --date=@SECONDS`.
+        // The dates are those that `date --utc --date=@SECONDS` prints.
         for (seconds, date) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_400, "2000-02-29T00:00:00Z"),

@@ -1,5 +1,5 @@
-//! Opens a session: finds, reads and makes everything that its loop needs, and shows the first
-//! lines.
+//! Opens a session: finds, reads and creates everything that the training loop needs, and shows the
+//! first lines.
 
 use std::sync::Arc;
 
@@ -34,10 +34,10 @@ use crate::own_tokenizer::changes;
 use crate::rows::Rows;
 use crate::run_dir::{CREATED_BY, RunDir};
 
-/// The version of Burn that the workspace pins. Burn itself does not report it.
+/// The version of Burn that the workspace uses. Burn itself does not report its version.
 const BURN_VERSION: &str = "0.22.1";
 
-/// Opens the session of a new or resumed run on every rank. An error on one rank ends all of them.
+/// Opens the session of a new or resumed run, on every rank. An error on one rank ends all ranks.
 ///
 /// # Errors
 ///
@@ -79,7 +79,8 @@ pub(super) fn open(
     let extent = config.extent();
     warnings.extend(config.recorded().warnings(extent));
     warnings.extend(validation_warning(&config, &val_batches));
-    // A new run that replaces another one removes the records that tell its speed.
+    // The speed is read first: a new run that replaces another one removes the records that contain
+    // it.
     let speed = setting.speed(world);
     let taken =
         world.by_first(|| take(setting, going, options, &mut |text| warnings.push(text)))?;
@@ -155,8 +156,8 @@ pub(super) fn open(
     Ok(session)
 }
 
-/// Takes the initial state of a run, or its state at a checkpoint, from its directory. Calls `warn`
-/// if the learning rate jumps.
+/// Returns the initial state of a new run, or the state at a checkpoint of a resumed run. Calls
+/// `warn` if the learning rate changes suddenly at the resume.
 fn take(
     setting: Setting<'_>,
     going: Option<Box<Going>>,
@@ -178,7 +179,7 @@ fn take(
     setting.go_on(*going)
 }
 
-/// Returns warnings about a text and its tokenizer.
+/// Returns warnings about a text corpus and its tokenizer.
 fn doubts(source: &Source) -> Vec<String> {
     let Source::Text(text) = source else {
         return Vec::new();
@@ -187,7 +188,8 @@ fn doubts(source: &Source) -> Vec<String> {
     of_corpus.chain(text.tokenizer().doubt()).collect()
 }
 
-/// Gives a rank without files the records of rank 0.
+/// Returns what the run has written. A rank without files gets it from the records that rank 0
+/// sends.
 fn written_on(setting: &Setting<'_>, world: &World, written: Option<Written>) -> Result<Written> {
     if world.is_alone() {
         return Ok(written.expect("rank 0 has opened its files"));
@@ -205,7 +207,7 @@ fn written_on(setting: &Setting<'_>, world: &World, written: Option<Written>) ->
     }
 }
 
-/// Refuses ranks whose texts have other tokens than those of rank 0.
+/// Returns an error if a rank's texts have other tokens than those of rank 0.
 fn refuse_other_data(world: &World, identities: &[(String, CorpusIdentity)]) -> Result<()> {
     let mine: Vec<&CorpusIdentity> = identities.iter().map(|(_, corpus)| corpus).collect();
     let mine = serde_json::to_vec(&mine).map_err(anyhow::Error::from)?;
@@ -217,7 +219,7 @@ fn refuse_other_data(world: &World, identities: &[(String, CorpusIdentity)]) -> 
 }
 
 impl Session {
-    /// Shows the run, its device and model, and its expected costs.
+    /// Shows the run, its device, its model and its expected costs.
     fn greet(&mut self, why: &str, origin: Option<&str>, foreseen: &Foreseen) {
         let (model, journal) = (&self.config.model, &mut self.journal);
         journal.note(&format!("run     {}", self.run_dir.path().display()));
@@ -255,7 +257,7 @@ impl Session {
         }
     }
 
-    /// Records the resume, and every key and every text that has changed.
+    /// Records that the run was resumed, and every key and every text that has changed.
     fn record_resumed(
         &mut self,
         resumed: &Resumed,
@@ -290,8 +292,8 @@ impl Session {
         Ok(())
     }
 
-    /// Records how the next steps are trained. This comes last, so that a start that was killed
-    /// earlier has changed nothing.
+    /// Records how the next steps are trained. This is the last action of a start: a start that is
+    /// killed before it has not changed the records of earlier steps.
     fn record_launch(&self, build: Build) -> Result<()> {
         if self.keeper.is_none() {
             return Ok(());
@@ -303,7 +305,7 @@ impl Session {
     }
 }
 
-/// Returns facts about a start: argv, versions, device, host, ranks.
+/// Returns facts about this launch: command line, versions, device, host and ranks.
 fn facts(listed: &Listed, ranks: &Ranks) -> serde_json::Value {
     let mut facts = json!({
         "argv": std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>(),

@@ -1,5 +1,5 @@
-//! The directory of a run: the one that the user names, or one named after the configuration and
-//! its settings.
+//! Chooses the directory of a run: the one that the user names, or one named after the
+//! configuration and its settings.
 
 use std::path::{Path, PathBuf};
 
@@ -12,16 +12,16 @@ use crate::error::Result;
 use crate::run_dir::missing::RUNS;
 use crate::run_name;
 
-/// Returns the run directory for the configuration file `config`: `out`, the run that `resume`
-/// names, or `runs/NAME`.
+/// Returns the run directory for the configuration file `config`. This is `out` if it is given, or
+/// the run that `resume` names, or else `runs/NAME`.
 ///
-/// NAME is the name of the configuration, followed by the keys of `overrides` (those of `--set`)
-/// that change the numbers of the run. Keys that affect only the budget, the measurements or the
-/// outputs are left out, so that the same run is found with another value of them.
+/// NAME is the name of the configuration, followed by those keys of `overrides` (from `--set`) that
+/// change what the run computes. Keys that affect only its length, its measurements or its files
+/// are left out. In this way, the same run is found when their values change.
 ///
 /// # Errors
 ///
-/// When an override is not an assignment.
+/// When one of `overrides` is not an assignment.
 pub fn run_dir(
     config: &Path,
     overrides: &[String],
@@ -52,7 +52,7 @@ pub fn run_dir(
     Ok(Path::new(RUNS).join(name))
 }
 
-/// Returns a directory for a run that differs from the one at `run` in some keys.
+/// Returns a directory for a run that differs from the run in the directory `run` by these keys.
 pub(super) fn beside(run: &Path, differences: &[Difference]) -> PathBuf {
     let settings = differences.iter().map(|difference| {
         let value = difference.right.clone();

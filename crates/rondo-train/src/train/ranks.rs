@@ -1,4 +1,4 @@
-//! The ranks of a run, from the view of its session.
+//! The ranks of a run, as its session uses them.
 
 use crate::distributed::{Share, World};
 
@@ -10,8 +10,8 @@ pub(super) struct Ranks {
 }
 
 impl Ranks {
-    /// Describes the ranks: `4 on 2 hosts (Open MPI 4.1.4), 2 of 8 micro-batches each`; `None` for
-    /// a single process.
+    /// Describes the ranks, for example `4 on 2 hosts (Open MPI 4.1.4), 2 of 8 micro-batches each`.
+    /// `None` for a single process.
     pub(super) fn label(&self) -> Option<String> {
         let Share { count, total, .. } = self.share;
         let ranks = self.world.label()?;

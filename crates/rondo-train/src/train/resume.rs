@@ -2,19 +2,19 @@
 
 use std::path::PathBuf;
 
-/// What to do if the run directory exists.
+/// What to do if the run directory contains a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// Resume if there is something to resume.
+    /// Resume the run if it has a checkpoint. Otherwise start a new run.
     Auto,
     /// Start a new run; never resume.
     Never,
-    /// Resume this run, or a run from this checkpoint.
+    /// Resume the run in this directory, or resume from the checkpoint in this directory.
     From(PathBuf),
 }
 
 impl Resume {
-    /// Returns whether it names a checkpoint instead of a run.
+    /// Returns whether the path is that of a checkpoint, not of a run.
     pub fn names_a_checkpoint(&self) -> bool {
         matches!(self, Self::From(path) if path.join("manifest.json").is_file())
     }

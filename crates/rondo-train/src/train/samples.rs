@@ -1,9 +1,9 @@
-//! Text that the model generates at each evaluation, after the configured prompts and at several
-//! depths.
+//! Texts that the model generates during each evaluation, after the configured prompts and at
+//! several depths.
 //!
-//! Each prompt at each depth gives a separate text. N ranks generate N texts at a time, one on each
-//! rank, and share them. A text is the same for any number of ranks: sampling is greedy, and the
-//! initial states are a function of seed and position.
+//! Each prompt at each depth gives a separate text. N ranks generate N texts at a time, one text on
+//! each rank, and send them to all ranks. A text is the same for any number of ranks, because
+//! sampling is greedy and the initial states are a function of seed and position.
 
 use std::ops::ControlFlow;
 
@@ -23,12 +23,12 @@ use crate::interrupt;
 use crate::open_run::OpenRun;
 
 impl Session {
-    /// Generates text after every prompt at every depth, with the defaults of `trainer generate`.
-    /// Returns nothing if there are no prompts.
+    /// Generates a text after every prompt at every depth. The other settings are the defaults of
+    /// `trainer generate`. The list is empty if there are no prompts.
     ///
     /// # Errors
     ///
-    /// When the device fails, a rank is missing, or a signal comes on any rank.
+    /// When the device fails, a rank is missing, or any rank has received a signal.
     pub(super) fn samples(&mut self) -> Result<Vec<Sample>> {
         let asked = &self.config.eval.prompts;
         let Source::Text(data) = self.corpora.own() else {
@@ -67,7 +67,7 @@ impl Session {
                 };
                 text_after(&run, &states, &request, tokenizer)
             });
-            // A rank that was asked to stop has only a part of its text.
+            // A rank with a request to stop has generated only a part of its text.
             let (generated, stop) = gather(world, own.transpose()?)?;
             if stop {
                 return Err(interrupted(self.progress.step));
@@ -80,7 +80,7 @@ impl Session {
     }
 }
 
-/// Starts a sample without texts.
+/// Creates a sample that has no texts yet.
 fn new(prompt: &str) -> Sample {
     Sample {
         prompt: prompt.to_owned(),
@@ -88,7 +88,7 @@ fn new(prompt: &str) -> Sample {
     }
 }
 
-/// Generates one text. Ends early if a stop was requested.
+/// Generates one text. If a stop was requested, ends early.
 fn text_after(
     run: &OpenRun<'_>,
     states: &InitialStates,
@@ -108,8 +108,8 @@ fn text_after(
     Ok(text)
 }
 
-/// Gathers the texts of a round in rank order, and whether a rank was asked to stop. `own` is
-/// `None` if the round has no text for this rank.
+/// Returns the texts of a round in the order of ranks, and whether any rank has received a request
+/// to stop. `own` is `None` if the round has no text for this rank.
 fn gather(world: &World, own: Option<String>) -> Result<(Vec<String>, bool)> {
     let stop = interrupt::asked();
     if world.is_alone() {

@@ -40,7 +40,7 @@ pub(super) struct Session {
     pub(super) control: Option<Control>,
     pub(super) progress: RunProgress,
     pub(super) journal: Journal,
-    /// Writes the checkpoints, on rank 0 only.
+    /// Saves the checkpoints. `None` on ranks other than 0.
     pub(super) keeper: Option<Keeper>,
     pub(super) ranks: Ranks,
     /// Whether this process has taken a step.
@@ -48,14 +48,14 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Trains to the end of the budget and returns the summary.
+    /// Trains to the configured length and returns the summary.
     pub(super) fn run(&mut self, staging: Staging) -> Result<Value> {
         let result = self.train(staging);
         if let Err(error) = &result {
             self.keep_what_stopped(error)?;
         }
-        // Writing the last checkpoint may take longer than a step, so the other ranks wait for as
-        // long as before the first step.
+        // Writing the last checkpoint may take longer than a step. The other ranks therefore wait
+        // as long as before the first step.
         let world = &self.ranks.world;
         world.wait_at_most(self.config.distributed.start_deadline());
         let saved = self.keeper.as_mut().map_or(Ok(None), Keeper::wait);
@@ -72,11 +72,11 @@ impl Session {
         self.listed.reads_are_free() || !self.ranks.world.is_alone()
     }
 
-    /// Records why a run has stopped itself, and saves its state.
+    /// If `error` means that a rule has stopped the run, records the reason and saves the run's
+    /// state.
     fn keep_what_stopped(&mut self, error: &Error) -> Result<()> {
         let (name, is_whole) = match error {
-            // If losses are read before the update, nothing of the failed step has reached the
-            // weights.
+            // If losses are read before the update, the failed step has not changed the weights.
             Error::Nonfinite(_) => (Event::Nonfinite, self.looks_first()),
             Error::Stopped(_) => (Event::Stopped, true),
             _ => return Ok(()),
@@ -137,8 +137,8 @@ impl Session {
                 self.evaluate_timed()?;
             }
             self.journal.check()?;
-            // One of several ranks may be asked to stop while the others are not. All of them use
-            // the request that was summed over ranks in the step.
+            // Only some of the ranks may have received a request to stop. All ranks use the sum of
+            // the requests over the ranks, which is part of the step.
             let stop = match self.ranks.world.is_alone() {
                 true => interrupt::asked(),
                 false => stop,
@@ -153,7 +153,7 @@ impl Session {
         Ok(())
     }
 
-    /// Opens the source of the steps' inputs.
+    /// Opens the source of the inputs of the steps.
     fn feed(&self, staging: Staging) -> Result<Feed> {
         let recipe = Recipe {
             corpora: self.corpora.clone(),
@@ -164,7 +164,7 @@ impl Session {
         Feed::open(recipe, staging)
     }
 
-    /// Evaluates, and records the duration.
+    /// Evaluates, and passes the seconds to the estimate of the duration.
     fn evaluate_timed(&mut self) -> Result<()> {
         let started = Instant::now();
         self.evaluate()?;
@@ -172,7 +172,7 @@ impl Session {
         Ok(())
     }
 
-    /// Starts to save the run at its present step.
+    /// Starts to save a checkpoint after the current step.
     ///
     /// # Errors
     ///
@@ -185,7 +185,7 @@ impl Session {
         if !world.is_alone() && !self.config.distributed.shard_optimizer {
             refuse_drift(world, self.learner.model(), step)?;
         }
-        // Ranks without a keeper only send the moments that they own.
+        // Without a keeper, a rank only sends the moments that it owns to rank 0.
         let moments = match &self.keeper {
             None if !self.config.distributed.shard_optimizer => Vec::new(),
             _ => self.learner.moments()?,
@@ -201,7 +201,7 @@ impl Session {
         Ok(())
     }
 
-    /// Records a checkpoint that has been committed.
+    /// Records the event of a checkpoint that was committed.
     fn record_saved(&mut self, saved: Option<Saved>) -> Result<()> {
         match saved {
             Some(saved) => {
@@ -212,7 +212,7 @@ impl Session {
         }
     }
 
-    /// Records skipped updates, dated to their steps.
+    /// Records skipped updates. Each event is dated to its own step.
     fn record_skipped(&mut self, skipped: &[Skipped]) -> Result<()> {
         for one in skipped {
             let event = match one.limit {
@@ -232,7 +232,7 @@ impl Session {
         Ok(())
     }
 
-    /// Passes a cross entropy to the controller of the gates' penalty.
+    /// Passes a cross entropy to the controller that adjusts the penalty of the gates.
     pub(super) fn control(
         &mut self,
         constraint: Constraint,
@@ -249,15 +249,15 @@ impl Session {
         self.journal.write(&event)
     }
 
-    /// Applies the perturbations of a step.
+    /// Applies the disturbances of a step.
     fn perturb(&mut self, plan: &StepPlan) -> Result<()> {
         for one in &self.config.perturb {
             if one.at_step() != plan.step {
                 continue;
             }
             self.learner.perturb(one, &self.config, plan.step);
-            // The event is dated to the next step, so a run resumed before that step records it
-            // again.
+            // The event is dated to the next step, so a run that resumes before that step records
+            // it again.
             let mut event = Record::event(plan.step, self.progress.tokens, Event::Perturb);
             one.describe(&mut event)?;
             self.journal.write(&event)?;
@@ -265,10 +265,10 @@ impl Session {
         Ok(())
     }
 
-    /// Counts a step in which this rank had `own` tokens.
+    /// Updates the progress after a step in which this rank had `own` tokens.
     fn advance(&mut self, plan: &StepPlan, own: usize) -> Result<()> {
         let world = &self.ranks.world;
-        // The other ranks have the same number of rows of the same length.
+        // Every other rank has the same number of rows with the same length.
         let tokens = (own * world.world_size()) as u64;
         if !world.is_alone() && !self.has_stepped {
             world.wait_at_most(self.config.distributed.deadline());
@@ -289,7 +289,8 @@ impl Session {
         Ok(())
     }
 
-    /// Records the measurements of a step, and raises a task's difficulty once it is mastered.
+    /// Records the measurements of a step. If the model has mastered the difficulty of a task,
+    /// raises the difficulty.
     fn log(&mut self, plan: &StepPlan, seen: &Observation) -> Result<()> {
         let lap = self.journal.lap();
         let per_second = lap.tokens_per_second();
@@ -316,8 +317,8 @@ impl Session {
         self.advance_curriculum(plan, seen)
     }
 
-    /// Returns the memory of the rank that uses the most and, for several ranks, their pace. Warns
-    /// of a slow rank.
+    /// Returns the memory of the rank that uses the most and, if there are several ranks, their
+    /// times. Shows a warning about a slow rank.
     fn compare_ranks(&mut self) -> Result<(Option<u64>, Option<record::Ranks>)> {
         let own = self.listed.memory_bytes();
         let Some(exchange) = self.learner.exchange() else {
@@ -350,7 +351,7 @@ impl Session {
         self.journal.write(&event)
     }
 
-    /// Writes `summary.json` and returns its content.
+    /// Writes `summary.json` on rank 0. Returns the summary.
     fn write_summary(&self) -> Result<Value> {
         let summary = self.journal.summary(&Standing {
             progress: &self.progress,
@@ -365,7 +366,7 @@ impl Session {
     }
 }
 
-/// Returns the error of a run that a signal has ended after a step.
+/// Returns the error of a run that a signal has ended after step `step`.
 pub(super) fn interrupted(step: u64) -> Error {
     Error::Interrupted(format!(
         "interrupted after step {step}; the same command resumes there"

@@ -1,5 +1,5 @@
-//! The state from which a new or resumed run takes its next step, and the records that it has
-//! written before.
+//! The state from which a new or resumed run takes its next step, and the records that the run has
+//! already written.
 
 use std::path::Path;
 
@@ -30,44 +30,44 @@ use crate::run_dir::{CheckpointChoice, RunDir};
 use crate::step::{fresh_model, fresh_optimizer};
 use crate::weights::{Stored, load_first_model, load_model, open_moments};
 
-/// The state that rank 0 reads from the run directory. The directory is locked, and nothing in it
-/// has changed yet.
+/// The state that rank 0 takes from the run directory. The directory is locked, and nothing in it
+/// has been changed yet.
 pub(super) struct Taken {
     pub(super) lock: RunLock,
     pub(super) model: LoopedTransformer,
-    /// The moments of a resumed run.
+    /// The moments of a resumed run. `None` for a new run.
     pub(super) moments: Option<Stored>,
-    /// The run that provided the weights, if it is another one.
+    /// The other run that has provided the weights, if there is one.
     pub(super) origin: Option<String>,
     pub(super) progress: RunProgress,
     pub(super) control: Option<Control>,
-    /// The point where a run resumes; `None` for a new run.
+    /// Where the run resumes. `None` for a new run.
     pub(super) resumed: Option<Resumed>,
 }
 
-/// The point where a run resumes, and what has changed.
+/// Where a run resumes, and what has changed since it was trained up to there.
 pub(super) struct Resumed {
-    /// The step after which it resumes.
+    /// The step after which the run resumes.
     pub(super) step: u64,
-    /// The keys with a new value from here on.
+    /// The keys that have a new value from this step on.
     pub(super) changed: Vec<Difference>,
-    /// The corpora on which its weights were trained.
+    /// The corpora on which the weights were trained.
     pub(super) seen: Vec<CorpusIdentity>,
 }
 
-/// What a run has written, and the sinks for its next records.
+/// What a run has written so far, and the sinks for its next records.
 pub(super) struct Written {
     pub(super) sinks: Fanout,
     pub(super) watch: Watch,
     pub(super) summary: Summary,
-    /// The kept checkpoint with the lowest validation loss, and that loss; `None` if no such
-    /// checkpoint is kept.
+    /// The step and the validation loss of the best kept checkpoint. `None` if no kept checkpoint
+    /// was evaluated, or the best one is not kept.
     pub(super) best: Option<(u64, f64)>,
-    /// Seconds from the start of the run to its last record.
+    /// The seconds from the start of the run to its last record.
     pub(super) seconds: f64,
 }
 
-/// Configuration, device, directory and data of a new or resumed run.
+/// The configuration, device, directory and data of a new or resumed run.
 #[derive(Clone, Copy)]
 pub(super) struct Setting<'a> {
     pub(super) config: &'a ResolvedConfig,
@@ -77,12 +77,13 @@ pub(super) struct Setting<'a> {
 }
 
 impl Setting<'_> {
-    /// Takes the initial state of a new run. `replaces` allows it to replace another run.
+    /// Returns the initial state of a new run. With `replaces`, the run may replace another run in
+    /// the directory.
     ///
     /// # Errors
     ///
-    /// When the directory cannot be locked, or the weights of another run do not fit the model or
-    /// the data.
+    /// When the directory cannot be locked, or when the weights of another run do not fit the model
+    /// or the data.
     pub(super) fn begin(self, replaces: bool) -> Result<Taken> {
         let (model, origin) = self.first_model()?;
         let control = self.control(0, None)?;
@@ -101,7 +102,7 @@ impl Setting<'_> {
         })
     }
 
-    /// Takes the state of a resumed run from a checkpoint.
+    /// Returns the state of a resumed run, from a checkpoint.
     ///
     /// # Errors
     ///
@@ -122,7 +123,8 @@ impl Setting<'_> {
         } = going;
         let lock = run_dir.lock()?;
         self.refuse_newer_work(&kept)?;
-        // Checkpoints of older versions have no sum, so the sum of the present schedule is used.
+        // Checkpoints of older versions do not contain the sum. It is then computed from the
+        // current schedule.
         progress
             .lr_sum
             .get_or_insert_with(|| RateSum::up_to(progress.step, config.rates()));
@@ -145,8 +147,8 @@ impl Setting<'_> {
         })
     }
 
-    /// Prepares the directory for the run. A new run clears it. A run that resumes from a named
-    /// checkpoint sets aside all later ones and calls `warn` for each.
+    /// Prepares the directory for the run. For a new run, clears the directory. For a run that
+    /// resumes from a named checkpoint, sets aside all later checkpoints and calls `warn` for each.
     ///
     /// # Errors
     ///
@@ -175,8 +177,8 @@ impl Setting<'_> {
         run_dir.remove_summary()
     }
 
-    /// Refuses to write if another process has trained here since this one saw the checkpoints
-    /// `seen`. Preparing data may take long enough for this.
+    /// Returns an error if another process has trained in the directory since this process found
+    /// the checkpoints `seen`. Preparing data may take long enough for this to happen.
     fn refuse_newer_work(self, seen: &[u64]) -> Result<()> {
         if kept(self.run_dir)? == seen {
             return Ok(());
@@ -187,8 +189,9 @@ impl Setting<'_> {
         )))
     }
 
-    /// Opens the files of records: empty ones, or those of a run that resumes after step `resumed`
-    /// with `progress`. `bytes_per_token` is that of the validation targets.
+    /// Opens the files for records. For a new run they are empty. For a run that resumes after step
+    /// `resumed` with `progress`, earlier records are kept. `bytes_per_token` are the bytes of text
+    /// per validation target.
     ///
     /// # Errors
     ///
@@ -216,7 +219,7 @@ impl Setting<'_> {
             true => Evaluation::Pending,
             false => Evaluation::Stands,
         };
-        // This cuts off the records of later steps, so it comes before anything is read.
+        // This removes the records of later steps, so it must come before the records are read.
         let (jsonl, _) = JsonlSink::open_for_resume(&metrics, step, evaluation)?;
         let history = History::read(&metrics)?;
         let before = Before {
@@ -236,11 +239,11 @@ impl Setting<'_> {
         })
     }
 
-    /// Returns what a rank without files needs, from the records that rank 0 has sent.
+    /// Returns what a rank without files needs, from the `records` that rank 0 has sent.
     ///
     /// # Errors
     ///
-    /// When these are not records.
+    /// When `records` are not valid records.
     pub(super) fn heard(self, records: &[u8]) -> Result<Written> {
         let lines = records.split(|byte| *byte == b'\n');
         let records = lines.filter(|line| !line.is_empty()).map(|line| {
@@ -276,7 +279,8 @@ impl Setting<'_> {
             .transpose()
     }
 
-    /// Returns the initial weights of a run, and their origin if another run provides them.
+    /// Returns the initial weights of a run. If another run provides them, also returns a
+    /// description of that run.
     fn first_model(self) -> Result<(LoopedTransformer, Option<String>)> {
         let Self { config, listed, .. } = self;
         let device = listed.device.clone().autodiff();
@@ -304,7 +308,7 @@ impl Setting<'_> {
     }
 }
 
-/// Keys and sections of `[model]` that do not change the shape of any tensor.
+/// The keys and sections of `[model]` that do not change the shape of any tensor.
 const WITHOUT_SHAPE: [&str; 13] = [
     "boundary_norm",
     "branch_scale",
@@ -321,8 +325,9 @@ const WITHOUT_SHAPE: [&str; 13] = [
     "state_init",
 ];
 
-/// Refuses the weights of a run whose model has other tensors, and names the keys that differ. A
-/// run without a readable configuration is not checked here: loading checks its tensors.
+/// Returns an error if the model of the run `from` has other tensors. The message names the keys
+/// that differ. If the configuration of `from` cannot be read, nothing is checked here, because
+/// loading the weights also checks the tensors.
 fn refuse_another_shape(from: &RunDir, config: &ResolvedConfig) -> Result<()> {
     let Ok(written) = from.config() else {
         return Ok(());
@@ -335,7 +340,8 @@ fn refuse_another_shape(from: &RunDir, config: &ResolvedConfig) -> Result<()> {
         let row = rows.iter().find(|row| row.name == name);
         row.map(|row| row.shape.clone())
     };
-    // A dense model may provide the weights of a gated one; only the gate biases are new.
+    // A dense model may provide the weights of a model with gates. Only the gate biases are new
+    // then.
     let is_other = |row: &ParameterSpec| {
         row.role != Role::GateBias && shape(&there, &row.name).as_ref() != Some(&row.shape)
     };

@@ -1,5 +1,5 @@
-//! How a start finds its run directory: free, resumable or finished. It writes nothing and opens no
-//! data.
+//! Finds out whether a run is new, resumable or finished, from its run directory. Nothing is
+//! written, and no data is opened.
 
 use rondo_checkpoint::{Checkpoint, Which, list, open, open_newest_good};
 use rondo_config::{Difference, difference};
@@ -14,13 +14,14 @@ use crate::error::{Error, Result};
 use crate::progress::RunProgress;
 use crate::run_dir::RunDir;
 
-/// The state of the run directory at a start.
+/// The state of the run directory when a run is started.
 pub(super) enum Start {
-    /// Nothing was trained there: a new run.
+    /// Nothing was trained in the directory. The run is new.
     New,
-    /// A checkpoint to resume from.
+    /// The run resumes from a checkpoint.
     Continue(Box<Going>),
-    /// A run that has reached its budget with the requested configuration, at this step.
+    /// The run has already been trained with the requested configuration to its configured length,
+    /// which is this step.
     Finished(u64),
 }
 
@@ -28,20 +29,20 @@ pub(super) enum Start {
 pub(super) struct Going {
     pub(super) checkpoint: Checkpoint,
     pub(super) progress: RunProgress,
-    /// The keys with a new value from here on.
+    /// The keys that have a new value from the next step on.
     pub(super) changed: Vec<Difference>,
     /// The steps of all checkpoints in the directory.
     pub(super) kept: Vec<u64>,
 }
 
 impl Start {
-    /// Decides how to start a run of `config`.
+    /// Decides how to start a run with `config`.
     ///
     /// # Errors
     ///
-    /// When the directory holds something that must not be replaced, or its run was trained with
-    /// another configuration. The latter is an error if the run is finished, or if a key differs
-    /// that a resume cannot change.
+    /// When the directory contains files that must not be replaced. Also when its run was trained
+    /// with another configuration, and the run is finished or a key differs that cannot change when
+    /// a run resumes.
     pub(super) fn find(
         run_dir: &RunDir,
         resume: &Resume,
@@ -78,7 +79,7 @@ impl Start {
         let differences = differences(&known, &asked)?;
         let Some(checkpoint) = checkpoint_to_resume(run_dir, resume, warn)? else {
             refuse_another_identity(run_dir, &differences)?;
-            // The run was interrupted before its first checkpoint: it starts anew.
+            // The run was interrupted before its first checkpoint, so it starts from the beginning.
             return Ok(Self::New);
         };
         let progress = RunProgress::read(&checkpoint)?;
@@ -100,8 +101,8 @@ impl Start {
     }
 }
 
-/// Returns whether anything was trained in a run directory: whether there is a checkpoint, complete
-/// or not, or a record of a training step.
+/// Returns whether training has taken place in a run directory. This is the case if there is a
+/// checkpoint, whole or not, or a record of a training step.
 fn is_trained(run_dir: &RunDir) -> Result<bool> {
     if !kept(run_dir)?.is_empty() {
         return Ok(true);
@@ -110,26 +111,27 @@ fn is_trained(run_dir: &RunDir) -> Result<bool> {
     if !metrics.is_file() {
         return Ok(false);
     }
-    // A record that cannot be read may be one of a training step.
+    // A record that cannot be read may be that of a training step.
     let mut records = jsonl::records(&metrics)?;
     Ok(records.any(|record| !record.is_ok_and(|record| record.kind != Kind::Train)))
 }
 
-/// Returns the steps of all checkpoints of a run, complete or not.
+/// Returns the steps of all checkpoints of a run, whole or not.
 ///
 /// # Errors
 ///
-/// When the folder cannot be read.
+/// When the folder of checkpoints cannot be read.
 pub(super) fn kept(run_dir: &RunDir) -> Result<Vec<u64>> {
     let entries = list(run_dir.path())?;
     Ok(entries.iter().map(|entry| entry.step).collect())
 }
 
-/// Returns whether a run has been trained to the requested end.
+/// Returns whether a run has been trained to the length that `asked` configures.
 fn is_over(run_dir: &RunDir, progress: &RunProgress, asked: &RunConfig) -> bool {
-    // Only text has a budget in tokens, and its sequence length is always configured.
+    // Only a run on text has a length in tokens, and the length of its sequences is always
+    // configured.
     let steps = asked.steps(asked.text_seq().unwrap_or(0));
-    // Without a summary, the run was killed between its last checkpoint and its end.
+    // If there is no summary, the run was killed between its last checkpoint and its end.
     let is_told = !progress.owes_evaluation && run_dir.has_summary();
     progress.step > steps || (progress.step == steps && is_told)
 }
@@ -157,7 +159,7 @@ fn differences(known: &RunConfig, asked: &RunConfig) -> Result<Vec<Difference>> 
     Ok(difference(known, asked).map_err(anyhow::Error::from)?)
 }
 
-/// Refuses to resume a run if a key differs on which every step depends.
+/// Returns an error if a key differs on which every step depends.
 fn refuse_another_identity(run_dir: &RunDir, differences: &[Difference]) -> Result<()> {
     let differ = select(differences, |bearing| !bearing.may_change());
     if differ.is_empty() {
@@ -172,7 +174,8 @@ fn refuse_another_identity(run_dir: &RunDir, differences: &[Difference]) -> Resu
     )))
 }
 
-/// Refuses a finished run that was trained with another configuration than the requested one.
+/// Returns an error if a finished run was trained with another configuration than the requested
+/// one.
 fn refuse_another_run(run_dir: &RunDir, step: u64, differences: &[Difference]) -> Result<()> {
     let differ = select(differences, Bearing::matters_at_the_end);
     if differ.is_empty() {

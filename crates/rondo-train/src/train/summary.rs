@@ -1,4 +1,4 @@
-//! The newest readings of a run, for its summary.
+//! The newest measurements of a run, for its summary.
 
 use std::f64::consts::LN_2;
 
@@ -11,19 +11,20 @@ use crate::config::ResolvedConfig;
 use crate::evaluate::DepthResult;
 use crate::evaluate::tables::depth_table;
 
-/// The newest readings of a run, for its summary.
+/// The newest measurements of a run, for its summary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Summary {
     pub(super) loss: Option<f64>,
     pub(super) depths: Vec<DepthResult>,
-    /// The step of the newest evaluation, and its loss at the mean depth.
+    /// The step of the newest evaluation, and the loss at the mean recurrence.
     pub(super) evaluated: Option<(u64, f64)>,
-    /// The share of edges that are kept, if there are gates.
+    /// The share of edges that gates keep, if there are gates.
     pub(super) kept_edges: Option<f64>,
 }
 
 impl Summary {
-    /// Takes the newest readings from the history of a run, at the depths that it evaluates.
+    /// Takes the newest measurements from the history of a run. Uses the depths at which `config`
+    /// evaluates.
     pub(super) fn of(
         history: &History,
         config: &ResolvedConfig,
@@ -46,7 +47,7 @@ impl Summary {
         }
     }
 
-    /// Returns the newest evaluation as a table of its depths.
+    /// Returns the table of the newest evaluation, with one row for each depth.
     pub(super) fn table(&self) -> Table {
         depth_table(&self.depths)
     }

@@ -1,4 +1,5 @@
-//! Trains whole runs on ranks that are threads, and compares what they write with one process.
+//! Trains whole runs on ranks that are threads. Compares what they write with the output of one
+//! process.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use super::*;
 use crate::distributed::testing::on_ranks;
 use crate::weights::{MODEL_FILE, OPTIMIZER_FILE};
 
-/// A model of a few thousand parameters and a step of eight micro-batches of two rows.
+/// The settings of a model with a few thousand parameters and of steps with eight micro-batches of
+/// two rows.
 const BASE: &str = r"
 [device]
 kind = 'flex'
@@ -40,7 +42,7 @@ tensorboard = false
 
 const TASK: &str = "data={kind='word-problem',curriculum={start=2,step=1,max=6,pass_accuracy=0.1}}";
 
-/// A folder for runs and their text.
+/// A temporary folder for runs and their text.
 struct Place(TempDir);
 
 impl Place {
@@ -54,7 +56,7 @@ impl Place {
         place
     }
 
-    /// Returns the settings for text data.
+    /// Returns the settings for data from a text.
     fn text(&self) -> [String; 2] {
         let shown = |name: &str| self.0.path().join(name).display().to_string();
         let (text, cache) = (shown("text.txt"), shown("cache"));
@@ -64,12 +66,12 @@ impl Place {
         [data, "train.seq=8".to_owned()]
     }
 
-    /// Trains a run on `ranks` ranks, and returns the result of each.
+    /// Trains a run on `ranks` ranks. Returns the result of each rank.
     fn train(&self, ranks: usize, run: &str, settings: &[String]) -> Vec<Result<Outcome>> {
         self.train_staged(ranks, run, settings, None)
     }
 
-    /// Trains like [`Self::train`], with the given staging of inputs.
+    /// Does what [`Self::train`] does. `staging` decides when inputs are made.
     fn train_staged(
         &self,
         ranks: usize,
@@ -88,12 +90,12 @@ impl Place {
         self.0.path().join(run)
     }
 
-    /// Trains a run to its end on `ranks` ranks, and returns what it has written.
+    /// Trains a run on `ranks` ranks to its end. Returns what the run has written.
     fn written(&self, ranks: usize, run: &str, settings: &[String]) -> Written {
         self.written_staged(ranks, run, settings, None)
     }
 
-    /// Does the same as [`Self::written`], with the given staging of inputs.
+    /// Does what [`Self::written`] does. `staging` decides when inputs are made.
     fn written_staged(
         &self,
         ranks: usize,
@@ -125,8 +127,8 @@ fn settings(keys: &[&str], more: &[String]) -> Vec<String> {
     keys.chain(more.iter().cloned()).collect()
 }
 
-/// The compared parts of a run: hashes of weights and moments, and all records without values that
-/// depend on clocks and machines.
+/// The parts of a run that are compared: hashes of weights and moments, and all records without the
+/// values that depend on clocks and machines.
 #[derive(Debug, PartialEq)]
 struct Written {
     weights: String,
@@ -145,7 +147,8 @@ impl Written {
         let records = jsonl::read(&run.join("metrics.jsonl")).expect("records");
         let records = records.iter().filter_map(|record| {
             let mut row = serde_json::to_value(record).expect("a record is JSON");
-            // Events of resumes and committed checkpoints are not part of a run's numbers.
+            // Events about resumes and committed checkpoints are left out, because they do not
+            // belong to the numbers of a run.
             if ["resume", "checkpoint"]
                 .iter()
                 .any(|name| row["metrics"]["event"] == *name)
@@ -327,8 +330,8 @@ fn inputs_that_are_made_a_step_ahead_change_no_bit_of_a_run_alone_on_ranks_or_re
     let gates = "model.sparsity={gate_bias=0.5,learned_bias=true}";
     let perturbed =
         "perturb=[{kind='weight-noise',at_step=3,std=0.5},{kind='lr-spike',at_step=4,factor=3.0}]";
-    // The difficulty rises after logged steps, when the inputs of the next step have already been
-    // started.
+    // The difficulty rises after logged steps. At this time, the inputs of the next step have
+    // already been requested.
     let task = TASK.replace("pass_accuracy=0.1", "pass_accuracy=0.1,pass_recurrence=1");
     for (name, keys, data) in [
         ("depths", &[constant, depths][..], place.text().to_vec()),
@@ -378,7 +381,7 @@ fn a_gpu_computes_the_same_bits_from_inputs_that_are_made_ahead() {
     let in_step = place.written_staged(1, "plain", &settings, Some(Staging::InStep));
     let ahead = place.written_staged(1, "ahead", &settings, Some(Staging::Ahead));
     assert_eq!(ahead, in_step);
-    // The device's own choice of staging gives the same.
+    // When the device chooses the staging, the result is the same.
     assert_eq!(place.written(1, "own", &settings), in_step);
 }
 
@@ -386,7 +389,7 @@ fn a_gpu_computes_the_same_bits_from_inputs_that_are_made_ahead() {
 fn texts_after_prompts_are_the_same_on_any_number_of_ranks() {
     let place = Place::new();
     let keys = [
-        // Five prompts at two depths: with four ranks the last round has two texts.
+        // There are five prompts at two depths. With four ranks, the last round has two texts.
         "eval.prompts=['loop','state depth','core','norm gate','token']",
         "eval.prompt_tokens=5",
         "eval.prompt_recurrence=[1,3]",
@@ -449,11 +452,11 @@ fn the_engines_own_sum_and_bf16_train_to_nearly_the_same_losses() {
     let bf16 = loss("bf16", &keys);
     assert!((bf16 - ordered).abs() < 1e-2, "{bf16} and {ordered}");
     let sharded = [&keys[..], &["distributed.shard_optimizer=true"]].concat();
-    // Sharding keeps the sum, and the update of each tensor.
+    // Sharding changes neither the sum nor the update of a tensor.
     assert_eq!(loss("sharded", &sharded).to_bits(), bf16.to_bits());
 }
 
-/// Asserts that every rank returns the same error, and returns it.
+/// Asserts that every rank returns the same error, with this exit code. Returns the message.
 #[track_caller]
 fn refused(outcomes: Vec<Result<Outcome>>, code: u8) -> String {
     let told: Vec<String> = outcomes
@@ -519,7 +522,7 @@ fn ranks_with_other_tokens_are_named() {
     )
     .expect("writable");
     let outcomes = on_ranks(2, |world| {
-        // This stands for two hosts with different files of the same name.
+        // This simulates two hosts that have different files of the same name.
         let mut config = RunConfig::read("base", BASE, &place.text()).expect("valid");
         if world.rank() == 1
             && let DataConfig::Text { paths, .. } = &mut config.data

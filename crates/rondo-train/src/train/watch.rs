@@ -1,20 +1,20 @@
-//! How a run reacts to the failures that its metrics show.
+//! How a run reacts to failures that its metrics show.
 
 use rondo_diagnosis::{Diagnosis, DiagnosisConfig, Failure, Finding, Policy, Verdict};
 use rondo_metrics::Record;
 
 use crate::error::{Error, Result};
 
-/// The diagnosis of a run in progress, and its policies.
+/// The diagnosis of a run in progress, and the policy for each failure.
 pub(super) struct Watch {
     config: DiagnosisConfig,
     diagnosis: Diagnosis,
-    /// A finding whose policy is to stop.
+    /// The finding that stops the run, if there is one.
     stopping: Option<Finding>,
 }
 
 impl Watch {
-    /// Starts with a new run.
+    /// Creates the diagnosis of a new run.
     pub(super) fn new(config: &DiagnosisConfig) -> Self {
         Self {
             config: config.clone(),
@@ -23,13 +23,13 @@ impl Watch {
         }
     }
 
-    /// Resumes a run: reads its earlier records again, so that a resumed run finds the same as an
-    /// uninterrupted one. A failure that still lasts and has the policy to stop stops the run
-    /// again.
+    /// Creates the diagnosis of a resumed run. Observes all earlier records again, so that a
+    /// resumed run finds the same failures as an uninterrupted one. If a failure with the policy to
+    /// stop still lasts, it stops the run again.
     ///
     /// # Errors
     ///
-    /// When the metrics cannot be read.
+    /// When a record cannot be read.
     pub(super) fn resume(
         config: &DiagnosisConfig,
         records: impl Iterator<Item = Result<Record>>,
@@ -46,7 +46,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Reads a record, and returns the findings to report.
+    /// Observes a record. Returns the findings to report.
     pub(super) fn observe(&mut self, record: &Record) -> Vec<Finding> {
         let policy = |finding: &Finding| self.config.policy(finding.failure);
         let found = self.diagnosis.observe(record).iter();
@@ -59,11 +59,12 @@ impl Watch {
         told
     }
 
-    /// Checks whether a policy stops the run.
+    /// Returns an error if a failure was found whose policy is to stop the run.
     ///
     /// # Errors
     ///
-    /// When it does; names the failure, and the key that would allow the run to continue.
+    /// When there is such a failure. The error names the failure, and the key with which the run
+    /// may continue.
     pub(super) fn check(&self) -> Result<()> {
         let Some(finding) = &self.stopping else {
             return Ok(());
@@ -84,7 +85,7 @@ impl Watch {
         self.diagnosis.findings()
     }
 
-    /// Describes the failure that the verdict names; `None` for a healthy run.
+    /// Describes the failure that the verdict names. `None` for a healthy run.
     pub(super) fn lasting(&self) -> Option<String> {
         let verdict = self.verdict();
         let finding = self
@@ -95,7 +96,7 @@ impl Watch {
     }
 }
 
-/// Returns the name of a failure's section.
+/// Returns the name of the section of `[diagnosis]` for a failure.
 fn section(failure: Failure) -> String {
     failure.event().name().replace('-', "_")
 }

@@ -1,5 +1,5 @@
-//! Tests with a task whose answer is known: each position needs exactly one other position, a fixed
-//! number of tokens back.
+//! Tests the controller on a task whose answer is known: each position needs exactly one other
+//! position, a fixed number of tokens before it.
 
 use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngExt;
@@ -21,11 +21,11 @@ use crate::step::Learner;
 
 const VOCAB: u32 = 8;
 const SEQ: usize = 24;
-/// Distance from a position back to its answer.
+/// The distance from a position back to the position that it needs.
 const BACK: usize = 3;
 const STEPS: u64 = 1500;
 
-/// Random tokens, each of which is the target `BACK` positions later.
+/// Returns a batch of random tokens. Each token is the target of the position `BACK` tokens later.
 fn batch(step: u64) -> Batch {
     let mut rng = generator(11, Stream::Sampling, step);
     let rows = 16;
@@ -47,7 +47,7 @@ fn batch(step: u64) -> Batch {
     }
 }
 
-/// A model of one gated layer with one head, iterated once.
+/// Returns the configuration of a model with one gated layer and one head, iterated once.
 fn config() -> ResolvedConfig {
     let mut config = RunConfig::default();
     let model = &mut config.model;
@@ -76,7 +76,7 @@ fn config() -> ResolvedConfig {
     config.resolve_for(VOCAB as usize, SEQ)
 }
 
-/// Returns the logits of one sequence, position by position.
+/// Returns the logits of one sequence, one position after another.
 fn logits(learner: &Learner, config: &ResolvedConfig, tokens: &[u32]) -> Vec<f32> {
     use burn::module::Module;
     let device = burn::tensor::Device::flex();
@@ -116,8 +116,8 @@ fn what_is_left_are_the_edges_that_the_task_needs() {
     let least = (SEQ - BACK) as f64 / edges as f64;
     assert!(kept <= 2.0 * least, "{kept} of the edges, {least} at least");
 
-    // A closed edge lets nothing through, so another token changes only the logits of positions
-    // with an open edge to it.
+    // A closed edge transmits nothing. If a token is changed, only the logits of positions with an
+    // open edge to it change.
     let tokens = batch(STEPS + 1).inputs[..SEQ].to_vec();
     let before = logits(&learner, &config, &tokens);
     let of =

@@ -1,4 +1,4 @@
-//! Tests that a thread makes the same inputs as a step, including errors and panics.
+//! Tests that inputs made in advance equal those made within the step, including errors and panics.
 
 use std::fs;
 use std::panic::AssertUnwindSafe;
@@ -13,7 +13,8 @@ use crate::config::RunConfig;
 
 const BASE: &str = "[model]\nd_model = 16\nn_heads = 2\nd_ff = 32\n[train]\nsteps = 6\nbatch = 2\naccumulation = 3\n";
 
-/// A feed of each kind, over the same data.
+/// Two feeds over the same data: one that makes inputs within the step, and one that makes them in
+/// advance.
 struct Both {
     in_step: Feed,
     ahead: Feed,
@@ -21,7 +22,8 @@ struct Both {
 }
 
 impl Both {
-    /// Opens both feeds on the data of `written`, for the last two micro-batches of each step.
+    /// Opens both feeds on the data of `written`. They make the last two micro-batches of each
+    /// step.
     fn open(written: &RunConfig, change: impl Fn(&mut InputMaker)) -> Self {
         let own: Source = open_data(&written.data, None, Mode::Silent).expect("data");
         let config = written.resolve(&own).expect("a valid configuration");
@@ -76,7 +78,7 @@ struct Read {
     number: u64,
     tokens: Vec<i32>,
     targets: Vec<i32>,
-    /// The bits of s_0.
+    /// The bits of the initial state s_0.
     state: Vec<u32>,
 }
 
