@@ -10,8 +10,8 @@ use crate::repair::{discard, repair};
 
 /// Sets aside the checkpoints of steps later than `step`, from which the run resumes. Each of these
 /// folders is renamed to `left-*`. A reader that looks for the newest checkpoint no longer finds
-/// it, but [`Which::Path`](crate::Which::Path) still opens it. Returns the new paths.
-///
+/// these folders, but [`Which::Path`](crate::Which::Path) still opens them. Returns their new
+/// paths.
 /// A checkpoint of the same step that was set aside earlier is replaced.
 ///
 /// # Errors

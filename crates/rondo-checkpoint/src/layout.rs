@@ -1,4 +1,4 @@
-//! The names of a run's checkpoints on disk, and the list of those that exist.
+//! The names of a run's checkpoints on disk, and a list of the existing checkpoints.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -35,7 +35,7 @@ impl Layout {
     }
 
     /// `RUN/checkpoints/latest`: a text file with the name of the newest folder. After a crash the
-    /// file may name the folder of the save before. No code of this crate reads the file.
+    /// file may name an older folder. No code of this crate reads the file.
     pub(crate) fn latest(&self) -> PathBuf {
         self.checkpoints.join("latest")
     }

@@ -25,7 +25,8 @@ pub struct Manifest {
     pub format: u32,
     /// The number of optimizer steps taken.
     pub step: u64,
-    /// The hash of the configuration that the checkpoint was trained with. The trainer computes it.
+    /// The hash of the configuration that the checkpoint was trained with. The trainer computes
+    /// this hash.
     pub config_hash: String,
     /// The program and version that wrote the checkpoint.
     pub created_by: String,

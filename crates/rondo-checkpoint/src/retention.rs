@@ -10,8 +10,9 @@ use crate::repair::discard;
 /// Which checkpoints to keep. A checkpoint is kept if at least one of these rules keeps it.
 ///
 /// If `keep_last` is greater than 1, at least two whole checkpoints stay: the newest, and one more.
-/// If all others that the rules keep are damaged, the newest whole checkpoint of the rest stays
-/// too. For this check, a save that removes something reads at least one other checkpoint.
+/// If all other checkpoints that the rules keep are damaged, the newest whole one among the
+/// remaining checkpoints stays too. For this check, a save that removes a checkpoint reads at least
+/// one other checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// The number of newest checkpoints to keep. 0 has the same effect as 1, because the newest
@@ -19,9 +20,9 @@ pub struct Retention {
     pub keep_last: usize,
     /// Keeps every step that is divisible by this number. 0 keeps only step 0.
     pub keep_every: Option<u64>,
-    /// The step of the best checkpoint so far, by the caller's own measure. The caller sets it for
-    /// each save. When the step changes, this rule no longer keeps the former best checkpoint. A
-    /// step without a checkpoint has no effect.
+    /// The step of the best checkpoint so far, by the caller's own measure. The caller sets this
+    /// step for each save. When the step changes, this rule no longer keeps the former best
+    /// checkpoint. A step without a checkpoint has no effect.
     pub keep_best: Option<u64>,
 }
 
@@ -44,8 +45,8 @@ fn to_remove(steps: &[u64], retention: &Retention) -> Vec<u64> {
 /// step `newest` was just saved.
 ///
 /// # Errors
-/// [`CheckpointError::Io`] where a checkpoint cannot be removed. The later checkpoints to remove
-/// then still exist.
+/// [`CheckpointError::Io`] where a checkpoint cannot be removed. Later checkpoints that should have
+/// been removed then still exist.
 pub(crate) fn retain(
     disk: &impl Disk,
     layout: &Layout,

@@ -78,7 +78,7 @@ pub(crate) fn save_on(
     let committed = write_aside(disk, &aside, snapshot)
         .and_then(|size| commit(disk, &layout, snapshot.step, size));
     let entry = committed.inspect_err(|_| {
-        // The first error is reported. An error of this repair is not, because the next save
+        // The first error is reported. An error of this repair is ignored, because the next save
         // repairs again.
         let _ = repair(disk, &layout);
     })?;

@@ -24,7 +24,7 @@ pub struct Surveyed {
     pub step: u64,
     /// The folder.
     pub path: PathBuf,
-    /// The total size of its files, in bytes; 0 where the folder cannot be read.
+    /// The total size of the checkpoint's files, in bytes; 0 where the folder cannot be read.
     pub size: u64,
     /// The program and version that wrote the checkpoint. `None` where the manifest cannot be read.
     pub created_by: Option<String>,

@@ -1,9 +1,8 @@
 //! Which ranks have reached which operation.
 //!
-//! A rank that has waited longer than a short time sends an announcement to ranks 0 and 1. The
-//! announcement names the operation in which the rank waits. A short wait costs no message. When
-//! rank 0 or rank 1 reaches its own deadline, it reports as missing every rank whose announcement
-//! has not come.
+//! A rank that has waited for 0.2 s sends an announcement to ranks 0 and 1. The announcement names
+//! the operation in which the rank waits. A shorter wait sends no message. When rank 0 or rank 1
+//! reaches its own deadline, it reports as missing every rank whose announcement has not come.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -122,8 +122,8 @@ pub trait Collective: Send + Sync {
     /// bits. A world of another size may compute other bits.
     fn all_reduce(&self, data: &mut [f32]) -> Result<(), Failure>;
 
-    /// Waits until every rank has reached this call, then leaves the engine. Call it once, as the
-    /// last operation, and only when the run ends normally. A rank that fails calls
+    /// Waits until every rank has reached this call, then leaves the engine. Call this function
+    /// once, as the last operation, and only when the run ends normally. A rank that fails calls
     /// [`abort`](Collective::abort) instead.
     fn finish(&self) -> Result<(), Failure>;
 

@@ -1,5 +1,6 @@
 //! Sums and copies for data of which each rank owns a range. In a sum, a rank receives only the sum
-//! of its own range. Then it computes new values for this range and sends them to all ranks.
+//! of its own range. The caller computes new values for this range, and a copy sends the new values
+//! to all ranks.
 //!
 //! The sum of a range has the same bits as in [`OrderedSum`](crate::OrderedSum). Ranges may have
 //! any lengths. The data is sent in rounds. In each round all ranks send blocks of the same length.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The number of bytes that a [`Peer`] is sent as: its process id, and its host's name padded with
-/// zeros.
+/// The size in bytes of a [`Peer`] that is sent: the process id, followed by the host's name padded
+/// with zeros.
 #[cfg(any(feature = "mpi", test))]
 pub(crate) const RECORD: usize = 4 + 252;
 

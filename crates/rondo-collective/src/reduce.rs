@@ -23,7 +23,7 @@ pub enum Wire {
     Bf16,
 }
 
-/// How many numbers are sent together as bf16, counted over all slices of the piece.
+/// How many numbers are sent together as bf16. They are then divided into one slice for each rank.
 const PIECE: usize = 512 * 1024;
 
 /// The sum of a step across ranks. Reuses its buffers.

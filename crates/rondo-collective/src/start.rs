@@ -9,7 +9,7 @@ use crate::{Collective, Failure, One, Placement, Refusal, launch, peer};
 /// Why a world cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The launch itself is wrong, an error in the usage.
+    /// The program was launched in a wrong way.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The engine fails.

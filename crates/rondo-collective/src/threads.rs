@@ -279,8 +279,8 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         });
-        // Each message names rank 1. The message of the rank that waited first may also name the
-        // other waiting rank, if that rank had not come before the deadline of the first.
+        // Each message names rank 1. The rank that gave up first may also name the other waiting
+        // rank, if that rank had not come by then.
         assert!(
             seen.iter()
                 .flatten()

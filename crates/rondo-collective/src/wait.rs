@@ -20,8 +20,9 @@ const KEEP: Duration = Duration::from_micros(200);
 const SPIN: Duration = Duration::from_millis(200);
 /// The longest pause between two tests.
 const PAUSE: Duration = Duration::from_millis(1);
-/// How much longer than the deadline rank 0 waits for announcements, and each later reporter for
-/// the report of the one before it.
+/// The time from the deadline to the report of rank 0, which still receives announcements in this
+/// time. Rank 1 reports this much later than rank 0, and all other ranks this much later than rank
+/// 1.
 const GRACE: Duration = Duration::from_millis(300);
 
 impl Patience {

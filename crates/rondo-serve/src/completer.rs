@@ -15,7 +15,7 @@ pub struct Card {
     pub context: usize,
     /// All token ids are below this number.
     pub vocabulary: usize,
-    /// The number of iterations per token for a request that does not set it.
+    /// The number of iterations per token for a request that does not set this number.
     pub recurrence: usize,
     /// The maximum number of iterations per token.
     pub max_recurrence: usize,

@@ -111,7 +111,8 @@ impl Fields {
     ///
     /// # Errors
     ///
-    /// Where the value would change the answer. The message is `why` the server cannot do that.
+    /// Where the value would change the answer. The message contains `why`, the reason why this is
+    /// not possible.
     pub(crate) fn idle(
         &mut self,
         name: &str,

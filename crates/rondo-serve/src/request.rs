@@ -12,7 +12,7 @@ use crate::fields::{Fields, kind, shown};
 use crate::limits::{MOST_CHOICES, MOST_LOGPROBS, MOST_NUMBERS, MOST_STOPS};
 pub use crate::prompts::Prompts;
 
-/// The number of new tokens for a request that does not set it.
+/// The number of new tokens for a request that does not set this number.
 const DEFAULT_TOKENS: u64 = 16;
 
 /// The fields that have a meaning for this server.
@@ -72,7 +72,7 @@ pub enum Delivery {
 }
 
 impl Request {
-    /// Parses a body. `seed` is the seed of a request that does not set one.
+    /// Parses a body. `seed` is used for a request that sets no seed.
     ///
     /// # Errors
     ///

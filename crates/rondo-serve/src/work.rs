@@ -72,7 +72,7 @@ fn tokens(completer: &dyn Completer, prompts: &Prompts) -> Result<Vec<Vec<u32>>,
 }
 
 /// Scores the prompts if the request asks for their log-probabilities. If one new token is
-/// requested, the same pass also draws it.
+/// requested, the same pass also draws this token.
 fn scored(
     completer: &dyn Completer,
     request: &Request,

@@ -29,8 +29,8 @@ pub struct Assembly {
 
 impl Assembly {
     /// Finds the device, opens the data (on first use, prepares it) and resolves the configuration.
-    /// For a resumed run, `own` is the tokenizer that the run itself has saved; text is encoded
-    /// with it.
+    /// For a resumed run, `own` is the tokenizer that the run itself has saved. Text is then
+    /// encoded with this tokenizer.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl Assembly {
     ///
     /// # Errors
     ///
-    /// As [`Self::new`]. An error on one rank is an error on every rank.
+    /// The errors of [`Self::new`]. An error on one rank is an error on every rank.
     pub fn on(
         world: &World,
         config: &RunConfig,
@@ -71,16 +71,16 @@ impl Assembly {
 ///
 /// # Errors
 ///
-/// As [`Source::open`].
+/// The errors of [`Source::open`].
 pub fn open_source(config: &RunConfig, mode: Mode) -> Result<Source> {
     open_data(&config.data, None, mode)
 }
 
-/// Opens data. If `tokenizer` is the path of a file, text is encoded with the tokenizer in it.
-///
+/// Opens data. If `tokenizer` is the path of a file, text is encoded with the tokenizer in this
+/// file.
 /// # Errors
 ///
-/// As [`Source::open_with_tokenizer`].
+/// The errors of [`Source::open_with_tokenizer`].
 pub fn open_data(data: &DataConfig, tokenizer: Option<&Path>, mode: Mode) -> Result<Source> {
     let mut bar = PrepareBar::new(mode);
     let source = interrupt::held(|| {

@@ -55,7 +55,7 @@ impl DeviceBatch {
     }
 
     /// Returns the pass for the rows of this batch. `whole` is a pass over whole rows. If the batch
-    /// has documents, attention in the returned pass is restricted to them.
+    /// has documents, attention in the returned pass stays within documents.
     pub fn pass(&self, whole: Pass) -> Pass {
         match &self.documents {
             Some(documents) => whole.within(documents.clone()),

@@ -29,16 +29,16 @@ pub struct Capacity<'a> {
 /// The memory that a device has for a run, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// This much is free.
+    /// This many bytes are free.
     Free(u64),
-    /// A GPU has this much memory in total. How much of it other programs use is unknown.
+    /// A GPU has this many bytes in total. How many of these other programs use is unknown.
     Whole(u64),
     /// Neither the free nor the total memory is known.
     Unknown,
 }
 
 impl Room {
-    /// Returns an upper bound on the memory that a run can use, or `None` if it is unknown.
+    /// Returns an upper bound on the memory that a run can use, or `None` if no bound is known.
     pub fn most(self) -> Option<u64> {
         match self {
             Self::Free(size) | Self::Whole(size) => Some(size),
@@ -149,7 +149,7 @@ impl<'a> Capacity<'a> {
     }
 
     /// Describes changes that make the run fit and do not change its results. Lists each change
-    /// that is enough by itself. If neither is, combines them.
+    /// that is enough by itself. If no change is enough by itself, combines the changes.
     fn remedy(&self, config: &ResolvedConfig) -> String {
         let recomputed = recomputing(config);
         let alone = recomputed.as_ref().filter(|changed| self.holds(changed));

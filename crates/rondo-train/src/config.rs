@@ -346,7 +346,7 @@ impl RunConfig {
     ///
     /// # Errors
     ///
-    /// As [`Self::to_toml`].
+    /// The errors of [`Self::to_toml`].
     pub fn hash(&self) -> Result<String> {
         // Earlier versions wrote the key `data.field` as `data.json_field`. The hash uses the old
         // name, so that the hashes in checkpoints of those versions stay valid.

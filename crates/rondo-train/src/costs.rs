@@ -1,5 +1,5 @@
-//! Counts the work, memory and disk space of a run, to report them before its next step. [`speed`]
-//! estimates the time.
+//! Counts the work, memory and disk space of a run, which are reported before the run's next step.
+//! [`speed`] estimates the time.
 
 pub mod speed;
 

@@ -109,8 +109,8 @@ impl Listed {
         }
     }
 
-    /// Returns the bytes of memory that a run uses now. For a GPU these are the device's memory
-    /// pools, for a CPU the resident memory of the process.
+    /// Returns how many bytes of memory a run uses now. For a GPU this is the size of the device's
+    /// memory pools, for a CPU the resident memory of the process.
     pub fn memory_bytes(&self) -> Option<u64> {
         match self.device.memory_pool_usage() {
             Some(usage) => Some(usage.bytes_reserved),
@@ -118,8 +118,8 @@ impl Listed {
         }
     }
 
-    /// Returns the maximum bytes of memory that the run has used. For a GPU these are the device's
-    /// memory pools, for a CPU the resident memory of the process.
+    /// Returns the maximum number of bytes of memory that the run has used. For a GPU this is the
+    /// size of the device's memory pools, for a CPU the resident memory of the process.
     pub fn peak_memory_bytes(&self) -> Option<u64> {
         let pools = self
             .device
@@ -135,8 +135,8 @@ impl Listed {
         self.reads_are_free().then(memory::free)
     }
 
-    /// Returns the total bytes of memory of a GPU, if its driver reports them. CUDA, Vulkan and
-    /// Metal do; WGSL does not.
+    /// Returns how many bytes of memory a GPU has in total, if its driver reports this number. The
+    /// drivers for CUDA, Vulkan and Metal do; with WGSL the number is unknown.
     pub fn device_memory(&self) -> Option<u64> {
         #[cfg(feature = "cube")]
         if let Some(device) = self.cube_device() {
@@ -191,8 +191,8 @@ impl Listed {
         }
     }
 
-    /// Returns the version of the GPU's driver, if the system reports it. Only Linux does, for
-    /// NVIDIA.
+    /// Returns the version of the GPU's driver, if the system reports the version. Linux does, for
+    /// NVIDIA; other systems do not.
     pub fn driver(&self) -> Option<String> {
         let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
         let line = text.lines().next().filter(|_| self.gpu)?;
@@ -281,7 +281,7 @@ impl DeviceKind {
         }
     }
 
-    /// Lists the devices of a driver. Burn panics if a driver fails. The list is empty then.
+    /// Lists the devices of a driver. If the driver fails, Burn panics, and the list is empty.
     #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
     fn adapters(self, of: DeviceType) -> Vec<Listed> {
         let devices =

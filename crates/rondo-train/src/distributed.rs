@@ -1,5 +1,5 @@
-//! A run on several ranks. The ranks are processes that share the micro-batches of each step. All
-//! their other numbers are the same.
+//! A run on several ranks. The ranks are processes that share the micro-batches of each step. Apart
+//! from their micro-batches, all ranks have the same numbers.
 //!
 //! ```text
 //! micro-batches of the step      0 1 2 3 4 5 6 7
@@ -77,8 +77,8 @@ impl World {
         }
     }
 
-    /// Sets the function that prints the message when this rank gives up waiting. After it, all
-    /// ranks end.
+    /// Sets the function that prints the message when this rank gives up waiting. After the
+    /// message, all ranks end.
     pub fn tell_with(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
         let standing = Arc::clone(&self.standing);
         self.collective
@@ -186,7 +186,7 @@ impl World {
         self.told(self.collective.barrier())
     }
 
-    /// Waits until every rank has reached this call at its end, then leaves the engine.
+    /// Waits until every rank has come to its end, then leaves the engine.
     ///
     /// # Errors
     ///
@@ -200,7 +200,7 @@ impl World {
         self.collective.abort(code.into())
     }
 
-    /// Returns the `bytes` of rank `root` on every rank. Those of other ranks are ignored.
+    /// Returns the `bytes` of rank `root` on every rank. The `bytes` of other ranks are ignored.
     pub(crate) fn broadcast_bytes(&self, root: usize, bytes: Vec<u8>) -> Result<Vec<u8>> {
         self.told(self.collective.broadcast_message(root, bytes))
     }

@@ -150,11 +150,11 @@ impl Sums {
 }
 
 impl Evaluation<'_> {
-    /// Evaluates `model` at every depth and under every exit criterion. One pass to the deepest
-    /// depth is enough. It uses a copy of the model without autodiff.
+    /// Evaluates `model` at every depth and under every exit criterion. All of these share one pass
+    /// to the deepest depth, on a copy of the model without autodiff.
     ///
-    /// `progress` receives the number of finished batches. If it returns an error, the evaluation
-    /// ends.
+    /// `progress` receives the number of finished batches. If `progress` returns an error, the
+    /// evaluation ends.
     ///
     /// # Errors
     ///
@@ -175,7 +175,7 @@ impl Evaluation<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Self::run`], and when a rank is missing.
+    /// The errors of [`Self::run`]. Also when a rank is missing.
     pub fn run_on(
         &self,
         world: &World,

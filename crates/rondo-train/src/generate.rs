@@ -1,5 +1,5 @@
-//! Generates one token after another. Each is computed at a fixed depth or until an exit criterion
-//! is met.
+//! Generates one token after another. Each token is computed at a fixed depth, or until an exit
+//! criterion is met.
 
 pub mod text_stream;
 
@@ -159,7 +159,7 @@ pub fn generate(
 ///
 /// # Errors
 ///
-/// As [`generate`].
+/// The errors of [`generate`].
 pub fn generate_with(
     run: &OpenRun<'_>,
     states: &InitialStates,

@@ -1,11 +1,11 @@
 //! Decides which updates to skip: those whose numbers are not finite, and those at a spike of the
 //! loss.
 //!
-//! A loss is a spike if it is above `mean + deviations·σ`, where mean and standard deviation σ are
-//! those of the losses of the last `window` updates. Skipped updates do not count in these. The
-//! number of updates skipped in a row is limited. If the limit is reached, a further loss that is
-//! not finite ends the run. A further spike is accepted as the new level: its update is made, and
-//! the window starts again with its loss.
+//! A loss is a spike if it is above `mean + deviations·σ`. The mean and the standard deviation σ
+//! are those of the losses of the last `window` updates; skipped updates are left out. The number
+//! of updates skipped in a row is limited. If the limit is reached, a further loss that is not
+//! finite ends the run. A further spike is accepted as the new level: its update is made, and the
+//! window starts again with its loss.
 
 use std::collections::VecDeque;
 

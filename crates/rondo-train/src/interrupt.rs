@@ -2,8 +2,9 @@
 //!
 //! Work that can stop cleanly holds requests. While work holds them, the first request is only
 //! recorded, and the work checks for it. The program must end at once after a second request, or
-//! after a request that no work holds. The program itself handles its signals: [`listen_with`] sets
-//! the function that starts this, and the program calls [`request`] for each signal.
+//! after a request that no work holds. The program itself handles its signals: it gives
+//! [`listen_with`] the function that starts to listen to signals, and calls [`request`] for each
+//! signal.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +13,8 @@ static LISTEN: OnceLock<fn() -> anyhow::Result<()>> = OnceLock::new();
 static ASKED: AtomicBool = AtomicBool::new(false);
 static HELD: AtomicBool = AtomicBool::new(false);
 
-/// Sets the function that starts to listen to signals. [`held`] calls it first. Only the first call
-/// of `listen_with` has an effect.
+/// Sets the function that starts to listen to signals. [`held`] calls this function before its
+/// work. Only the first call of `listen_with` has an effect.
 pub fn listen_with(listen: fn() -> anyhow::Result<()>) {
     let _ = LISTEN.set(listen);
 }

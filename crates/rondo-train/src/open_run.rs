@@ -159,7 +159,7 @@ impl<'a> OpenRun<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Self::tokenizer`].
+    /// The errors of [`Self::tokenizer`].
     pub fn document_end(&self) -> Result<Option<u32>> {
         match self.config.data.document_mask() {
             true => {

@@ -1,9 +1,10 @@
 //! Optimizers: one update rule for each parameter, chosen by the role of the parameter.
 //!
 //! Parameters, gradients and moments are flat vectors in the order of the model's parameter table.
-//! The module tree visits the parameters in this order, too. The row of a parameter decides its
-//! rule and whether it decays. Every parameter is in exactly one group, because the table has one
-//! row for each parameter and `Group::of` is a total function of a row.
+//! The module tree visits the parameters in this order, too. The row of a parameter decides which
+//! rule updates the parameter and whether the parameter decays. Every parameter is in exactly one
+//! group, because the table has one row for each parameter and `Group::of` is a total function of a
+//! row.
 //!
 //! In reading order: `config` (the rule and its constants); `adamw`, `raven_adam`, `muon` (the
 //! rules); `backend` (the interface for computing them), `flex` and `cube` (compute updates in the
@@ -45,7 +46,7 @@ struct Group {
     /// biases do not.
     decayed: bool,
     /// Whether the parameter is a matrix that multiplies activations. Muon orthogonalizes the
-    /// updates of these.
+    /// updates of such matrices.
     matrix: bool,
 }
 
@@ -315,7 +316,7 @@ impl Optimizer {
     }
 }
 
-/// Returns the gradients as a list in which every parameter has one.
+/// Returns the gradients as a list in which every parameter has a gradient.
 fn given(gradients: FlatGradients) -> Vec<Option<Tensor<1>>> {
     gradients.into_tensors().into_iter().map(Some).collect()
 }

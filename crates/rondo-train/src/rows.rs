@@ -88,7 +88,7 @@ impl<'a> Rows<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Self::micro_batches`].
+    /// The errors of [`Self::micro_batches`].
     pub fn some_micro_batches(
         &self,
         step: u64,
@@ -131,7 +131,7 @@ impl<'a> Rows<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Rows::val_batches`].
+    /// The errors of [`Rows::val_batches`].
     pub fn val_sources(&self, tokens: usize) -> Result<Vec<(String, Range<usize>)>, DataError> {
         let Source::Text(text) = self.source else {
             return Ok(Vec::new());

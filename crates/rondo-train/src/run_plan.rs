@@ -168,7 +168,7 @@ pub fn resolve(config: &RunConfig, mode: Mode) -> Result<(ResolvedConfig, Option
 ///
 /// # Errors
 ///
-/// As [`extent`].
+/// The errors of [`extent`].
 pub fn warmup_steps(config: &RunConfig) -> Result<u64> {
     Ok(config.schedule.warmup.steps(extent(config)?))
 }

@@ -192,7 +192,7 @@ impl Learner {
     ///
     /// # Errors
     ///
-    /// As [`Learner::step`].
+    /// The errors of [`Learner::step`].
     pub fn settle(&mut self) -> Result<Vec<Skipped>> {
         let unread = std::mem::take(&mut self.unread);
         if unread.is_empty() || self.looks_first() {
@@ -272,7 +272,7 @@ impl Learner {
     ///
     /// # Errors
     ///
-    /// As [`Self::step`].
+    /// The errors of [`Self::step`].
     pub(crate) fn step_on(
         &mut self,
         plan: &StepPlan,

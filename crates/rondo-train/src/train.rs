@@ -98,7 +98,7 @@ pub fn train(
 ///
 /// # Errors
 ///
-/// As [`train`]. If [`Error::is_of_all_ranks`](crate::error::Error::is_of_all_ranks) is true for an
+/// The errors of [`train`]. If [`Error::is_of_all_ranks`](crate::error::Error::is_of_all_ranks) is true for an
 /// error, every rank returns this error and must end cleanly with [`World::finish`]. After any
 /// other error, [`World::abort`] must end the other ranks.
 pub fn train_on(

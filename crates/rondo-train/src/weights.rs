@@ -140,7 +140,7 @@ pub fn load_model(
 ///
 /// # Errors
 ///
-/// As [`load_model`].
+/// The errors of [`load_model`].
 pub fn load_first_model(
     checkpoint: &Checkpoint,
     config: &ModelConfig,
@@ -175,7 +175,7 @@ fn load(
 ///
 /// # Errors
 ///
-/// As [`load_model`].
+/// The errors of [`load_model`].
 pub(crate) fn open_moments(checkpoint: &Checkpoint, optimizer: &Optimizer) -> Result<Stored> {
     let layout = optimizer.layout().into_iter();
     let expected = layout.map(|moment| (moment.name, vec![moment.count]));

@@ -18,7 +18,7 @@ type Held = (u64, &'static str);
 struct Scene<'s> {
     /// Creates the run before the save.
     prepare: &'s dyn Fn(&Path),
-    /// The step that is saved. Its version is "new".
+    /// The step to save, in version "new".
     step: u64,
     retention: Retention,
     /// The newest good checkpoint before the save.
@@ -119,7 +119,7 @@ impl Scene<'_> {
     }
 
     /// Returns whether the newest good checkpoint is the new one. Otherwise asserts that it is the
-    /// newest from before the save.
+    /// one that was the newest before the save.
     fn is_new(&self, run: &Path, place: &str) -> bool {
         let Some((checkpoint, rejected)) = found(run) else {
             assert_eq!(self.newest, None, "{place}: the old checkpoint is gone");

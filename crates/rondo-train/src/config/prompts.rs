@@ -17,8 +17,8 @@ const SHALLOW: [usize; 2] = [1, 4];
 /// The prompts of an evaluation, with the length and the depths of the text after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompts {
-    /// The text and the tokens of each prompt. A prompt has at least one token, and fewer than the
-    /// context.
+    /// The text and the tokens of each prompt. A prompt has at least one token, and fewer tokens
+    /// than the context.
     pub prompts: Vec<(String, Vec<u32>)>,
     /// The maximum number of tokens after each prompt.
     pub tokens: usize,

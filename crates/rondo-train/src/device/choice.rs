@@ -21,7 +21,7 @@ pub fn choose(config: DeviceConfig) -> Result<(Listed, String)> {
 ///
 /// # Errors
 ///
-/// As [`choose`], and when a host has fewer GPUs than ranks.
+/// The errors of [`choose`]. Also when a host has fewer GPUs than ranks.
 pub fn choose_at(config: DeviceConfig, place: Place) -> Result<(Listed, String)> {
     if let Some(threads) = config.threads.or_else(|| threads_at(place)) {
         // Building a second pool fails. A process that starts another run keeps the pool of the
@@ -61,7 +61,7 @@ fn threads_at(place: Place) -> Option<usize> {
 ///
 /// # Errors
 ///
-/// As [`choose`].
+/// The errors of [`choose`].
 pub fn choose_kind(kind: DeviceKind) -> Result<(Listed, String)> {
     choose(DeviceConfig {
         kind,

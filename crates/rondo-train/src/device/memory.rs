@@ -3,8 +3,8 @@
 use std::fs::read_to_string;
 
 /// Returns how many bytes of memory this process can still allocate. This is the free memory of the
-/// machine. If the system reports them, the limits of the process's control group and of its
-/// address space (`ulimit -v`) apply too.
+/// machine, or less if the process's control group or address space (`ulimit -v`) has a lower limit
+/// that the system reports.
 pub(super) fn free() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();

@@ -37,7 +37,7 @@ pub enum Turned {
 pub struct ProductRoutine {
     /// The name of the routine.
     pub name: &'static str,
-    /// Whether the device chooses it for this product.
+    /// Whether the device chooses this routine for the product.
     pub is_chosen: bool,
     /// Starts the computation of the product, without waiting for the device. Returns whether the
     /// device supports the routine.

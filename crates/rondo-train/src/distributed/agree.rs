@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 pub struct Agreed {
     /// The exit code of the error.
     pub code: u8,
-    /// The message of the error. It names the rank, except if this is rank 0 or all ranks have the
-    /// same error.
+    /// The message of the error. The message names the rank, except if the rank is rank 0 or all
+    /// ranks have the same error.
     pub message: String,
 }
 
@@ -76,7 +76,7 @@ impl World {
     ///
     /// # Errors
     ///
-    /// As [`Self::agree`].
+    /// The errors of [`Self::agree`].
     pub fn by_first<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         let result = self.is_first().then(work).transpose();
         self.agree(result)
@@ -87,7 +87,7 @@ impl World {
     ///
     /// # Errors
     ///
-    /// As [`Self::agree`].
+    /// The errors of [`Self::agree`].
     pub(crate) fn in_turns<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         if self.is_alone() {
             return work();
@@ -112,7 +112,7 @@ impl World {
     ///
     /// # Errors
     ///
-    /// As [`Self::agree`].
+    /// The errors of [`Self::agree`].
     pub(crate) fn refuse_others(
         &self,
         mine: &[u8],

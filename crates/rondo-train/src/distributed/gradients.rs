@@ -7,8 +7,8 @@
 //! ```
 //!
 //! If every rank receives the whole sum, the loss and the number of ranks with a request to stop
-//! are part of the vector. With ZeRO-1 they are sent in a second exchange. If the device has its
-//! own memory, the vector is copied to the host and back once per step.
+//! are part of the vector. With ZeRO-1, these two numbers are sent in a second exchange. If the
+//! device has its own memory, the vector is copied to the host and back once per step.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! The place of a rank on its host, which decides its device and its threads.
+//! The place of a rank on its host. The place decides which device and threads the rank uses.
 
 /// The place of a rank among the ranks on its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ impl Place {
         }
     }
 
-    /// Returns a warning if the launcher has bound the rank to one core although the host has
-    /// enough cores for more.
+    /// Returns a warning if the launcher has bound the rank to one core although the host has at
+    /// least two cores for each of its ranks.
     pub fn binding_warning(self, allowed: usize, online: usize) -> Option<String> {
         let is_warned = self.local_size > 1 && allowed == 1 && online >= 2 * self.local_size;
         is_warned.then(|| {

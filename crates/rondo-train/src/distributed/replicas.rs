@@ -26,7 +26,7 @@ enum Header {
 }
 
 /// Copies the weights of rank 0 to every rank. `first` is the model on rank 0, and `None` on the
-/// others. One tensor is sent at a time, in the order of the parameter table.
+/// other ranks. One tensor is sent at a time, in the order of the parameter table.
 ///
 /// # Errors
 ///
@@ -63,7 +63,7 @@ pub(crate) fn model_of_first(
 }
 
 /// Restores the moments that rank 0 reads from a checkpoint. With `owners`, each moment is restored
-/// only on the rank that owns its parameter. Without them, all ranks restore all moments.
+/// only on the rank that owns its parameter. Without `owners`, all ranks restore all moments.
 ///
 /// # Errors
 ///
@@ -154,7 +154,7 @@ pub(super) fn from_owner(
 /// # Errors
 ///
 /// [`Error::Drifted`] on every rank if the weights of a rank differ from those of rank 0. The
-/// message names the hosts and CPUs of both.
+/// message names the hosts and CPUs of both ranks.
 pub(crate) fn refuse_drift(world: &World, model: &LoopedTransformer, step: u64) -> Result<()> {
     let mut hasher = blake3::Hasher::new();
     let mut failed = Ok(());

@@ -4,8 +4,8 @@ use rondo_model::config::ModelConfig;
 
 use crate::error::{Error, Result};
 
-/// Returns an error if one of `depths` is larger than the model allows. A configuration can refuse
-/// depths beyond the model's tables over iterations.
+/// Returns an error if one of `depths` is larger than the model allows. If the model has parameters
+/// for each iteration, a configuration can refuse depths beyond the last of these parameters.
 ///
 /// # Errors
 ///

@@ -62,7 +62,7 @@ pub struct ExitResult {
 
 /// The results of one iteration on a batch.
 pub(super) struct Seen<'a> {
-    /// The state after the iteration, without the norm of the readout, `[batch, seq, d_model]`.
+    /// The state after the iteration, before the norm of the readout, `[batch, seq, d_model]`.
     pub(super) latent: &'a Tensor<3>,
     /// Computes the logits, `[batch, seq, vocab]`.
     pub(super) logits: &'a dyn Fn() -> Tensor<3>,
@@ -98,7 +98,7 @@ impl ExitTally {
         }
     }
 
-    /// Adds an iteration. If it is the `last`, every token that is left exits.
+    /// Adds an iteration. If this is the `last` iteration, all remaining tokens exit.
     pub(super) fn add(&mut self, seen: &Seen<'_>, last: bool) {
         let values = self.monitor.observe(seen.latent, seen.logits);
         let now = if last {

@@ -1,4 +1,4 @@
-//! Counts the open edges in a pass to the mean recurrence, summed over batches.
+//! Averages the shares of open edges in a pass to the mean recurrence over batches.
 
 use rondo_model::gates::Density;
 use rondo_model::layer::At;
@@ -6,7 +6,8 @@ use rondo_model::sparsity::Sparsity;
 
 /// Reduces the densities of a pass to those of a pass that ends at depth `deepest`. The coda of the
 /// given pass was computed at each of the depths `visited`. The coda's densities are taken from the
-/// deepest of these up to `deepest`, or from the shallowest if all are deeper.
+/// largest of these depths that is at most `deepest`. If all of them are larger, the smallest one
+/// is used.
 pub(super) fn up_to(
     mut densities: Vec<Density>,
     deepest: usize,

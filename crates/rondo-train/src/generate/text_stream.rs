@@ -52,7 +52,7 @@ impl<'a> TextStream<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Self::push`].
+    /// The errors of [`Self::push`].
     pub fn finish(self) -> Result<String> {
         Ok(self.read()?.1)
     }

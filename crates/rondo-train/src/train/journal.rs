@@ -86,7 +86,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// As [`Self::write`].
+    /// The errors of [`Self::write`].
     pub(super) fn train(&mut self, record: &Record, loss: f64) -> Result<()> {
         self.summary.loss = Some(loss);
         self.write(record)?;
@@ -112,7 +112,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// As [`Self::write`].
+    /// The errors of [`Self::write`].
     pub(super) fn eval(
         &mut self,
         record: &Record,
@@ -128,7 +128,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// As [`Self::write`].
+    /// The errors of [`Self::write`].
     pub(super) fn sample(&mut self, sample: &Sample, progress: &RunProgress) -> Result<()> {
         self.write(&sample.record(progress.step, progress.tokens)?)?;
         self.screen.sample(sample);
@@ -169,7 +169,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// As [`Watch::check`].
+    /// The errors of [`Watch::check`].
     pub(super) fn check(&self) -> Result<()> {
         self.watch.check()
     }

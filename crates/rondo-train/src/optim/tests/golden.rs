@@ -247,8 +247,9 @@ fn of_the_two_forms_of_adam_with_atan2_ours_corrects_outside_the_arctangent() {
         update_clipping: false,
         ..RavenAdam::default()
     };
-    // Both published forms start with moments of zero, and this one with the first gradient. If
-    // this one starts with the published moments, everything is equal from the second update on.
+    // Both published forms start with moments of zero, and the form here with the first gradient.
+    // If the form here starts with the published moments, everything is equal from the second
+    // update on.
     let starts = ["W1_start", "W2_start"].map(|name| golden.get(name));
     let (gradients, _) = golden.differentiate(starts);
     for backend in [Backend::Flex, Backend::Composed] {
