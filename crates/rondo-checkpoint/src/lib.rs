@@ -3,11 +3,11 @@
 //!
 //! ```text
 //! RUN/checkpoints/latest                     the name of the newest folder, for people and scripts
-//! RUN/checkpoints/step-00000400/manifest.json     written last: size and BLAKE3 hash of the others
+//! RUN/checkpoints/step-00000400/manifest.json     written last: size and hash of the other files
 //! RUN/checkpoints/step-00000400/model.safetensors ...
 //! RUN/checkpoints/.tmp-00000400/             being written, or being removed: never read
 //! RUN/checkpoints/.old-00000400/             moved away while step 400 is saved again
-//! RUN/checkpoints/left-00000400/             set aside: the run went on from an earlier step
+//! RUN/checkpoints/left-00000400/             set aside: the run resumed from an earlier step
 //! ```
 //!
 //! A folder `step-*` is whole, or readers refuse it. Only the holder of the
@@ -26,8 +26,8 @@
 //!
 //! # Limits
 //!
-//! The crate has no Burn, model, tensor, clock, log or global state. A configuration is only a
-//! hash, which this crate does not interpret. The caller provides the content of the files.
+//! The crate uses no Burn, model, tensor, clock or log, and has no global state. A configuration is
+//! only a hash, which this crate does not interpret. The caller provides the content of the files.
 //! `rondo_files` writes single files.
 
 mod back;

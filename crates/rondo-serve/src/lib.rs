@@ -25,7 +25,7 @@
 //!
 //! # Limits
 //!
-//! The crate has no Burn, models, tokenizers, files, signals or terminal. There is no encryption
+//! The crate uses no Burn, models, tokenizers, files, signals or terminal. There is no encryption
 //! and no authentication: everyone who can reach the port may use the model.
 
 pub mod answer;

@@ -31,7 +31,7 @@ pub struct Capacity<'a> {
 pub enum Room {
     /// This many bytes are free.
     Free(u64),
-    /// A GPU has this many bytes in total. How many of these other programs use is unknown.
+    /// A GPU has this many bytes in total. The number of bytes that other programs use is unknown.
     Whole(u64),
     /// Neither the free nor the total memory is known.
     Unknown,

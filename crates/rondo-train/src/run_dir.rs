@@ -4,12 +4,12 @@
 //! config.toml           the configuration of the newest launch
 //! launches.jsonl        every launch: time, build, configuration and first step
 //! run.json              argv, versions, device, host
-//! metrics.jsonl         the source of truth
-//! events.out.tfevents.* the same metrics, for TensorBoard
+//! metrics.jsonl         all records of the run
+//! events.out.tfevents.* copies of the records, for TensorBoard
 //! checkpoints/          step-00000400/, …, latest
 //! summary.json          the result of a finished run
 //! tasks/                outcomes of benchmark items, by checkpoint: [`outcomes`]
-//! tokenizer.json        the tokenizer of its text, if it has any
+//! tokenizer.json        the tokenizer of the run's text, if the run uses text
 //!                       further files beside the tokenizer: [`companions`]
 //! ```
 

@@ -49,7 +49,7 @@ const LENT: &str = "the weights come back from every update";
 /// A model in training, with its optimizer.
 pub struct Learner {
     /// The weights, on an autodiff device. `None` only during an update: the update takes the
-    /// weights out, so that it can write into their memory.
+    /// weights out, so that their memory can be overwritten.
     model: Option<LoopedTransformer>,
     /// The optimizer, with its moments.
     pub optimizer: Optimizer,
@@ -187,8 +187,8 @@ impl Learner {
         }
     }
 
-    /// Reads and judges all unread steps. It is called before a checkpoint is saved, so that a run
-    /// that must stop does not save one.
+    /// Reads and judges all unread steps. The caller does this before it saves a checkpoint, so
+    /// that a run that must stop saves none.
     ///
     /// # Errors
     ///
@@ -245,18 +245,18 @@ impl Learner {
         self.strength = strength;
     }
 
-    /// Takes one step on `batches`, the micro-batches of this rank. On a logged step, reads its
-    /// measurements. On several ranks, all ranks return the same.
+    /// Takes one step on `batches`, the micro-batches of this rank. On a logged step, reads the
+    /// measurements of the step. On several ranks, all ranks return the same result.
     ///
-    /// A logged step reads from the device once: its telemetry, together with loss and gradient
+    /// A logged step reads from the device once: its own telemetry, together with loss and gradient
     /// norm of every step since the last logged one. If reading does not wait for a queue of the
     /// device, loss and norm are read in every step.
     ///
     /// # Errors
     ///
     /// When loss or gradient is not finite. If loss and norm are read in every step, the error
-    /// comes before the update. Otherwise it comes at the next logged step, and the device has
-    /// rejected the updates in between that were not finite.
+    /// comes before the update. Otherwise the error comes at the next logged step; by then, the
+    /// device has rejected the updates that were not finite.
     pub fn step(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Taken> {
         let first = self.share(batches.len()).first_number(plan.step);
         let maker = self.input_maker();
@@ -267,8 +267,8 @@ impl Learner {
         )
     }
 
-    /// Takes a step like [`Self::step`]. Each of the `inputs` is made after the micro-batch before
-    /// it has been computed.
+    /// Takes a step like [`Self::step`]. Each element of `inputs` is made only after the preceding
+    /// micro-batch has been computed.
     ///
     /// # Errors
     ///
@@ -307,8 +307,8 @@ impl Learner {
         }
     }
 
-    /// Runs `work`. If the CPU computes the step, runs it inside the thread pool, so that the pool
-    /// is entered only once per step and its threads stay awake.
+    /// Runs `work`. If the CPU computes the step, `work` runs inside the thread pool, so that the
+    /// pool is entered only once per step and its threads stay awake.
     fn among_threads<R: Send>(&mut self, work: impl FnOnce(&mut Self) -> R + Send) -> R {
         match self.reads_are_free {
             true => awake(|| work(self)),
@@ -404,7 +404,8 @@ pub struct Taken {
     pub loss: Option<f64>,
     /// The measurements of the step, if it is a logged one.
     pub observation: Option<Observation>,
-    /// The skipped updates of this step, and of earlier steps whose losses were read with it.
+    /// The skipped updates of this step, and of earlier steps whose losses were read together with
+    /// those of this step.
     pub skipped: Vec<Skipped>,
     /// Whether any rank had received a request to stop before the sum over ranks. Always false in a
     /// single process.

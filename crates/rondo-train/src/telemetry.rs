@@ -31,7 +31,7 @@ use crate::named::named;
 named! {
     /// The telemetry of one forward pass. `T` is a tensor `[1]` on the device or a number read from
     /// it. n_f is the norm of the readout, s_i the state after iteration i of r, e the embedding,
-    /// and y the input of the head.
+    /// and y the output of the coda, so that n_f(y) is the input of the head.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Telemetry<T> {
         values {

@@ -83,7 +83,7 @@ pub enum Outcome {
 ///
 /// # Errors
 ///
-/// Every error that ends a run. The exit codes describe them.
+/// Every error that ends a run. [`ExitCode`](crate::exit_code::ExitCode) describes these errors.
 pub fn train(
     config: &RunConfig,
     run_dir: &RunDir,
@@ -98,9 +98,9 @@ pub fn train(
 ///
 /// # Errors
 ///
-/// The errors of [`train`]. If [`Error::is_of_all_ranks`](crate::error::Error::is_of_all_ranks) is true for an
-/// error, every rank returns this error and must end cleanly with [`World::finish`]. After any
-/// other error, [`World::abort`] must end the other ranks.
+/// The errors of [`train`]. If [`Error::is_of_all_ranks`](crate::error::Error::is_of_all_ranks) is
+/// true for an error, every rank returns this error and must end cleanly with [`World::finish`].
+/// After any other error, [`World::abort`] must end the other ranks.
 pub fn train_on(
     world: &World,
     config: &RunConfig,

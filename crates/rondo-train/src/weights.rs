@@ -19,7 +19,7 @@ pub const MODEL_FILE: &str = "model.safetensors";
 /// The file in a checkpoint that contains the moments of the optimizer.
 pub const OPTIMIZER_FILE: &str = "optimizer.safetensors";
 
-/// Returns the weights, read from the device. Their names are those of the parameter table.
+/// Returns the weights, read from the device. The weights have the names of the parameter table.
 pub fn model_tensors(model: &LoopedTransformer, config: &ModelConfig) -> Vec<NamedTensor<'static>> {
     let mut reader = Reader {
         names: table(config).into_iter().map(|row| row.name),

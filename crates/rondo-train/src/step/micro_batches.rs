@@ -47,8 +47,8 @@ impl Add for Contribution {
 
 impl Learner {
     /// Computes the contribution of each micro-batch in `inputs` to the mean loss of the step and
-    /// its gradient. Adds these pairwise, in order. Also measures the last micro-batch of a logged
-    /// step.
+    /// its gradient. Adds the contributions pairwise, in order. Also measures the last micro-batch
+    /// of a logged step.
     pub(super) fn micro_batches(
         &mut self,
         plan: &StepPlan,

@@ -1,5 +1,5 @@
-//! The loss of a micro-batch that the model differentiates. While it is computed, cross entropies
-//! and hits are recorded.
+//! The loss of a micro-batch that the model differentiates. Cross entropies and hits are recorded
+//! while the loss is computed.
 
 use burn::tensor::Tensor;
 use rondo_model::looped::Readout;
@@ -31,12 +31,13 @@ pub(super) struct MicroBatchLoss<'a> {
 /// Values recorded from the readouts of a micro-batch, without a graph.
 #[derive(Default)]
 pub(super) struct SeenLosses {
-    /// share · CE of the last readout, `[1]`. `None` if this is the loss that is differentiated.
+    /// share · CE of the last readout, `[1]`. `None` if the loss that is differentiated is this CE
+    /// alone.
     pub(super) last: Option<Tensor<1>>,
     /// 1 where the largest logit of the last readout is that of the target, else 0, `[tokens]`.
     pub(super) hits: Option<Tensor<1>>,
-    /// The number of each iteration with a readout and its CE, `[1]`. Empty if only one iteration
-    /// counts.
+    /// For each iteration with a readout, the number of the iteration and the CE, `[1]`. Empty if
+    /// only one iteration counts.
     pub(super) by_iteration: Vec<(usize, Tensor<1>)>,
 }
 

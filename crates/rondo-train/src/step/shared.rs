@@ -6,7 +6,7 @@
 //!    ─► judge and update (threads) ─► telemetry (main thread)
 //! ```
 //!
-//! Only the thread that started the world may use it. The remaining work is done by all threads.
+//! Only the thread that started the world may use the world. All threads do the remaining work.
 
 use burn::tensor::Tensor;
 use rondo_files::NamedTensor;

@@ -16,9 +16,8 @@ use crate::initial_states::InitialStates;
 /// adds in another order, and the bits of a row would depend on the number of other rows.
 const LEAST_ROWS: usize = 65;
 
-/// The maximum number of tokens whose losses are computed together. If there were more, the head's
-/// loss would split them into chunks, and the last chunk could have fewer than [`LEAST_ROWS`]
-/// tokens.
+/// The maximum number of tokens whose losses are computed together. The head's loss splits more
+/// tokens into chunks, and the last chunk could have fewer than [`LEAST_ROWS`] tokens.
 const MOST_LOSSES: usize = 512;
 
 /// Divides scored tokens into pieces of nearly the same length, each at most [`MOST_LOSSES`].
@@ -72,7 +71,7 @@ pub(super) struct OnDevice {
 }
 
 impl RowBatch {
-    /// Copies the batch to a device. All rows of an item start from the same states. These depend
+    /// Copies the batch to a device. All rows of an item start from the same states, which depend
     /// only on the item's number.
     pub(super) fn on_device(
         &self,

@@ -1,5 +1,5 @@
-//! Controls for a depth curve. They show which part of the curve is only due to the calibration of
-//! the readout.
+//! Controls for a depth curve. The controls show which part of the curve is only due to the
+//! calibration of the readout.
 //!
 //! The readout is trained only at the depths that training draws. At other depths its confidence
 //! may be wrong although the state contains the answer. Two maps of the readout's input h are
@@ -33,7 +33,7 @@ use crate::error::{Error, Result};
 use crate::initial_states::InitialStates;
 use crate::open_run::OpenRun;
 
-/// The minimum number of tokens in the documents. The maps are fitted on half of them.
+/// The minimum number of tokens in the documents. The maps are fitted on half of the tokens.
 const LEAST_TOKENS: usize = 64;
 
 /// The fitted maps of every depth.
@@ -45,7 +45,7 @@ pub struct Controls {
     pub fitted: Vec<Fitted>,
 }
 
-/// The maps fitted at a depth, and their losses on tokens on which they were not fitted.
+/// The maps fitted at a depth, and their losses on tokens that were not used to fit the maps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fitted {
     /// The recurrence depth.

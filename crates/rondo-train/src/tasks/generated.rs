@@ -1,5 +1,5 @@
-//! Benchmark items whose answer the model writes. Generates text up to a stop text and judges the
-//! answer in it.
+//! Benchmark items whose answer the model writes. Generates text up to a stop text, and judges the
+//! answer that this text contains.
 
 use std::ops::ControlFlow;
 

@@ -24,8 +24,8 @@ pub struct Prediction<'a> {
 }
 
 /// Computes rows in batches of similar length and calls `visit` for each prediction. Predictions
-/// come batch by batch; within a row they are in order. A row without tokens has no predictions.
-/// Every row starts from the states of the first sequence, like the first item of a task.
+/// come batch by batch, and in order within a row. A row without tokens has no predictions. Every
+/// row starts from the states of the first sequence, like the first item of a task.
 ///
 /// `progress` is called after each batch.
 ///

@@ -50,8 +50,8 @@ impl Bearing {
         self != Self::Identity
     }
 
-    /// Returns whether a finished run is a different run than the requested one if it has another
-    /// value of the key.
+    /// Returns whether another value of the key makes a finished run a different run than the
+    /// requested one.
     pub(super) fn matters_at_the_end(self) -> bool {
         self != Self::Output
     }

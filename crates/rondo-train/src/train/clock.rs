@@ -38,8 +38,8 @@ impl Clock {
         }
     }
 
-    /// Returns the seconds since the start of the run: those of this launch, measured by a
-    /// monotonic clock, plus those that earlier launches have recorded.
+    /// Returns the seconds since the start of the run: the seconds of this launch, measured by a
+    /// monotonic clock, plus the seconds that earlier launches have recorded.
     pub(super) fn run_seconds(&self) -> f64 {
         self.before + self.started.elapsed().as_secs_f64()
     }

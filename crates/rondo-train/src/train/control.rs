@@ -70,9 +70,9 @@ impl Control {
         self.reading.strength
     }
 
-    /// Passes the cross entropy after `step` to the controller. Does nothing if the controller uses
-    /// the other kind of cross entropy. Returns the missed target if the controller has just given
-    /// up.
+    /// Passes the cross entropy after `step` to the controller, if `constraint` is the kind of
+    /// cross entropy that the controller uses. Returns the missed target if the controller has just
+    /// given up.
     pub(super) fn observe(
         &mut self,
         constraint: Constraint,

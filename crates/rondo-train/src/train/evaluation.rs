@@ -79,7 +79,7 @@ impl Session {
                 .collect();
         })?;
         // Samples are recorded after the evaluation. A resume that reruns the evaluation removes
-        // its record and all later ones, and with them these samples.
+        // the record of the evaluation and all later records, and thus these samples too.
         for sample in &samples {
             self.journal.sample(sample, &self.progress)?;
         }

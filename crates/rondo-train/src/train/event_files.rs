@@ -17,9 +17,9 @@ pub(super) struct Before<'a> {
     pub(super) records: &'a [Record],
 }
 
-/// Opens a new event file in the run directory. An earlier version may have written event files to
-/// the folder `tensorboard/`. New ones in the run directory then replace them, written from the
-/// run's records. In this way each curve is complete, and the run appears only once.
+/// Opens a new event file in the run directory. If an earlier version has written event files to
+/// the folder `tensorboard/`, these are replaced by new files in the run directory, which contain
+/// the run's records. In this way each curve is complete, and the run appears only once.
 ///
 /// # Errors
 ///

@@ -2,13 +2,15 @@
 //! or in advance on another thread.
 //!
 //! While a GPU computes a step, the CPU is idle. A thread on the CPU then makes the inputs of the
-//! next step and copies them to the device. It uses the same stream as the steps, because another
-//! stream would have its own memory. Inputs are a pure function of configuration, seed, step and,
-//! for a task, difficulty. The numbers of a run therefore do not depend on when inputs are made,
-//! and checkpoints store nothing about them. Only the difficulty is not known in advance: if it
-//! rises after the inputs of the next step were requested, these inputs are made again.
+//! next step and copies them to the device. The thread uses the same stream as the steps, because
+//! another stream would have its own memory. Inputs are a pure function of configuration, seed,
+//! step and, for a task, difficulty. The numbers of a run therefore do not depend on when inputs
+//! are made, and checkpoints store nothing about inputs. Only the difficulty is not known in
+//! advance: if it rises after the inputs of the next step were requested, these inputs are made
+//! again.
 //!
-//! If the CPU itself computes the steps, it is never idle, and inputs are made within the step.
+//! If the CPU itself computes the steps, the CPU is never idle, and inputs are made within the
+//! step.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -291,8 +293,8 @@ struct Threads {
 /// Makes the requested inputs, until all senders of requests are gone.
 fn serve(recipe: &Recipe, threads: &Threads, requests: &Receiver<Wanted>, given: &Sender<Step>) {
     for wanted in requests {
-        // The channel has no buffer. The thread therefore holds one micro-batch until it is taken,
-        // and makes no other one before.
+        // The channel has no buffer. The thread therefore holds one micro-batch until the
+        // micro-batch is taken, and only then makes the next one.
         let (taken, inputs) = sync_channel(0);
         let mut batches = Vec::new();
         let counts = caught(|| {

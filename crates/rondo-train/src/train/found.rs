@@ -149,7 +149,7 @@ impl Received {
 
 impl Drop for Received {
     fn drop(&mut self) {
-        // If the folder cannot be removed, it only uses some space.
+        // A folder that cannot be removed only uses some space, so the error is ignored.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

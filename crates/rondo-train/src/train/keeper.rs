@@ -1,8 +1,8 @@
 //! Saves the checkpoints of a run while training continues.
 //!
 //! The contents of a checkpoint are copied from the device at once. A separate thread then hashes
-//! and writes them. Only one checkpoint is written at a time; the next one waits until it is
-//! complete.
+//! and writes the contents. Only one checkpoint is written at a time; the next one waits until the
+//! previous one is complete.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -94,7 +94,8 @@ impl Keeper {
     }
 
     /// Starts to save a checkpoint at `progress`. `evaluated` are the step and the loss of the
-    /// newest evaluation. Waits until the previous checkpoint is complete, and returns it.
+    /// newest evaluation. Waits until the previous checkpoint is complete, and returns that
+    /// checkpoint.
     ///
     /// # Errors
     ///
@@ -156,7 +157,7 @@ impl Keeper {
         }
     }
 
-    /// Waits until the checkpoint that is being written is complete, and returns it.
+    /// Waits until the checkpoint that is being written is complete, and returns this checkpoint.
     ///
     /// # Errors
     ///

@@ -2,8 +2,8 @@
 //! changed.
 //!
 //! The file records how each step was trained: with which configuration, by which build and on
-//! which machine. A line is valid for the steps from its first step on. If a later line has an
-//! earlier or equal first step, the later line is valid from there on.
+//! which machine. A line is valid from its first step on. From the first step of a later line on,
+//! the later line is valid instead.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;

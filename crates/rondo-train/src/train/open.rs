@@ -80,7 +80,7 @@ pub(super) fn open(
     warnings.extend(config.recorded().warnings(extent));
     warnings.extend(validation_warning(&config, &val_batches));
     // The speed is read first: a new run that replaces another one removes the records that contain
-    // it.
+    // the speed.
     let speed = setting.speed(world);
     let taken =
         world.by_first(|| take(setting, going, options, &mut |text| warnings.push(text)))?;
@@ -188,7 +188,7 @@ fn doubts(source: &Source) -> Vec<String> {
     of_corpus.chain(text.tokenizer().doubt()).collect()
 }
 
-/// Returns what the run has written. A rank without files gets it from the records that rank 0
+/// Returns what the run has written. Ranks without files compute this from the records that rank 0
 /// sends.
 fn written_on(setting: &Setting<'_>, world: &World, written: Option<Written>) -> Result<Written> {
     if world.is_alone() {

@@ -12,12 +12,12 @@ use crate::error::Result;
 use crate::run_dir::missing::RUNS;
 use crate::run_name;
 
-/// Returns the run directory for the configuration file `config`. This is `out` if it is given, or
-/// the run that `resume` names, or else `runs/NAME`.
+/// Returns the run directory for the configuration file `config`. This is `out`, if given.
+/// Otherwise it is the run that `resume` names, or else `runs/NAME`.
 ///
 /// NAME is the name of the configuration, followed by those keys of `overrides` (from `--set`) that
 /// change what the run computes. Keys that affect only its length, its measurements or its files
-/// are left out. In this way, the same run is found when their values change.
+/// are left out. In this way, the run keeps its name when the values of these keys change.
 ///
 /// # Errors
 ///

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// What to do if the run directory contains a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// Resume the run if it has a checkpoint. Otherwise start a new run.
+    /// Resume the run if the run has a checkpoint. Otherwise start a new run.
     Auto,
     /// Start a new run; never resume.
     Never,

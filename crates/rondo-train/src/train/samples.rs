@@ -2,7 +2,7 @@
 //! several depths.
 //!
 //! Each prompt at each depth gives a separate text. N ranks generate N texts at a time, one text on
-//! each rank, and send them to all ranks. A text is the same for any number of ranks, because
+//! each rank, and then exchange the texts. A text is the same for any number of ranks, because
 //! sampling is greedy and the initial states are a function of seed and position.
 
 use std::ops::ControlFlow;

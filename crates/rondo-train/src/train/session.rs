@@ -185,7 +185,7 @@ impl Session {
         if !world.is_alone() && !self.config.distributed.shard_optimizer {
             refuse_drift(world, self.learner.model(), step)?;
         }
-        // Without a keeper, a rank only sends the moments that it owns to rank 0.
+        // A rank without a keeper only sends the moments that it owns to rank 0.
         let moments = match &self.keeper {
             None if !self.config.distributed.shard_optimizer => Vec::new(),
             _ => self.learner.moments()?,
@@ -317,8 +317,8 @@ impl Session {
         self.advance_curriculum(plan, seen)
     }
 
-    /// Returns the memory of the rank that uses the most and, if there are several ranks, their
-    /// times. Shows a warning about a slow rank.
+    /// Returns the memory of the rank that uses the most. If there are several ranks, also returns
+    /// how long the ranks reduce and wait. Shows a warning about a slow rank.
     fn compare_ranks(&mut self) -> Result<(Option<u64>, Option<record::Ranks>)> {
         let own = self.listed.memory_bytes();
         let Some(exchange) = self.learner.exchange() else {

@@ -189,9 +189,9 @@ impl Setting<'_> {
         )))
     }
 
-    /// Opens the files for records. For a new run they are empty. For a run that resumes after step
-    /// `resumed` with `progress`, earlier records are kept. `bytes_per_token` are the bytes of text
-    /// per validation target.
+    /// Opens the files for records. For a new run, the files are empty. For a run that resumes
+    /// after step `resumed` with `progress`, earlier records are kept. `bytes_per_token` is the
+    /// number of bytes of text per validation target.
     ///
     /// # Errors
     ///
@@ -219,7 +219,8 @@ impl Setting<'_> {
             true => Evaluation::Pending,
             false => Evaluation::Stands,
         };
-        // This removes the records of later steps, so it must come before the records are read.
+        // This call removes the records of later steps, so it must come before the records are
+        // read.
         let (jsonl, _) = JsonlSink::open_for_resume(&metrics, step, evaluation)?;
         let history = History::read(&metrics)?;
         let before = Before {
@@ -279,7 +280,7 @@ impl Setting<'_> {
             .transpose()
     }
 
-    /// Returns the initial weights of a run. If another run provides them, also returns a
+    /// Returns the initial weights of a run. If another run provides the weights, also returns a
     /// description of that run.
     fn first_model(self) -> Result<(LoopedTransformer, Option<String>)> {
         let Self { config, listed, .. } = self;

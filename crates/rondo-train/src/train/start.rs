@@ -101,7 +101,7 @@ impl Start {
     }
 }
 
-/// Returns whether training has taken place in a run directory. This is the case if there is a
+/// Returns whether training has taken place in a run directory, that is, whether there is a
 /// checkpoint, whole or not, or a record of a training step.
 fn is_trained(run_dir: &RunDir) -> Result<bool> {
     if !kept(run_dir)?.is_empty() {

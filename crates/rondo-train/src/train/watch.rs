@@ -24,8 +24,8 @@ impl Watch {
     }
 
     /// Creates the diagnosis of a resumed run. Observes all earlier records again, so that a
-    /// resumed run finds the same failures as an uninterrupted one. If a failure with the policy to
-    /// stop still lasts, it stops the run again.
+    /// resumed run finds the same failures as an uninterrupted one. A failure that still lasts and
+    /// has the policy to stop will stop the run again.
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ use crate::open_run::OpenRun;
 use crate::tasks::scored::{passes, scored_positions};
 
 /// Returns at most `most` targets of the documents. Also returns, for each depth, the readout's
-/// input at the positions that predict them, `[1, tokens, d_model]`.
+/// input at the positions that predict these targets, `[1, tokens, d_model]`.
 pub(super) fn hidden_states(
     run: &OpenRun<'_>,
     states: &InitialStates,

@@ -17,7 +17,7 @@ const STEPS: usize = 20;
 /// The maximum temperature. At higher temperatures, predictions are practically uniform.
 const HOTTEST: f64 = 1e3;
 
-/// Tokens of documents, and the readout's input at the positions that predict them.
+/// Tokens of documents, and the readout's input at the positions that predict these tokens.
 pub(super) struct Sample<'a> {
     run: &'a OpenRun<'a>,
     /// The readout's input at one depth, `[1, tokens, d_model]`.

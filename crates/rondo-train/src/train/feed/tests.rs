@@ -22,7 +22,7 @@ struct Both {
 }
 
 impl Both {
-    /// Opens both feeds on the data of `written`. They make the last two micro-batches of each
+    /// Opens both feeds on the data of `written`. The feeds make the last two micro-batches of each
     /// step.
     fn open(written: &RunConfig, change: impl Fn(&mut InputMaker)) -> Self {
         let own: Source = open_data(&written.data, None, Mode::Silent).expect("data");
