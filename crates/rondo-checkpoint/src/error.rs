@@ -8,8 +8,8 @@ use rondo_files::FileError;
 
 /// Why a checkpoint could not be written, found or verified.
 ///
-/// The messages do not contain those of `source()`: the code that prints an error prints the whole
-/// chain.
+/// A message does not contain the message of its `source()`: the code that prints an error prints
+/// the whole chain.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {

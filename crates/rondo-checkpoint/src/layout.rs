@@ -138,7 +138,8 @@ fn step_of_checkpoint(name: &str) -> Option<u64> {
     step_of(name, COMMITTED).or_else(|| step_of(name, REPLACED))
 }
 
-/// Returns the step in `name`, if `name` is spelt exactly as the function `name` spells this step.
+/// Returns the step in the name of a folder. `None` if the function `name` gives this step and
+/// `prefix` another name.
 pub(crate) fn step_of(name: &str, prefix: &str) -> Option<u64> {
     let step = name.strip_prefix(prefix)?.parse().ok()?;
     (self::name(prefix, step) == name).then_some(step)

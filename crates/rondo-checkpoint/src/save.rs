@@ -41,7 +41,7 @@ pub struct Snapshot<'a> {
 /// `retention` does not keep. Returns the committed checkpoint.
 ///
 /// A checkpoint of the same step is replaced. Checkpoints of later steps are neither counted nor
-/// removed. They exist if a resume found them damaged and skipped them.
+/// removed. Such checkpoints exist if a resume found them damaged and skipped them.
 ///
 /// # Errors
 /// [`CheckpointError::FileName`] before anything is written; [`CheckpointError::ManifestTooLarge`]

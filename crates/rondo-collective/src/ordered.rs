@@ -96,8 +96,8 @@ impl OrderedSum {
     }
 }
 
-/// Adds the blocks in `blocks`, each of `length` numbers, by the tree. Only the positions `within`
-/// each block are added. Afterwards block 0 holds the sum.
+/// Adds the blocks in `blocks`, each of `length` numbers, by the tree. In each block, only the
+/// numbers at the positions `within` are added. Afterwards block 0 holds the sum.
 pub(crate) fn add_in_order(
     additions: &[(usize, usize)],
     blocks: &mut [f32],

@@ -18,8 +18,8 @@ pub enum Reduce {
 pub enum Wire {
     /// f32, without rounding.
     F32,
-    /// bf16, which halves the bytes. Numbers are rounded before they are sent. They are added in
-    /// f32, and the sum is rounded again before it is sent back.
+    /// bf16, which halves the bytes. Numbers are rounded to bf16 before they are sent. The sum is
+    /// computed in f32, and rounded to bf16 before it is sent back.
     Bf16,
 }
 

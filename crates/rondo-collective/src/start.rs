@@ -51,7 +51,7 @@ impl Started {
 /// a variable. A single process starts no engine. Call this function once, in the thread that uses
 /// the world afterwards.
 ///
-/// Waits for the other ranks for at most `timeout`, which stays the limit of every operation until
+/// Waits for the other ranks for at most `timeout`. This limit holds for every operation until
 /// [`Collective::set_timeout`] changes it. If the other ranks do not come in time, `report` is
 /// called as described at [`Collective::set_late_report`], and this process ends with
 /// [`LATE_CODE`](crate::LATE_CODE).

@@ -208,8 +208,8 @@ fn play(scene: &str) {
             world.set_timeout(Some(Duration::from_secs(1)));
             world.set_late_report(Box::new(|late| println!("{late}")));
             if rank == 1 {
-                // This barrier matches the one inside `finish` of the other ranks. After it this
-                // rank does not leave.
+                // This barrier matches the barrier inside `finish` of the other ranks. After the
+                // barrier, this rank does not leave.
                 world.barrier().unwrap();
                 std::thread::sleep(Duration::from_mins(1));
             }

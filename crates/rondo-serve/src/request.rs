@@ -49,7 +49,7 @@ pub struct Request {
     /// The number of likeliest tokens to report at each position. `None` if the answer has no
     /// log-probabilities.
     pub logprobs: Option<usize>,
-    /// How tokens are drawn. The seed is that of the first choice.
+    /// How tokens are drawn, with the seed of the first choice.
     pub draw: Draw,
     /// Stop texts. A completion ends before the first of them.
     pub stops: Vec<String>,

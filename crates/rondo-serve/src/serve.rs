@@ -16,7 +16,7 @@ use crate::worker::{self, State};
 /// How many requests for completions had each outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Served {
-    /// Answered requests, including those of which only the first events were sent.
+    /// Answered requests. A request counts as answered even if only the first events were sent.
     pub answered: u64,
     /// Requests that were refused or failed. The client received an error.
     pub refused: u64,

@@ -78,6 +78,7 @@ pub fn open_source(config: &RunConfig, mode: Mode) -> Result<Source> {
 
 /// Opens data. If `tokenizer` is the path of a file, text is encoded with the tokenizer in this
 /// file.
+///
 /// # Errors
 ///
 /// The errors of [`Source::open_with_tokenizer`].

@@ -38,8 +38,8 @@ impl OpenRun<'_> {
         Ok(tokenizer.with_special(special).with_opening(opening))
     }
 
-    /// Returns the tokens that begin a text: those that the tokenizer adds, or else the one that
-    /// the model's files name.
+    /// Returns the tokens that begin a text: the tokens that the tokenizer adds, or else the token
+    /// that the model's files name.
     fn opening(&self, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
         let own = tokenizer.own_opening();
         if !own.is_empty() {

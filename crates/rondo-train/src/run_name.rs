@@ -5,8 +5,8 @@ use std::path::Path;
 
 use rondo_config::TAG;
 
-/// The file name of the configuration in a run directory. If a run is started from such a file, its
-/// name is that of the folder.
+/// The file name of the configuration in a run directory. A run that is started from a file with
+/// this name is named after the folder.
 const OF_A_RUN: &str = "config.toml";
 /// The maximum length of a value in a name, in characters.
 const VALUE: usize = 24;

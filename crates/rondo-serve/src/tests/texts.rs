@@ -43,7 +43,7 @@ fn a_seed_gives_the_same_text_and_each_choice_its_own() {
     let two = of(5, 2);
     assert_eq!(two, of(5, 2));
     assert_ne!(two[0], two[1]);
-    // The second choice uses the seed after that of the request.
+    // The seed of the second choice is the seed of the request plus 1.
     assert_eq!(two[1], of(6, 1)[0]);
     // Requests without a seed get different seeds.
     let of_nobody = || texts(&server.post(&asked(json!({"temperature": 1, "max_tokens": 8}))));

@@ -101,8 +101,8 @@ impl RunConfig {
     ///
     /// # Errors
     ///
-    /// When data and model do not fit together: the configured vocabulary is smaller than that of
-    /// the data, or a row or a prompt is longer than the context.
+    /// When data and model do not fit together: the configured vocabulary is smaller than the
+    /// vocabulary of the data, or a row or a prompt is longer than the context.
     pub fn resolve(&self, source: &Source) -> Result<ResolvedConfig> {
         let vocabulary = source.vocab_size();
         if let Some(written) = self.model.vocab_size.filter(|size| *size < vocabulary) {

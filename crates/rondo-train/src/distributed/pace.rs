@@ -100,8 +100,8 @@ struct Slow {
 
 impl Slow {
     /// Takes the seconds that each rank has computed in `steps` steps. If a rank is slow and was
-    /// not reported before, returns its number and the ratio of its seconds to those of the median
-    /// rank.
+    /// not reported before, returns the number of this rank, and how many times as long as the
+    /// median rank it computes.
     fn observe(&mut self, busy: &[f64], steps: u64) -> Option<(usize, f64)> {
         let slowest = (0..busy.len()).max_by(|a, b| busy[*a].total_cmp(&busy[*b]))?;
         let factor = busy[slowest] / median(busy).max(f64::MIN_POSITIVE);

@@ -3,8 +3,8 @@
 //!
 //! Here, every position takes part in every iteration. A token therefore attends to positions at
 //! its own depth, as in an evaluation at a fixed depth. Only one prediction of each token counts:
-//! that of the iteration in which the token first meets the criterion, or of the last iteration.
-//! Nothing is read from the device before the batch is done.
+//! the prediction after the iteration in which the token first meets the criterion, or after the
+//! last iteration. Nothing is read from the device before the batch is done.
 
 use burn::tensor::{Device, Tensor};
 use rondo_model::config::ModelConfig;

@@ -100,7 +100,7 @@ fn read(message: &mut Reader<'_>) -> Scores<Vec<f64>> {
     }
 }
 
-/// Writes the layer and the pass in which it is applied.
+/// Writes the layer, and the iteration or depth at which the layer is applied.
 pub(crate) fn write_place(message: &mut Writer, at: At) {
     let (stack, layer, pass) = match at {
         At::Prelude { layer } => (0, layer, 0),
@@ -112,7 +112,7 @@ pub(crate) fn write_place(message: &mut Writer, at: At) {
     }
 }
 
-/// Reads the layer and pass that [`write_place`] has written.
+/// Reads the layer, and the iteration or depth, that [`write_place`] has written.
 pub(crate) fn read_place(message: &mut Reader<'_>) -> At {
     let [stack, layer, pass] = [(); 3].map(|()| message.count());
     match stack {

@@ -1,13 +1,13 @@
-//! `train.loss`: the iterations whose cross entropy counts. It is a word, or a table with options
-//! in which the word is the `kind`.
+//! `train.loss`: the iterations whose cross entropy counts. The key is a word, or a table with
+//! options in which the word is the `kind`.
 //!
 //! The last iteration r of a step always counts, and its cross entropy is the recorded loss. An
 //! earlier iteration i counts if the configuration chooses it and it carries gradient, that is, n <
 //! i < r, where n is the number of iterations without gradient. A readout after one of the first n
 //! iterations would train only the coda.
 //!
-//! If iterations are chosen by number, each number has a weight. The weight of r is then that of
-//! the first number that is at least r, or of the largest number if all numbers are less than r.
+//! If iterations are chosen by number, each number has a weight. The weight of r is then the weight
+//! of the first number that is at least r, or of the largest number if all numbers are less than r.
 //! The weights that count are divided by their sum.
 
 use rondo_config::Report;

@@ -168,7 +168,7 @@ impl PenaltyConfig {
         }
     }
 
-    /// Reports models for which the penalty would not measure what it is intended to measure.
+    /// Reports models for which the penalty would measure something else.
     pub(super) fn validate_on(
         &self,
         model: &ModelSection,

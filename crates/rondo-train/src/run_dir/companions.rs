@@ -60,7 +60,7 @@ impl RunDir {
     }
 }
 
-/// Copies those of the [`COMPANIONS`] that exist in the folder `from` to the folder `to`.
+/// Copies the files of [`COMPANIONS`] that exist in the folder `from` to the folder `to`.
 ///
 /// # Errors
 ///

@@ -34,7 +34,7 @@ pub(super) struct SeenLosses {
     /// share · CE of the last readout, `[1]`. `None` if the loss that is differentiated is this CE
     /// alone.
     pub(super) last: Option<Tensor<1>>,
-    /// 1 where the largest logit of the last readout is that of the target, else 0, `[tokens]`.
+    /// 1 where the target has the largest logit of the last readout, else 0, `[tokens]`.
     pub(super) hits: Option<Tensor<1>>,
     /// For each iteration with a readout, the number of the iteration and the CE, `[1]`. Empty if
     /// only one iteration counts.

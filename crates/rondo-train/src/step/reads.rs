@@ -163,8 +163,8 @@ fn steps_read(wgpu: &Listed, overrides: &[&str]) {
     }
 }
 
-/// Asserts that the records and the screen of a run read nothing: with four more steps, one of them
-/// logged, there is one more read.
+/// Asserts that the records and the screen of a run read nothing. Four more steps, one of them
+/// logged, therefore add only one read.
 fn a_session_reads_no_more(wgpu: &Listed) {
     let dir = tempfile::tempdir().expect("a folder");
     let run = |steps: usize| {

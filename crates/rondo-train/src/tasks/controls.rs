@@ -65,8 +65,8 @@ pub struct Fitted {
     /// The mean loss with the affine map, in nats.
     pub loss_affine: f64,
     /// The share of the gap between this depth and the deepest one that the temperature closes.
-    /// `None` at the deepest depth, and at a depth whose loss is not larger than that of the
-    /// deepest.
+    /// `None` at the deepest depth, and at a depth whose loss is not larger than the loss at the
+    /// deepest depth.
     pub closed_by_temperature: Option<f64>,
     /// The share of the same gap that the affine map closes.
     pub closed_by_affine: Option<f64>,

@@ -132,8 +132,8 @@ impl Answering<'_> {
         })
     }
 
-    /// Returns the position at which an answer ends: that of the first stop text. `None` without a
-    /// stop text.
+    /// Returns the position of the first stop text, at which the answer ends. `None` without a stop
+    /// text.
     fn end(&self, text: &str) -> Option<usize> {
         self.stops
             .iter()

@@ -78,8 +78,8 @@ impl Corpora {
             .collect()
     }
 
-    /// Makes one training row from each source, and returns the validation batches. An error about
-    /// a text that is too short thus comes before anything is written.
+    /// Makes one training row from each source, and returns the validation batches. In this way, an
+    /// error about a text that is too short comes before anything is written.
     ///
     /// # Errors
     ///

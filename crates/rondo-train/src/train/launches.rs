@@ -132,7 +132,7 @@ pub(super) fn in_force(run_dir: &RunDir, step: u64) -> Result<Option<RunConfig>>
 }
 
 /// Returns the time of each launch of a run, by the hash of the launch's configuration. Checkpoints
-/// contain this hash. If several launches have the same configuration, the time is that of the
+/// contain this hash. If several launches have the same configuration, returns the time of the
 /// newest.
 ///
 /// # Errors

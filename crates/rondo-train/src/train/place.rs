@@ -1,5 +1,5 @@
-//! Chooses the directory of a run: the one that the user names, or one named after the
-//! configuration and its settings.
+//! Chooses the directory of a run: the directory that the user names, or a directory named after
+//! the configuration and its settings.
 
 use std::path::{Path, PathBuf};
 

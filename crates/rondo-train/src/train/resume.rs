@@ -14,7 +14,7 @@ pub enum Resume {
 }
 
 impl Resume {
-    /// Returns whether the path is that of a checkpoint, not of a run.
+    /// Returns whether the path leads to a checkpoint, not to a run.
     pub fn names_a_checkpoint(&self) -> bool {
         matches!(self, Self::From(path) if path.join("manifest.json").is_file())
     }

@@ -54,8 +54,8 @@ impl Session {
         if let Err(error) = &result {
             self.keep_what_stopped(error)?;
         }
-        // Writing the last checkpoint may take longer than a step. The other ranks therefore wait
-        // as long as before the first step.
+        // Writing the last checkpoint may take longer than a step. The limit on waiting is
+        // therefore the longer one for the start of a run.
         let world = &self.ranks.world;
         world.wait_at_most(self.config.distributed.start_deadline());
         let saved = self.keeper.as_mut().map_or(Ok(None), Keeper::wait);
@@ -138,7 +138,7 @@ impl Session {
             }
             self.journal.check()?;
             // Only some of the ranks may have received a request to stop. All ranks use the sum of
-            // the requests over the ranks, which is part of the step.
+            // the requests over the ranks, which the step has computed.
             let stop = match self.ranks.world.is_alone() {
                 true => interrupt::asked(),
                 false => stop,

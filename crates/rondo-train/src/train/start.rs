@@ -111,7 +111,7 @@ fn is_trained(run_dir: &RunDir) -> Result<bool> {
     if !metrics.is_file() {
         return Ok(false);
     }
-    // A record that cannot be read may be that of a training step.
+    // A record that cannot be read may be the record of a training step.
     let mut records = jsonl::records(&metrics)?;
     Ok(records.any(|record| !record.is_ok_and(|record| record.kind != Kind::Train)))
 }

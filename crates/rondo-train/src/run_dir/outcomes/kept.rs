@@ -74,9 +74,9 @@ struct Facts {
 }
 
 impl Kept {
-    /// Reads outcomes. If `run` is the directory of a run, reads those of its newest evaluated
-    /// checkpoint. Otherwise `run` is a folder into which an evaluation has written. The list is
-    /// empty if there are no outcomes. `run` is also used as the name of the run.
+    /// Reads outcomes. If `run` is the directory of a run, reads the outcomes of its newest
+    /// evaluated checkpoint. Otherwise `run` is a folder into which an evaluation has written. The
+    /// list is empty if there are no outcomes. `run` is also used as the name of the run.
     ///
     /// # Errors
     ///
