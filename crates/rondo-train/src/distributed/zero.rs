@@ -3,7 +3,7 @@
 //!
 //! Tensors are not divided, because an update may need a whole tensor: Muon orthogonalizes the
 //! update of a matrix, and raven-adam clips the update of a tensor. Tensors are assigned in the
-//! order of size, largest first. Each goes to the rank that owns the fewest elements so far.
+//! order of size, largest first. Each tensor goes to the rank that owns the fewest elements so far.
 
 use std::ops::Range;
 

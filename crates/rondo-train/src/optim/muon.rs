@@ -11,9 +11,9 @@
 //!
 //! Among the published forms, this is `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`. The
 //! original form has the factor √max(1, rows/cols) for matrices stored `[d_out, d_in]`, and needs
-//! its own learning rate. Both of these write `B ← μ·B + (1 − μ)·G`; the norm in Newton–Schulz
-//! cancels the factor 1 − μ. Both iterate in bf16; here everything is f32, whatever the precision
-//! of training.
+//! its own learning rate. `torch.optim.Muon` and the original form write `B ← μ·B + (1 − μ)·G`; the
+//! norm in Newton–Schulz cancels the factor 1 − μ. They iterate in bf16; here everything is f32,
+//! whatever the precision of training.
 
 use burn::tensor::Tensor;
 use rondo_model::ops::{Precision, Product, of};

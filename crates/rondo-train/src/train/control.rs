@@ -38,7 +38,8 @@ impl Missed {
 }
 
 impl Control {
-    /// Creates the controller of a new run, or resumes the one with the state `state`.
+    /// Creates the controller of a new run. With `state`, resumes the controller that has this
+    /// state.
     ///
     /// # Errors
     ///

@@ -27,7 +27,7 @@ pub(super) struct Keeper {
     config: CheckpointConfig,
     config_hash: String,
     /// The step and the validation loss of the best kept checkpoint. `None` if no kept checkpoint
-    /// was evaluated, or the best one is not kept.
+    /// was evaluated, or if `checkpoint.keep_best` is false.
     best: Option<(u64, f64)>,
     pending: Option<Pending>,
 }
@@ -131,8 +131,8 @@ impl Keeper {
         Ok(before)
     }
 
-    /// Makes the checkpoint of `step` the best one, if `evaluated` belongs to this step and its
-    /// loss is lower than that of the best checkpoint so far.
+    /// Makes the checkpoint of `step` the best one, if `evaluated` belongs to this step and has a
+    /// lower loss than the best checkpoint so far.
     fn note_best(&mut self, step: u64, evaluated: Option<(u64, f64)>) {
         let here =
             evaluated.filter(|(at, loss)| *at == step && loss.is_finite() && self.config.keep_best);

@@ -61,7 +61,7 @@ pub(super) struct Written {
     pub(super) watch: Watch,
     pub(super) summary: Summary,
     /// The step and the validation loss of the best kept checkpoint. `None` if no kept checkpoint
-    /// was evaluated, or the best one is not kept.
+    /// was evaluated, or if `checkpoint.keep_best` is false.
     pub(super) best: Option<(u64, f64)>,
     /// The seconds from the start of the run to its last record.
     pub(super) seconds: f64,
@@ -123,7 +123,7 @@ impl Setting<'_> {
         } = going;
         let lock = run_dir.lock()?;
         self.refuse_newer_work(&kept)?;
-        // Checkpoints of older versions do not contain the sum. It is then computed from the
+        // Checkpoints of older versions do not contain the sum. The sum is then computed from the
         // current schedule.
         progress
             .lr_sum

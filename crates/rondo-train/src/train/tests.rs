@@ -1,5 +1,5 @@
-//! Trains whole runs on ranks that are threads. Compares what they write with the output of one
-//! process.
+//! Trains whole runs on ranks that are threads. Compares their records and checkpoints with those
+//! of a run in one process.
 
 use std::fs;
 use std::path::{Path, PathBuf};
