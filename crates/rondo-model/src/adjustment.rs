@@ -2,13 +2,14 @@
 //!
 //! | source | norm n before a branch | branch f |
 //! |---|---|---|
-//! | branch gate | | `g f` |
+//! | branch gate | | `(1 + ⟨q, ψ⟩) f` |
 //! | AdaLN | `(1 + s) ⊙ n` | `(1 + g) ⊙ f` |
 //! | LoRA | | matrices `W + Aᵀ B` in place of W |
 //!
-//! All of these change weights. A factor on a branch multiplies the columns of its last matrix, or
-//! the scale of the norm between the branch and the sum. A factor on a norm multiplies its scale.
-//! So each backend computes an adjusted layer with the operations of a plain one, and a layer
+//! [`crate::conditioning`] and [`crate::lora`] define the symbols. Every change is applied to
+//! weights: a factor on a branch multiplies the columns of the branch's last matrix, or the scale
+//! of the norm between the branch and the sum. A factor on a norm multiplies the norm's scale. So
+//! each backend computes an adjusted layer with the operations of a plain layer, and a layer
 //! without adjustments costs nothing extra.
 
 use burn::tensor::Tensor;
@@ -30,9 +31,9 @@ pub struct Adjustment {
 /// The changes of a sublayer in one iteration; `None` for parts that are unchanged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Change {
-    /// The factor of the norm before the branch, `[d_model]`.
+    /// The factor on the norm before the branch, `[d_model]`.
     pub(crate) norm: Option<Tensor<1>>,
-    /// The factor of the branch, `[1]` or `[d_model]`.
+    /// The factor on the branch, `[1]` or `[d_model]`.
     pub(crate) branch: Option<Tensor<1>>,
     /// The addition to the branch's first matrix.
     pub(crate) first: Option<Tensor<2>>,
@@ -40,8 +41,9 @@ pub(crate) struct Change {
     pub(crate) last: Option<Tensor<2>>,
 }
 
-/// Returns the adjustment of each layer in the iteration after `state` of a pass to `depth`, or
-/// `None` without conditioning and LoRA. `known` holds precomputed additions of every row of LoRA.
+/// Returns the adjustment of each layer for the iteration after `state`, in a pass of `depth`
+/// iterations. Returns `None` if neither a conditioning nor LoRA changes layers. `known` holds the
+/// additions of every row of LoRA, if the caller has already computed them.
 pub(crate) fn adjustments(
     conditioning: Option<&Conditioning>,
     lora: Option<&Lora>,
@@ -78,12 +80,13 @@ impl Change {
     }
 }
 
-/// The factor of a branch: a constant times a value of the iteration.
+/// The factor on a branch: a constant times a value that depends on the iteration.
 #[derive(Clone, Debug)]
 pub(crate) struct Factor {
-    /// The constant; `None` for one.
+    /// The constant; `None` means 1.
     pub(crate) fixed: Option<f64>,
-    /// The value of the iteration, `[1]` or, per channel, `[d_model]`.
+    /// The value that depends on the iteration: `[1]`, or `[d_model]` with a value for each
+    /// channel. `None` means 1.
     pub(crate) learned: Option<Tensor<1>>,
 }
 
@@ -108,8 +111,8 @@ impl Factor {
         }
     }
 
-    /// Returns the scale of a norm, multiplied by the factor. `like`, `[d_in, d_model]`, gives
-    /// device and width.
+    /// Returns the scale of a norm, multiplied by the factor. A missing scale counts as ones, with
+    /// the device and the width of `like`, `[d_in, d_model]`.
     ///
     /// # Shapes
     ///

@@ -2,9 +2,9 @@
 //!
 //! | operation | place |
 //! |---|---|
-//! | bias of q and k, or also of v | after the projection |
-//! | norm of q and k with learned scales, per head or over all heads | then |
-//! | rotary embedding of q and k, on neighbours or on halves | then |
+//! | bias of q and k, or also of v | first, after the projection |
+//! | norm of q and k with learned scales, per head or over all heads | second |
+//! | rotary embedding of q and k, on neighbours or on halves | third |
 //! | norm of q and k without a scale, per head | last |
 
 use burn::module::{Module, Param};
@@ -21,8 +21,8 @@ use crate::pass::Shared;
 
 pub use crate::ops::{Rope, Segments};
 
-/// Rotated keys and values of earlier positions for later ones,
-/// `[batch, kv_heads, positions, d_head]` each.
+/// The rotated keys and the values of earlier positions, `[batch, kv_heads, positions, d_head]`
+/// each. Later positions attend to them.
 #[derive(Clone, Debug)]
 pub struct KeyValues {
     keys: Tensor<4>,
@@ -38,7 +38,8 @@ impl KeyValues {
         }
     }
 
-    /// Returns these positions followed by the last `count` of `other`.
+    /// Returns the keys and values of these positions followed by those of the last `count`
+    /// positions of `other`.
     #[must_use]
     pub fn with_last_of(&self, other: &Self, count: usize) -> Self {
         let [_, _, positions, _] = other.keys.dims();
@@ -60,7 +61,8 @@ pub struct Attention {
     k_norm: Option<Param<Tensor<1>>>,
     gate_bias: Option<Param<Tensor<1>>>,
     proj: Param<Tensor<2>>,
-    /// Its gates open by threshold; [`Self::description`] sets the opening of a pass.
+    /// The layer without its weights. Gates open by threshold in this field; [`Self::description`]
+    /// sets the opening of a pass.
     #[module(skip)]
     description: SelfAttention,
 }
@@ -145,16 +147,17 @@ impl Attention {
     }
 }
 
-/// Attends from new positions to themselves and to those of `past`. Also returns the keys and
-/// values of all these positions, but no open edges.
+/// Attends from new positions to these positions and to the earlier positions of `past`. Also
+/// returns the keys and values of all positions, but no open edges.
 ///
 /// # Shapes
 ///
-/// `x`: `[batch, new, d_model]` to the same; `rope` starts at the first new position.
+/// `x`: `[batch, new, d_model]` to the same. The positions of `rope` start at the first new
+/// position.
 ///
 /// # Panics
 ///
-/// Panics if several new positions follow a past: no caller needs this.
+/// Panics if `past` is given and there is more than one new position, because no caller needs this.
 pub fn forward_after(
     ops: &dyn Operations,
     attention: &SelfAttention,

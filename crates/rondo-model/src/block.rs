@@ -8,12 +8,13 @@
 //! | branch-sandwich | x ← x + attn_out(Attn(attn_in x)); x ← x + ffn_out(MLP(ffn_in x)) |
 //! | branch-post-norm | x ← x + attn_out(Attn x); x ← x + ffn_out(MLP x) |
 //!
-//! Ouro (arXiv 2510.25741) has branch-sandwich, OLMo 2 (arXiv 2501.00656) branch-post-norm.
+//! Ouro (arXiv 2510.25741) uses branch-sandwich, and OLMo 2 (arXiv 2501.00656) uses
+//! branch-post-norm.
 //!
-//! A layer of the core may have a branch scale: a factor ε on the branch, including a norm on the
-//! branch, or a factor α on x. With a norm on the sum, `n(α x + f)` is computed as `n'(x + f/α)`,
-//! where n' has `eps/α²` in place of eps. An iteration may change the weights
-//! ([`crate::adjustment`]).
+//! A layer of the core may have a branch scale: a factor ε on the branch f (after the norm of the
+//! branch, if there is one), or a factor α on x. If the norm n is on the sum, `n(α x + f)` is
+//! computed as `n'(x + f/α)`, where n' has `eps/α²` in place of eps. An iteration may change the
+//! weights of a layer ([`crate::adjustment`]).
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -43,13 +44,13 @@ pub struct Block {
     ffn_out: Option<RmsNorm>,
     #[module(skip)]
     kind: BlockKind,
-    /// The factors on the sides of its residual connections, if any.
+    /// The factors on the two sides of the block's residual connections, if there are any.
     #[module(skip)]
     factors: Option<BranchFactors>,
 }
 
 impl Block {
-    /// Builds `layer`.
+    /// Builds the block of `layer`.
     pub fn new(config: &ModelConfig, layer: Layer, weights: &Weights<'_>) -> Self {
         let name = layer.name();
         let norm = |place: &str| RmsNorm::new(config.norm, &format!("{name}.{place}"), weights);
@@ -69,13 +70,13 @@ impl Block {
         }
     }
 
-    /// Returns whether its attention has gates.
+    /// Returns whether the block's attention has gates.
     pub fn has_gates(&self) -> bool {
         self.attention.has_gates()
     }
 
     /// Applies the layer, with the adjustment of an iteration if there is one. Also returns the
-    /// open edges of its gates, if it has gates.
+    /// open edges of the layer's gates, if it has gates.
     ///
     /// # Shapes
     ///
@@ -92,8 +93,8 @@ impl Block {
         (self.feed(ops, x, adjustment), open)
     }
 
-    /// Applies the first sublayer, attention. Also returns the open edges of its gates, if it has
-    /// gates.
+    /// Applies the first sublayer, attention. Also returns the open edges of the gates, if there
+    /// are gates.
     ///
     /// # Shapes
     ///
@@ -142,7 +143,8 @@ impl Block {
     ///
     /// # Shapes
     ///
-    /// `x`: `[batch, new, d_model]` to the same; `pass` starts at the first new position.
+    /// `x`: `[batch, new, d_model]` to the same. The positions of `pass` start at the first new
+    /// position.
     ///
     /// # Panics
     ///
@@ -192,8 +194,8 @@ impl Block {
         (sublayer, tensors)
     }
 
-    /// Multiplies the branch by its factor, through its last matrix or through the scale of the
-    /// norm on the branch.
+    /// Multiplies a branch by its factor. The factor is applied to the scale of the norm on the
+    /// branch, or to the branch's last matrix if the branch has no such norm.
     fn multiply(
         &self,
         change: Option<&Change>,
@@ -214,7 +216,8 @@ impl Block {
         }
     }
 
-    /// Returns the description of a branch with the norms before and after it, and its tensors.
+    /// Returns the description and the tensors of a sublayer: a branch with the norms before and
+    /// after it.
     fn around<B, W>(
         &self,
         [before, after]: [&Option<RmsNorm>; 2],

@@ -1,4 +1,4 @@
-//! Parameters by part, FLOPs per token and effective depth, from the configuration alone.
+//! The number of parameters of each part, and the FLOPs per token, from the configuration alone.
 
 use crate::config::ModelConfig;
 use crate::depth::Unroll;
@@ -38,10 +38,12 @@ impl Census {
     ///   + 12·(l_P + l_C)·S·a + (4n + 12k)·l_R·S·a
     /// ```
     ///
-    /// N are the numbers of matrix parameters, and a is the width of all heads together. The pairs
-    /// of one iteration count as two products with each token. A matrix of the injection that
-    /// multiplies e alone counts once, 6·N_adapter. The embedding lookup and elementwise operations
-    /// are not counted, and causal attention is not halved.
+    /// Every N is a number of matrix parameters, V the vocabulary size, h the model's width, S the
+    /// sequence length, and a the width of all query heads together. N_pairs is the number of LoRA
+    /// parameters of one iteration, as if A and B multiplied each token in turn. If the injection's
+    /// matrix multiplies e alone, it counts once per pass, as 6·N_adapter. The embedding lookup and
+    /// elementwise operations are not counted. Causal attention is counted as if every query
+    /// attended to every key.
     pub fn flops_per_token(&self, unroll: Unroll, seq: usize) -> f64 {
         let matrices = |part| self.count(|row| row.part == part && row.role == Role::Matrix) as f64;
         let config = &self.config;
@@ -234,7 +236,8 @@ mod tests {
             tied_head: false,
             ..stack([49_152, 2048, 16, 16, 5632, 24])
         };
-        // The exit gate with its 2,049 parameters is not included.
+        // The published model also has an exit gate with 2,049 parameters, which is not included
+        // here.
         assert_eq!(Census::new(&ouro_1_4b).total(), 1_434_650_624);
     }
 
@@ -250,8 +253,8 @@ mod tests {
             with_grad: 1,
         };
         let flops = |config: &ModelConfig| Census::new(config).flops_per_token(unroll, 5);
-        // Queries, keys, values and the output projection have twelve more columns each, and the
-        // scores are wider by as much.
+        // The matrices of queries, keys and values have twelve more columns each, the output
+        // projection has twelve more rows, and all heads together are twelve wider.
         let expected = 6.0 * f64::from(4 * 8 * 12) + 12.0 * 5.0 * 12.0;
         assert!((flops(&wide) - flops(&narrow) - expected).abs() < 1e-9);
     }
@@ -273,7 +276,8 @@ mod tests {
             with_grad: 2,
         };
         let flops = |config: &ModelConfig| Census::new(config).flops_per_token(unroll, 5);
-        // For a matrix of 4 × 8, the pair of each of five iterations has a row of 4 and a row of 8.
+        // The matrix is 4 × 8. Each of the five iterations has a pair: a row of 4 numbers and a row
+        // of 8 numbers.
         assert_eq!(Census::new(&with).part(Part::Lora), 5 * 12);
         let expected = (2.0 + 6.0 * 2.0) * 12.0;
         assert!((flops(&with) - flops(&plain) - expected).abs() < 1e-9);

@@ -36,25 +36,25 @@ pub struct ModelConfig {
     pub vocab_size: usize,
     /// Width of the residual stream, h.
     pub d_model: usize,
-    /// Query heads.
+    /// The number of query heads.
     pub n_heads: usize,
-    /// Key and value heads; divides `n_heads`.
+    /// The number of key heads, and of value heads; divides `n_heads`.
     pub n_kv_heads: usize,
     /// Size of a head. If `None`, [`Self::d_head()`] returns `d_model / n_heads`.
     pub d_head: Option<usize>,
     /// Inner width of the gated MLP, f.
     pub d_ff: usize,
-    /// Longest sequence in tokens.
+    /// The length of the longest sequence, in tokens.
     pub context: usize,
-    /// Where the norms of a block stand.
+    /// Where the norms of a block are placed.
     pub block: BlockKind,
     /// The factors on the two sides of the core's residual connections.
     pub branch_scale: BranchScale,
-    /// Learned biases, added to queries and keys, or also to values, after their projection.
+    /// Learned biases of queries and keys, or also of values. They are added after the projection.
     pub qk_bias: QkBias,
-    /// Norm of queries and keys.
+    /// The norm of queries and keys.
     pub qk_norm: QkNorm,
-    /// Base of the rotary embedding's angles.
+    /// The base of the rotary embedding's angles.
     pub rope_base: f64,
     /// Which elements of a head the rotary embedding rotates as a pair.
     pub rope_pairing: RopePairing,
@@ -64,7 +64,7 @@ pub struct ModelConfig {
     pub tied_head: bool,
     /// The root-mean-square norm.
     pub norm: NormConfig,
-    /// Layers of the three parts.
+    /// The numbers of layers in prelude, core block and coda.
     pub layers: LayersConfig,
     /// How the embedding e enters each iteration.
     pub injection: InjectionKind,
@@ -72,14 +72,15 @@ pub struct ModelConfig {
     pub conditioning: ConditioningKind,
     /// How the next state is computed from the core's output.
     pub loop_residual: ResidualKind,
-    /// Lanes that the iterations read from and write to; `None` for a single state.
+    /// Lanes, which are states side by side that the iterations read from and write to; `None` for
+    /// a single state.
     pub hyper_connections: Option<HyperConnections>,
     /// What each iteration adds to the core's matrices; `None` if all iterations share them
     /// unchanged.
     pub lora: Option<LoraConfig>,
     /// How the initial state s_0 is drawn.
     pub state_init: StateInit,
-    /// Where the shared norm stands, apart from the end.
+    /// Where the shared norm n_f is applied, in addition to the end.
     pub boundary_norm: BoundaryNorm,
     /// How the weights are drawn.
     pub init: InitConfig,
@@ -89,18 +90,18 @@ pub struct ModelConfig {
     pub sparsity: Option<SparsityConfig>,
 }
 
-/// The default structure with a vocabulary of bytes: 256 values and the end of a text.
+/// The default structure, with a vocabulary of 257 tokens: 256 byte values and the end of a text.
 impl Default for ModelConfig {
     fn default() -> Self {
         ModelSection::default().resolve(257)
     }
 }
 
-/// Where the norms of a block stand; [`crate::block`] has the table.
+/// Where the norms of a block are placed; [`crate::block`] has the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BlockKind {
-    /// `x ← n(x + f(n x))`: the second norm is on the sum.
+    /// `x ← n(x + f(n x))`: the second norm is applied to the sum.
     Sandwich,
     /// `x ← x + f(n x)`.
     PreNorm,
@@ -113,7 +114,8 @@ pub enum BlockKind {
 }
 
 impl BlockKind {
-    /// Returns whether a norm stands before a sublayer's function, and whether one stands after it.
+    /// Returns whether a sublayer has a norm before its function, and whether it has a norm after
+    /// its function.
     pub(crate) fn norms(self) -> [bool; 2] {
         match self {
             Self::Sandwich | Self::BranchSandwich => [true, true],
@@ -129,7 +131,7 @@ impl BlockKind {
 pub struct NormConfig {
     /// Whether the norm has a learned scale.
     pub learned: bool,
-    /// Added to the mean square before the root.
+    /// Added to the mean square before the square root is taken.
     pub eps: f64,
 }
 
@@ -142,13 +144,14 @@ impl Default for NormConfig {
     }
 }
 
-/// Layers in prelude, core block and coda: l_P, l_R, l_C.
+/// The numbers of layers in prelude, core block and coda: l_P, l_R, l_C, the number of layers in
+/// the coda.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LayersConfig {
-    /// l_P.
+    /// l_P, the number of layers in the prelude.
     pub prelude: usize,
-    /// l_R.
+    /// l_R, the number of layers in the core block.
     pub core: usize,
     /// l_C.
     pub coda: usize,
@@ -168,7 +171,7 @@ impl Default for LayersConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateInit {
-    /// Truncated normal with the embedding's std, times γ.
+    /// Truncated normal: the std is that of the token embedding times γ.
     LikeInit,
     /// N(0, 1).
     Normal,
@@ -176,21 +179,22 @@ pub enum StateInit {
     Embed,
     /// All zeros.
     Zero,
-    /// N(0, 1), standardised over the features of each token.
+    /// N(0, 1), then standardised to mean 0 and std 1 over the features of each token.
     Unit,
     /// The embedding e, the prelude's output, which also enters the core.
     Input,
 }
 
-/// Where the shared norm n_f stands between the loop and the head; [`crate::looped`] has the table.
+/// Where the shared norm n_f is applied between the loop and the head; [`crate::looped`] has the
+/// table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BoundaryNorm {
     /// Before the coda and after it: `n_f(C(n_f(s_r)))`.
     Coda,
     /// At the end of the core in each iteration, and after the coda: `n_f(R(…))`, `n_f(C(s_r))`. A
-    /// loop gate, an average and lanes use the normed output of the core. If the model has neither
-    /// these nor a coda, the head reads `s_r`, which is already normed.
+    /// loop gate, an average and lanes use the normed output of the core. If the model has no loop
+    /// gate, no average, no lanes and no coda, the head reads `s_r`, which is already normed.
     Iteration,
     /// After the coda alone: `n_f(C(s_r))`.
     None,
@@ -200,7 +204,7 @@ pub enum BoundaryNorm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InitConfig {
-    /// The standard deviations.
+    /// The scheme that gives the standard deviations of the weights.
     pub scheme: InitScheme,
     /// Makes every matrix orthogonal, including the embedding, with gain std·√max(rows, cols). The
     /// parts of a fused matrix are made orthogonal separately.
@@ -229,7 +233,7 @@ pub enum InitScheme {
 }
 
 impl ModelConfig {
-    /// Returns the size of one head, by default `d_model / n_heads`.
+    /// Returns the configured size of a head, or `d_model / n_heads`.
     pub fn d_head(&self) -> usize {
         self.d_head.unwrap_or_else(|| self.d_model / self.n_heads)
     }
@@ -273,14 +277,14 @@ impl ModelConfig {
         }
     }
 
-    /// Returns the configuration of gates, if the layers of `stack` have gates.
+    /// Returns the configuration of gates if the layers of `stack` have gates.
     pub fn gates_of(&self, stack: Stack) -> Option<&SparsityConfig> {
         self.sparsity
             .as_ref()
             .filter(|sparsity| sparsity.has_gates(stack))
     }
 
-    /// Returns γ, the factor on token embeddings.
+    /// Returns γ, the factor that multiplies token embeddings.
     pub fn embedding_scale(&self) -> f64 {
         match self.init.scheme {
             InitScheme::Takase => (self.d_model as f64).sqrt(),
@@ -288,7 +292,8 @@ impl ModelConfig {
         }
     }
 
-    /// Returns l = l_P + r·l_R + l_C, the number of layers a token passes at recurrence depth `r`.
+    /// Returns l = l_P + r·l_R + l_C, the number of layers that a token passes at recurrence depth
+    /// `r`.
     pub fn effective_depth(&self, r: usize) -> usize {
         self.layers.prelude + r * self.layers.core + self.layers.coda
     }

@@ -1,9 +1,11 @@
-//! The number of iterations in a training step: within a run a pure function of `(seed, step)`.
+//! The number of iterations in a training step. Within a run, this number is a pure function of
+//! `(seed, step)`.
 //!
-//! The default distribution is the paper's (arXiv 2502.05171, §3.3): with mean recurrence r̄ and σ
-//! = 1/2, `τ ~ N(ln r̄ − σ²/2, σ)`, `p ~ Poisson(e^τ) + 1`. The total p is clamped to `max`, then
-//! split into `n = max(p − k̄, 0)` iterations without gradient and `k = min(k̄, p)` with gradient.
-//! A curriculum may ramp r̄ and k̄ to their values.
+//! The default distribution is that of Geiping et al. 2025 (arXiv 2502.05171, §3.3). With mean
+//! recurrence r̄ and σ = 1/2, it draws `τ ~ N(ln r̄ − σ²/2, σ)` and then the total
+//! `p ~ Poisson(e^τ) + 1`. The total p is clamped to `max`, then split into `n = max(p − k̄, 0)`
+//! iterations without gradient and `k = min(k̄, p)` iterations with gradient. A curriculum may ramp
+//! r̄ and k̄ to their configured values.
 
 use rand::RngExt;
 use rand_distr::{Distribution, Geometric, Normal, Poisson};
@@ -33,14 +35,15 @@ pub struct RecurrenceConfig {
     /// Largest backprop depth k̄: the number of iterations that carry gradient.
     #[schemars(range(min = 1))]
     pub backprop_depth: usize,
-    /// Draws above this are clamped to it and counted.
+    /// The largest total number of iterations. A larger draw is clamped to this number, and such
+    /// draws are counted.
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     pub max: usize,
     /// The distribution of the total number of iterations.
     pub sampler: DepthSampler,
-    /// What backward recomputes.
+    /// What the backward pass recomputes.
     pub recompute: Recompute,
-    /// How r̄ and k̄ ramp to their values.
+    /// How r̄ and k̄ ramp to the values above.
     #[serde(skip_serializing_if = "CurriculumConfig::is_empty")]
     pub curriculum: CurriculumConfig,
 }
@@ -62,7 +65,7 @@ impl Default for RecurrenceConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DepthSampler {
-    /// `Poisson(e^τ) + 1` with normal τ, as in the paper.
+    /// `Poisson(e^τ) + 1` with normal τ (Geiping et al. 2025, arXiv 2502.05171).
     PoissonLognormalFilling,
     /// `max(1, Poisson(r̄))` (Parcae, arXiv 2604.12946).
     PoissonTruncated,
@@ -72,20 +75,20 @@ pub enum DepthSampler {
     Uniform,
     /// Geometric on 1, 2, … with mean r̄.
     Geometric,
-    /// The paper's distribution, with gradient in every iteration.
+    /// Like `poisson-lognormal-filling`, but with gradient in every iteration.
     Full,
     /// One iteration.
     NonRecurrent,
 }
 
-/// What backward recomputes instead of keeping it in memory.
+/// What the backward pass recomputes instead of keeping it in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Recompute {
     /// Nothing: the activations of all k iterations are kept.
     None,
-    /// Each iteration, from its state: only the activations of one iteration are in memory at a
-    /// time, at the cost of k more forward iterations; the gradients are the same.
+    /// Each iteration, from the state before it. Only the activations of one iteration are in
+    /// memory at a time, which costs k more forward iterations. The gradients are the same.
     Iteration,
 }
 
@@ -99,7 +102,7 @@ pub struct Unroll {
 }
 
 impl Unroll {
-    /// Returns the recurrence depth r = n + k.
+    /// Returns the recurrence depth r = n + k, the number of iterations with gradient.
     pub fn total(self) -> usize {
         self.no_grad + self.with_grad
     }
@@ -108,9 +111,9 @@ impl Unroll {
 /// The draw of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
-    /// The iterations to run.
+    /// The iterations to run, the number of iterations without gradient.
     pub unroll: Unroll,
-    /// The unclamped total, if the clamp changed it.
+    /// The drawn total, if it was clamped.
     pub clamped_from: Option<usize>,
 }
 
@@ -135,7 +138,7 @@ impl RecurrenceConfig {
         }
     }
 
-    /// Returns the unroll at the mean recurrence, (r̄ − k̄, k̄), for plans.
+    /// Returns the unroll of a typical step: r̄ iterations, the last k̄ of them with gradient.
     pub fn planned(&self) -> Unroll {
         let mean = match self.sampler {
             DepthSampler::NonRecurrent => 1,
@@ -144,7 +147,7 @@ impl RecurrenceConfig {
         self.split(mean, self.backprop_depth)
     }
 
-    /// Returns the unroll of the largest total that any step can draw.
+    /// Returns the unroll with the largest total that a step can draw.
     pub fn largest(&self) -> Unroll {
         let largest = |ramp: Option<Ramp>, to: usize| ramp.map_or(to, |ramp| ramp.from.max(to));
         let mean = largest(self.curriculum.mean, self.mean);

@@ -9,9 +9,11 @@
 //! | argmax-stability | number of iterations with an unchanged argmax p_t | at least | 5 |
 //! | cosine | 1 − cos(s_t, s_{t−1}) | below | 1e-3 |
 //!
-//! s_t is the raw state, p_t the distribution from coda and head on n_f(s_t). A value that does not
-//! exist (the cosine with a zero state) is NaN and never exits. Geiping et al. 2025, arXiv
-//! 2502.05171, §6.1, with the defaults of its reference implementation.
+//! A token exits if its value is below the threshold, or at least the threshold; the last column
+//! has the default thresholds. s_t is the raw state, p_t the prediction of coda and head from
+//! n_f(s_t), and H its entropy in nats. A value that is not defined, such as the cosine with a zero
+//! state, is NaN, and the token does not exit. The source is Geiping et al. 2025, arXiv 2502.05171,
+//! §6.1; the defaults are those of its reference implementation.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Bool, Int, Tensor};
@@ -21,20 +23,20 @@ use crate::ops::length;
 
 /// The entropy H_0 before the first iteration, in nats.
 const FIRST_ENTROPY: f64 = 100.0;
-/// Fraction of the largest probability below which minp-kl replaces a probability by 1/V.
+/// minp-kl replaces a probability by 1/V if it is below this fraction of the largest probability.
 const MIN_P: f64 = 0.1;
 
 /// The quantity that decides whether a token's state has settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExitCriterion {
-    /// Change of the entropy of the prediction, nats.
+    /// The change of the prediction's entropy, in nats.
     EntropyDiff,
-    /// Relative change of the raw state.
+    /// The relative change of the raw state.
     LatentDiff,
-    /// Divergence of the prediction from the previous one, nats.
+    /// The divergence between the previous prediction and this one, in nats.
     Kl,
-    /// Like `Kl`, without the tail of the distribution, nats.
+    /// Like `Kl`, after small probabilities are replaced by 1/V, in nats.
     MinpKl,
     /// The number of consecutive iterations with the same most likely token.
     ArgmaxStability,
@@ -53,7 +55,7 @@ impl ExitCriterion {
         Self::Cosine,
     ];
 
-    /// Returns the name on the command line.
+    /// Returns the criterion's name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::EntropyDiff => "entropy-diff",
@@ -112,7 +114,8 @@ pub struct ExitMonitor(Memory);
 #[derive(Clone, Debug)]
 enum Memory {
     Entropy(Option<Tensor<2>>),
-    /// Log probabilities, `[batch, seq, vocab]`; none before the first iteration.
+    /// `before` holds the log probabilities, `[batch, seq, vocab]`; `None` before the first
+    /// iteration. `levelled` says whether small probabilities are replaced.
     Prediction {
         before: Option<Tensor<3>>,
         levelled: bool,
@@ -151,9 +154,9 @@ impl ExitMonitor {
         })
     }
 
-    /// Observes the next iteration and returns the value of each token.
+    /// Observes the next iteration and returns each token's value of the criterion.
     ///
-    /// `logits` is called only if the criterion reads them.
+    /// `logits` is called only if the criterion reads logits.
     ///
     /// # Shapes
     ///
@@ -223,7 +226,7 @@ fn one_minus_cosine(before: Tensor<3>, after: Tensor<3>) -> Tensor<3> {
     ((before * after).sum_dim(2) / lengths).neg() + 1.0
 }
 
-/// Sets every probability below a fraction of the largest to 1/V and renormalises.
+/// Sets every probability below [`MIN_P`] times the largest one to 1/V, and renormalises.
 fn level(log_p: Tensor<3>) -> Tensor<3> {
     let [_, _, vocab] = log_p.dims();
     let p = log_p.exp();

@@ -1,8 +1,9 @@
-//! The gates of a pass: how they open, and how many edges were open.
+//! The gates of a pass: how they open, and how many edges are open.
 //!
-//! Gates have no state. A layer receives its place in the pass, [`At`], and returns the
-//! [`OpenEdges`] of its gates. The model converts these to [`Density`] values, each with the layer
-//! and the iteration or depth, and returns all of them. [`crate::sparsity`] defines a gate.
+//! [`crate::sparsity`] defines a gate. Gates have no state: a layer receives its place in the pass,
+//! [`At`], and returns the [`OpenEdges`] of its gates. The model converts each [`OpenEdges`] to a
+//! [`Density`], which also names the layer and the iteration or depth. A pass returns all
+//! densities.
 
 use burn::tensor::{Device, Tensor};
 use rondo_kernels::attention::mixed_bits;
@@ -19,7 +20,7 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// Returns gates that are open if their logit is positive.
+    /// Returns gates that are open if their logit is positive, without weight in the loss.
     pub fn hard() -> Self {
         Self {
             opening: Opening::Threshold,
@@ -27,8 +28,8 @@ impl Gates {
         }
     }
 
-    /// Returns gates that are drawn from `key`. In a training pass, `strength` times the mean
-    /// density is part of the loss.
+    /// Returns gates that open at random; `key` determines the random numbers. In a training pass,
+    /// `strength` times the mean density is part of the loss.
     pub fn drawn(key: u64, strength: f64) -> Self {
         Self {
             opening: Opening::Drawn { key },
@@ -36,13 +37,14 @@ impl Gates {
         }
     }
 
-    /// Returns the weight in the loss of one of `count` densities.
+    /// Returns the weight of one density in the loss, if the pass has `count` densities.
     pub(crate) fn weight(self, count: usize) -> f64 {
         self.strength / count.max(1) as f64
     }
 
     /// Returns the opening of a layer's gates in one application. Every layer and iteration draws
-    /// from its own key. Prelude and coda count as iteration 0, for the coda at any depth.
+    /// from its own key. Prelude and coda count as iteration 0. The coda has the same key at every
+    /// depth.
     pub(crate) fn opening_at(self, at: At) -> Opening {
         match self.opening {
             Opening::Threshold => Opening::Threshold,
@@ -58,18 +60,20 @@ impl Gates {
     }
 }
 
-/// The open edges of a layer in one application: the means of σ(g) and of `1[g > 0]` over heads,
-/// sequences and causal edges.
+/// The open edges of a layer in one application: the mean of σ(g) and the mean of `1[g > 0]`, over
+/// heads, sequences and causal edges. g is the logit of an edge's gate.
 #[derive(Clone, Debug)]
 pub enum OpenEdges {
-    /// From a single node of the graph, whose backward adds the gradient of the penalty.
+    /// Computed by attention that is a single node of the graph. The backward pass of this node
+    /// adds the gradient of the penalty.
     Node {
         /// The mean of σ(g).
         expected: f64,
         /// The mean of `1[g > 0]`.
         hard: f64,
     },
-    /// From Burn operations, `[1]` each; boxed to keep the enum small for layers without gates.
+    /// Computed by Burn operations, `[1]` each. The tensors are boxed to keep the enum small for
+    /// layers without gates.
     Composed {
         /// The mean of σ(g), with the graph that differentiates the penalty.
         expected: Box<Tensor<1>>,
@@ -93,7 +97,7 @@ impl OpenEdges {
         }
     }
 
-    /// Returns the mean of σ(g), `[1]`, if the penalty is differentiated through it.
+    /// Returns the mean of σ(g), `[1]`, if the penalty is differentiated through this tensor.
     pub(crate) fn into_expected(self) -> Option<Tensor<1>> {
         match self {
             Self::Node { .. } => None,
@@ -102,8 +106,8 @@ impl OpenEdges {
     }
 }
 
-/// The open edges of a layer in one application, as means over heads, sequences and causal edges:
-/// tensors `[1]` without gradient, or numbers read from the device.
+/// The open edges of a layer in one application, as means over heads, sequences and causal edges.
+/// The means are tensors `[1]` without gradient, or numbers read from the device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Density<T = Tensor<1>> {
     /// The layer and its place in the pass.
@@ -114,7 +118,8 @@ pub struct Density<T = Tensor<1>> {
     pub kept: T,
 }
 
-/// The open edges of a layer in one application, with its place and device.
+/// The open edges of a layer in one application, with the place of the application and the device
+/// of the layer.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) at: At,
@@ -123,8 +128,8 @@ pub(crate) struct Seen {
     pub(crate) device: Device,
 }
 
-/// Returns the sum of the densities through which the penalty is differentiated, `[1]`; `None` if
-/// there are none.
+/// Returns the sum, `[1]`, of the densities through which the penalty is differentiated; `None` if
+/// there are no such densities.
 pub(crate) fn penalised(seen: Vec<Seen>) -> Option<Tensor<1>> {
     seen.into_iter()
         .filter_map(|seen| seen.open.into_expected())
@@ -136,7 +141,7 @@ pub(crate) fn penalised(seen: Vec<Seen>) -> Option<Tensor<1>> {
 pub(crate) struct Record(Vec<Density>);
 
 impl Record {
-    /// Appends the open edges of some layers.
+    /// Appends the densities of some layers.
     pub(crate) fn add(&mut self, seen: &[Seen]) {
         self.0.extend(seen.iter().map(|seen| {
             let [expected, kept] = seen.open.means(&seen.device);

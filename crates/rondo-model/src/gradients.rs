@@ -35,20 +35,21 @@ impl Add for FlatGradients {
     }
 }
 
-/// Sums the gradients of a pass over the segments in which it is differentiated.
+/// Sums gradients over the segments of a pass, which are differentiated separately.
 pub(crate) struct GradientSum<'a, M> {
     model: &'a M,
     sums: Vec<Option<Tensor<1>>>,
 }
 
 impl<'a, M: Module> GradientSum<'a, M> {
-    /// Starts with zero.
+    /// Starts with sums of zero.
     pub(crate) fn new(model: &'a M) -> Self {
         let sums = Vec::new();
         Self { model, sums }
     }
 
-    /// Moves the gradients of the model's parameters from those of a segment into the sums.
+    /// Removes the gradients of the model's parameters from `gradients`, those of one segment, and
+    /// adds them to the sums.
     pub(crate) fn take(&mut self, gradients: &mut Gradients) {
         let mut taker = Taker {
             gradients,
@@ -64,7 +65,7 @@ impl<'a, M: Module> GradientSum<'a, M> {
         }
     }
 
-    /// Returns the sums; a parameter without a gradient in any segment has gradient zero.
+    /// Returns the sums. A parameter that has no gradient in any segment gets a gradient of zeros.
     pub(crate) fn finish(self) -> FlatGradients {
         let mut filler = Filler {
             sums: self.sums.into_iter(),

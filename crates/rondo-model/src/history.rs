@@ -1,15 +1,15 @@
-//! The state that enters an iteration, with its differences to earlier states added (history-state
+//! Adds weighted differences to earlier states to the state that enters an iteration (history-state
 //! injection, arXiv 2609.36636, eq. 3).
 //!
 //! ```text
 //! s ← s_i + Σ_{j = 1 … m} B_j (s_{i−j} − s_i)      m = min(w, i − 1), 0 for i = 0
 //! ```
 //!
-//! The earlier states are outputs of iterations, s_1, …, s_{i−1}. As in the paper, s_0 is not among
-//! them, so the first two iterations read none. B_j is a number, a number for each channel or a
-//! matrix. It is the same in every iteration and zero at the start of training, which gives the
-//! loop without a history. The injection of e follows on the sum; the paper has no injection and
-//! starts from s_0 = e.
+//! w is the configured window. The earlier states are outputs of iterations, s_1, …, s_{i−1}. As in
+//! the paper, s_0 is not among the earlier states, so the first two iterations read none. B_j is a
+//! number, a number for each channel, or a matrix, and it is the same in every iteration. B_j is
+//! zero at the start of training, so the model starts as the loop without a history. The injection
+//! of e is applied to the sum; the paper has no injection and starts from s_0 = e.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -23,7 +23,7 @@ use crate::recurrence::LoopState;
 /// The coefficients of all lags.
 #[derive(Module, Debug)]
 pub enum History {
-    /// One number, or one for each channel.
+    /// One number, or one number for each channel.
     Rows(Rows),
     /// A matrix.
     Dense(Dense),
@@ -127,8 +127,8 @@ impl History {
         sum.unwrap_or_else(|| x.clone())
     }
 
-    /// Returns the factor on each channel of the state for a full window: `1 − Σ_j B_j`, or the
-    /// diagonal of that matrix.
+    /// Returns statistics of the factors on the state's channels when the window is full:
+    /// `1 − Σ_j B_j`, or the diagonal of this matrix if the B_j are matrices.
     pub(crate) fn contraction(&self) -> Contraction {
         let taken: Tensor<1> = match self {
             Self::Rows(rows) => {
@@ -161,7 +161,8 @@ mod tests {
         Tensor::from_data([[[value]]], &Device::flex())
     }
 
-    /// A state after three iterations with s_i = i²: 9, with 1 and 4 as earlier states.
+    /// Returns the state after three iterations, with s_i = i²: the state is 9, and the earlier
+    /// states are 4 and 1.
     fn third() -> LoopState {
         let state = LoopState::from(tensor(0.0));
         let squares = [1.0, 4.0, 9.0].map(tensor);

@@ -6,18 +6,19 @@
 //! | scaled | √(2/(5h)) | √(2/(5h)) / √(2l) | √(2/(5h)) | 1 |
 //! | small | √(2/(5h)) | √(2/(5h)) | √(2/(5h)) | 1 |
 //!
-//! l = l_P + r̄·l_R + l_C is the effective depth at the mean recurrence. Normals are truncated at
-//! ±3 std, so that their true std is 0.9866 of the nominal one. Norm scales are 1, biases 0
-//! (Geiping et al. 2025, arXiv 2502.05171, §4.1, and its reference implementation).
+//! h is the model's width, and l = l_P + r̄·l_R + l_C is the effective depth at the mean recurrence
+//! r̄. Normal distributions are truncated at ±3 std, so their true std is 0.9866 times the nominal
+//! std. Norm scales are 1, biases 0 (Geiping et al. 2025, arXiv 2502.05171, §4.1, and its reference
+//! implementation).
 //!
 //! With `orthogonal`, every matrix is orthogonal instead, with the same std. Q, K and V, and the
 //! two halves of a gated MLP, are orthogonal separately, although they are stored side by side as
 //! one matrix ([`Fusion`]).
 //!
-//! With `branch_scale = "deeploop"`, these matrices of the core have the plain std times β: the
-//! values, the projections after attention, the second matrices of the MLP, and the half of its
-//! first matrix without SiLU. They correspond to the matrices that DeepNorm scales (arXiv
-//! 2203.00555, where the MLP has two matrices).
+//! With `branch_scale = "deeploop"`, some matrices of the core have the std of the column "std"
+//! times β: the value matrix, the projection after attention, the MLP's second matrix, and the half
+//! of the MLP's first matrix whose output does not go through SiLU. They correspond to the matrices
+//! that DeepNorm scales (arXiv 2203.00555) in an MLP of two matrices.
 //!
 //! Matrices are stored `[d_in, d_out]`, so that `y = x · W`. Modules get their parameters from
 //! [`Weights`].
@@ -40,7 +41,7 @@ use crate::layer::{Layer, Stack};
 use crate::lora;
 use crate::residual;
 
-/// The part of the model a parameter belongs to.
+/// The part of the model that a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// The token embedding table.
@@ -80,7 +81,7 @@ impl Part {
     }
 }
 
-/// The function of a parameter, which determines how it is optimised.
+/// The function of a parameter in the model, which determines how the parameter is optimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A lookup table: the token embedding.
@@ -95,7 +96,7 @@ pub enum Role {
     Rate,
     /// The learned biases of gates, one per head of a layer.
     GateBias,
-    /// One half of the low-rank pairs that iterations add to a matrix, stacked over iterations.
+    /// A or B of the low-rank pairs whose products are added to a matrix, stacked over iterations.
     LowRank,
 }
 
@@ -164,7 +165,8 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
         let drawn = table.drawn(Place::Input, Fusion::None);
         table.matrix("head", [h, vocab], Part::Head, drawn);
     }
-    // These are last, so that the other parameters are drawn as without them.
+    // These parameters are last because a parameter's random numbers depend on its row. So the
+    // other parameters get the same values with and without these options.
     history::parameters(&mut table);
     residual::parameters(&mut table);
     conditioning::parameters(&mut table);
@@ -311,8 +313,8 @@ impl Table<'_> {
         factors.drawn.filter(|_| part == Part::Core)
     }
 
-    /// Returns the place that determines the std of a branch's last matrix. If β applies, it
-    /// replaces the reduction for output projections.
+    /// Returns the place that determines the std of a branch's last matrix. If β applies to `part`,
+    /// β takes the place of the reduced std for output projections.
     fn output(&self, part: Part) -> Place {
         match self.beta(part) {
             Some(_) => Place::Input,
@@ -320,7 +322,7 @@ impl Table<'_> {
         }
     }
 
-    /// Multiplies the columns from `first` on of the last added matrix by β, if β applies to
+    /// Gives the last added matrix the gain β on its columns from `first` on, if β applies to
     /// `part`.
     fn designated(&mut self, part: Part, first: usize) {
         let beta = self.beta(part);

@@ -1,13 +1,13 @@
-//! The place of a layer in the model and of its application in a pass.
+//! The place of a layer in the model, and the place of an application of a layer in a pass.
 
 /// A part of the model with layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stack {
     /// Before the loop.
     Prelude,
-    /// Inside it.
+    /// Inside the loop.
     Core,
-    /// After it.
+    /// After the loop.
     Coda,
 }
 
@@ -27,7 +27,7 @@ impl Stack {
 pub struct Layer {
     /// The part of the model.
     pub stack: Stack,
-    /// The index in its part, from 0.
+    /// The index of the layer in this part, from 0.
     pub index: usize,
 }
 

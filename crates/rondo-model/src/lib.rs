@@ -6,37 +6,37 @@
 //! p   = softmax(n_f(C(n_f(s_r))) · Eᵀ)   coda; one shared norm n_f, used twice
 //! ```
 //!
-//! after Geiping et al. 2025, arXiv 2502.05171, §3.
+//! The formulas are those of Geiping et al. 2025, arXiv 2502.05171, §3.
 //!
 //! In reading order:
 //!
 //! | module | content |
 //! |---|---|
-//! | [`config`] | [`config::ModelConfig`] and its parts; `validate` reports every violation |
+//! | [`config`] | [`config::ModelConfig`] and its parts; its `validate` reports every violation |
 //! | [`looped`] | [`looped::LoopedTransformer`]: forward pass, training pass, decoding |
 //! | [`recurrence`] | the loop itself and the trace of its states |
 //! | [`depth`] | the recurrence depth of a step, a pure function of seed and step |
 //! | [`objective`], [`penalty`] | terms of a training loss; penalties on the last state |
-//! | [`layer`], [`pass`] | the place of a layer in model and pass; data shared by the layers |
-//! | [`sparsity`], [`gates`] | gates on the edges of attention; their opening and densities |
-//! | [`history`], [`contraction`] | earlier states that an iteration reads; scaling of the state |
+//! | [`layer`], [`pass`] | where a layer stands in the model and in a pass; data shared by the layers |
+//! | [`sparsity`], [`gates`] | gates on the edges of attention; how gates open, and how many are open |
+//! | [`history`], [`contraction`] | earlier states that an iteration reads; how strongly the state is scaled |
 //! | [`conditioning`] | how an iteration depends on its place in the loop |
 //! | [`adjustment`], [`lora`] | changes of layers per iteration; low-rank additions to matrices |
 //! | [`residual`], [`lanes`] | the next state from the core's output; several states side by side |
-//! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
+//! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts of the model |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
 //! | [`ops`] | the tensor operations of the parts, computed by one of several backends |
 //! | [`gradients`] | the gradient of every parameter, in table order |
-//! | [`census`] | parameters by group, FLOPs per token, effective depth |
+//! | [`census`] | the number of parameters of each part, FLOPs per token |
 //! | [`memory`] | an estimate of the memory of a training step |
 //! | [`exit`] | criteria to stop iterating |
 //! | [`sampling`] | from logits to a token |
 //! | [`seed`] | the random stream for each purpose |
 //!
-//! Any module may use [`config`] and [`layer`]. The model uses its loop and its parts. The parts
-//! use [`pass`], [`gates`], [`init`] and [`ops`], and nothing that contains them. The loop does not
-//! depend on the content of a block. A block receives only its place in the pass, on which the
-//! noise of its gates depends, and changes of its weights.
+//! Any module may use [`config`] and [`layer`]. The model ([`looped`]) uses the loop and the parts.
+//! A part may use [`pass`], [`gates`], [`init`] and [`ops`], but no module that contains the part.
+//! The loop does not depend on the content of a block. A block receives from the loop only its
+//! place in the pass, which determines the noise of its gates, and changes of its weights.
 //!
 //! The same inputs give the same outputs: the crate has no learning rate, no clock, no file, no
 //! environment, no log, no ambient randomness and no mutable state behind a shared reference. A

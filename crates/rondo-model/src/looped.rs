@@ -1,17 +1,17 @@
 //! The whole model: embed, prelude, loop, coda, head.
 //!
-//! The shared norm n_f stands at the end and, optionally, at a second place ([`BoundaryNorm`]):
+//! The shared norm n_f is applied at the end and, optionally, at a second place ([`BoundaryNorm`]):
 //!
 //! | boundary norm | core's output z_i | input of the head |
 //! |---|---|---|
 //! | coda | R(A(s_{i−1}, e)) | n_f(C(n_f(s_r))) |
 //! | iteration | n_f(R(A(s_{i−1}, e))) | n_f(C(s_r)), or s_r if there is no coda and s_r = z_r |
 //!
-//! s_i is z_i, unless a loop gate, an average or lanes compute it from z_i and earlier values. The
-//! norm is applied before all of these.
+//! The next state s_i is z_i, unless a loop gate, an average or lanes compute s_i from z_i and
+//! earlier values. The norm in z_i is applied before a loop gate, an average or lanes.
 //!
-//! A stack that is looped as a whole has no prelude, no coda and no injection, and it starts from
-//! s_0 = e, which is `γ · E[x]`.
+//! A model that loops a whole stack has no prelude, no coda and no injection. Its loop starts from
+//! s_0 = e, which is then `γ · E[x]`.
 
 pub mod decode;
 mod differentiate;
@@ -70,8 +70,8 @@ pub struct LoopedTransformer {
     precision: Precision,
 }
 
-/// The coda's output for a state, with the state. [`LoopedTransformer::logits`] computes logits
-/// from the hidden state; they are large, so a readout does not hold them.
+/// The coda's output for a state, with the state. A readout does not hold logits, because they are
+/// large; [`LoopedTransformer::logits`] computes logits from [`Self::hidden`].
 #[derive(Clone, Debug)]
 pub struct Readout {
     /// s, the input of the next iteration, `[batch, seq, d_model]`.
@@ -110,7 +110,7 @@ impl LoopedTransformer {
     ///
     /// # Panics
     ///
-    /// Panics if `config` is not valid or its vocabulary is not resolved.
+    /// Panics if `config` is not valid.
     pub fn new(config: &ModelConfig, seed: u64, device: &Device) -> Self {
         Self::with_weights(config, &Weights::new(config, seed, device))
     }
@@ -178,8 +178,8 @@ impl LoopedTransformer {
         }
     }
 
-    /// Returns how strongly the state is scaled on its way into an iteration, if the injection or
-    /// the history defines this.
+    /// Returns statistics of the factors that multiply the state's channels on the way into an
+    /// iteration; `None` if neither a history nor the injection has such factors.
     pub fn contraction(&self) -> Option<Contraction> {
         match &self.history {
             Some(history) => Some(history.contraction()),
@@ -187,7 +187,7 @@ impl LoopedTransformer {
         }
     }
 
-    /// Runs prelude, loop and coda. The loop starts from s_0, or continues from the end of an
+    /// Runs prelude, loop and coda. The loop starts from `state`: s_0, or the last state of an
     /// earlier run.
     ///
     /// If `trace` is given, it receives every state.
@@ -230,8 +230,8 @@ impl LoopedTransformer {
         }
     }
 
-    /// Returns whether an iteration depends on the recurrence depth, so that each depth needs a
-    /// pass of its own.
+    /// Returns whether an iteration depends on the recurrence depth of the pass. If so, each depth
+    /// needs a pass of its own.
     pub fn reads_depth(&self) -> bool {
         self.conditioning
             .as_ref()
@@ -242,8 +242,8 @@ impl LoopedTransformer {
     /// depends on the recurrence depth, the loop runs once for each depth.
     ///
     /// `visit` receives each depth, in rising order, with its readout. Returns the open edges of
-    /// every application of a layer with gates, in order of [`At`]: in the coda once for each
-    /// depth, in the core for the pass to the deepest.
+    /// the applications of layers with gates, in order of [`At`]. These are the applications of the
+    /// coda at every depth, and the applications of the core in the pass to the deepest one.
     ///
     /// # Shapes
     ///
@@ -284,7 +284,7 @@ impl LoopedTransformer {
     }
 
     /// Returns the start of the loop: e if the model starts from its input, otherwise `state`. A
-    /// loop that continues keeps its state.
+    /// loop that continues an earlier run always starts from `state`.
     fn started(&self, state: LoopState, embedding: &Tensor<3>) -> LoopState {
         match self.starts_from_input && state.iterations() == 0 {
             true => embedding.clone().into(),
@@ -334,8 +334,8 @@ impl LoopedTransformer {
         normed((!self.head_reads_output()).then_some(&self.norm), y)
     }
 
-    /// Returns whether the head reads the normed output of the last iteration unchanged: there is
-    /// no coda and s_r is this output.
+    /// Returns whether the head reads the normed output of the last iteration unchanged. This is so
+    /// if there is no coda and s_r is that output.
     fn head_reads_output(&self) -> bool {
         let is_state = self.lanes.is_none()
             && self.residual.is_none()

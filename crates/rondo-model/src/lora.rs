@@ -2,14 +2,14 @@
 //! Relaxed Recursive Transformers, arXiv 2410.20672; Mixture-of-Recursions, arXiv 2507.10524).
 //!
 //! ```text
-//! iteration i uses  W + A_ρᵀ B_ρ  in place of W,  where ρ is its row in the tables of pairs
+//! iteration i uses  W + A_ρᵀ B_ρ  in place of W,  where ρ is the iteration's row in the tables of pairs
 //! ```
 //!
-//! A_ρ is `[rank, d_in]`, B_ρ is `[rank, d_out]`. Queries, keys and values have separate pairs
-//! although their matrices are fused here, and so do the two halves of the MLP's first matrix. B is
-//! zero at the start of training, which gives the plain loop. [`Beyond`] selects the row for
-//! iterations beyond the last row. The sum is computed once per iteration for all tokens of a
-//! batch.
+//! A_ρ and B_ρ are a pair; A_ρ is `[rank, d_in]`, B_ρ is `[rank, d_out]`. Queries, keys and values
+//! have separate pairs, although this crate stores their matrices as one fused matrix. The two
+//! halves of the MLP's first matrix also have separate pairs. B is zero at the start of training,
+//! so the model starts as the plain loop. [`Beyond`] selects the row for iterations beyond the last
+//! row. `W + A_ρᵀ B_ρ` is computed once per iteration for all tokens of a batch.
 
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ pub struct Lora {
     beyond: Beyond,
 }
 
-/// The pairs of a layer.
+/// The pairs of a layer; `None` for a matrix without a pair.
 #[derive(Module, Debug)]
 pub struct LayerPairs {
     query: Option<Pair>,
@@ -41,21 +41,23 @@ pub struct LayerPairs {
     gate: Option<Pair>,
     up: Option<Pair>,
     down: Option<Pair>,
-    /// The numbers of columns of queries, keys, values, and each half of the MLP's first matrix.
+    /// The numbers of columns of the matrices of queries, keys and values, and of the two halves of
+    /// the MLP's first matrix.
     #[module(skip)]
     widths: [usize; 5],
 }
 
-/// The pairs of a matrix, stacked over iterations.
+/// The pairs of a matrix, stacked over the rows of the table, one row per iteration.
 #[derive(Module, Debug)]
 pub struct Pair {
-    /// A, `[iterations · rank, d_in]`.
+    /// A, `[rows · rank, d_in]`.
     a: Param<Tensor<2>>,
-    /// B, `[iterations · rank, d_out]`.
+    /// B, `[rows · rank, d_out]`.
     b: Param<Tensor<2>>,
 }
 
-/// The additions of one row to a layer.
+/// The additions of one row to the first and the last matrix of each branch of a layer; `None` for
+/// an unchanged matrix.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Additions {
     attention: [Option<Tensor<2>>; 2],
@@ -84,7 +86,7 @@ pub(crate) fn parameters(table: &mut Table<'_>) {
     }
 }
 
-/// Returns the name of one half, `a` or `b`, of the pairs of a matrix.
+/// Returns the parameter name of A or B of a matrix; `half` is `a` or `b`.
 pub fn name(layer: usize, matrix: LoraMatrix, half: &str) -> String {
     format!("lora.layers.{layer}.{}.{half}", matrix.name())
 }
@@ -102,12 +104,12 @@ impl Lora {
         })
     }
 
-    /// Returns the number of rows of the tables.
+    /// Returns the number of rows, that is, of iterations with pairs of their own.
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Returns the row of the iteration that follows `iterations` others.
+    /// Returns the row of the iteration that follows after `iterations` iterations.
     pub(crate) fn row(&self, iterations: usize) -> usize {
         self.beyond.row(iterations, self.rows)
     }
@@ -168,7 +170,7 @@ impl LayerPairs {
 }
 
 impl Pair {
-    /// Returns `Aᵀ B` for a row.
+    /// Returns `Aᵀ B` for row `row` of `rows` rows.
     fn product(&self, row: usize, rows: usize) -> Tensor<2> {
         let part = |all: Tensor<2>| {
             let rank = all.dims()[0] / rows;
@@ -191,8 +193,8 @@ impl Additions {
     }
 }
 
-/// Puts matrices side by side, with zeros of the given width for a missing one; `None` if all are
-/// missing.
+/// Puts matrices side by side. Each part has a width, and a missing matrix becomes zeros of this
+/// width. Returns `None` if all matrices are missing.
 fn side_by_side<const N: usize>(parts: [(Option<Tensor<2>>, usize); N]) -> Option<Tensor<2>> {
     let first = parts.iter().find_map(|(part, _)| part.as_ref())?;
     let (rows, device) = (first.dims()[0], first.device());

@@ -8,8 +8,8 @@ use crate::attention::{Rope, Segments};
 use crate::config::ModelConfig;
 use crate::gates::Gates;
 
-/// Data shared by the layers of a pass: the rotary angles of its positions, the segments of its
-/// rows, and the opening of its gates.
+/// Data shared by the layers of a pass: the rotary angles of the positions, the segments of the
+/// rows, and how gates open.
 #[derive(Clone, Debug)]
 pub struct Pass {
     /// The rotary angles of the positions, and the segments of the rows, if any.
@@ -25,12 +25,12 @@ pub struct Shared<'a> {
     pub(crate) rope: &'a Rope,
     /// How gates open.
     pub(crate) gates: Gates,
-    /// The weight in the loss of the density of one application of a layer.
+    /// The weight that the density of one application of a layer has in the loss.
     pub(crate) weight: f64,
 }
 
 impl Shared<'_> {
-    /// Returns a copy without densities in the loss.
+    /// Returns a copy in which densities have weight 0 in the loss.
     pub(crate) fn unpenalised(self) -> Self {
         Self {
             weight: 0.0,
@@ -76,7 +76,7 @@ impl Pass {
         }
     }
 
-    /// Returns the view for layers without densities in the loss.
+    /// Returns the view for a pass whose densities have weight 0 in the loss.
     pub fn shared(&self) -> Shared<'_> {
         Shared {
             rope: &self.rope,
@@ -85,7 +85,7 @@ impl Pass {
         }
     }
 
-    /// Returns the view for layers if the mean of `densities` densities is part of the loss.
+    /// Returns the view for a pass whose loss includes the mean of `densities` densities.
     pub(crate) fn penalised(&self, densities: usize) -> Shared<'_> {
         Shared {
             weight: self.gates.weight(densities),

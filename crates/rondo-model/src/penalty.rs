@@ -14,16 +14,17 @@
 //! The jacobian penalty is that of STARS (arXiv 2605.26733), computed as a finite difference as in
 //! FPRM (arXiv 2606.18206). The norm penalty follows arXiv 2606.24898.
 //!
-//! f repeats the last iteration: with its number, the same e, and the same tensors carried along
-//! with x. Norms and means are over all numbers of the state together, n = batch · seq · `d_model`.
-//! v is drawn separately for each micro-batch. The mean of the jacobian penalty over v is ‖J‖²/n,
-//! with J = ∂f/∂x and its Frobenius norm ‖J‖. If x is constant, the penalty has a gradient only
-//! through f, its weights and e. A gradient through x would also reward states that are easy to
-//! keep.
+//! f applies the last iteration once more, with the same iteration number, the same e, and the same
+//! tensors carried along with x. Norms and means are over all n = batch · seq · `d_model` numbers
+//! of the state together. v is drawn separately for each micro-batch. The mean of the jacobian
+//! penalty over v is ‖J‖²/n, with J = ∂f/∂x and its Frobenius norm ‖J‖. The last column of the
+//! table says whether P has a gradient through x. If x is constant, P has a gradient only through
+//! the weights of f and through e. A gradient through x would also train earlier iterations to
+//! compute states at which P is small.
 //!
 //! The difference of two results in f32 has rounding errors: P is too high by about n (u/ε)² |f|²,
-//! with the relative rounding error u of an element of f. So ε should grow with √n, and with
-//! products in bf16 the rounding exceeds the effect of εv.
+//! where |f| is the size of an element of f and u its relative rounding error. So ε should grow
+//! with √n. If products are computed in bf16, the rounding exceeds the effect of εv.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution, StandardNormal};
@@ -36,9 +37,9 @@ use crate::seed::{Stream, token_generator};
 pub enum Penalty {
     /// The squared change of f along a direction.
     Jacobian {
-        /// v from [`direction`], `[batch, seq, d_model]`; boxed to keep the enum small.
+        /// v, drawn by [`direction`], `[batch, seq, d_model]`; boxed to keep the enum small.
         direction: Box<Tensor<3>>,
-        /// ε.
+        /// ε, the length of the step along v.
         epsilon: f64,
     },
     /// The mean of the squared state.
@@ -50,9 +51,9 @@ pub enum Penalty {
 /// A penalty with its weight in the loss.
 #[derive(Clone, Debug)]
 pub struct Weighted {
-    /// P.
+    /// P, without its weight.
     pub penalty: Penalty,
-    /// w, from 0 to 1.
+    /// w, the weight of P, from 0 to 1.
     pub weight: f64,
 }
 
@@ -104,12 +105,13 @@ fn sum(x: Tensor<3>) -> Tensor<1> {
     x.sum_dim(2).sum()
 }
 
-/// Draws the direction of a micro-batch, uniformly from the unit sphere of all numbers of its
-/// state. `number` counts micro-batches from the start of the run.
+/// Draws the direction v of a micro-batch, uniformly from the unit vectors with as many numbers as
+/// the micro-batch's state. `number` is the number of the micro-batch, counted from the start of
+/// the run.
 ///
-/// The m micro-batches of a step have separate directions. Their mean penalty equals the penalty of
-/// the whole step along (v_1, …, v_m)/√m with ε√m, because they are independent and J is block
-/// diagonal.
+/// The m micro-batches of a step have separate directions. The mean of their penalties equals the
+/// penalty of the whole step along (v_1, …, v_m)/√m with ε√m, because the micro-batches do not
+/// depend on each other: J is block diagonal.
 ///
 /// # Shapes
 ///

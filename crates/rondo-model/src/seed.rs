@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// The purpose of the numbers. Different purposes never share numbers.
+/// The purpose of random numbers. Different purposes never share numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Stream {
@@ -41,12 +41,12 @@ pub fn generator(seed: u64, stream: Stream, index: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(key)
 }
 
-/// Words of the random stream reserved for one token; a token of the published width (h = 5280)
-/// uses about 11,000.
+/// The number of words of the random stream that are reserved for one token. A token of the
+/// published width (h = 5280) uses about 11,000 words.
 const WORDS_PER_TOKEN: u128 = 1 << 20;
 
-/// Returns the generator for a token at `(seed, stream, index)`, given the number of its sequence
-/// and its position there.
+/// Returns the generator for a token at `(seed, stream, index)`, from the number of the token's
+/// sequence and the token's position in the sequence.
 pub(crate) fn token_generator(
     (seed, stream, index): (u64, Stream, u64),
     sequence: u64,

@@ -2,11 +2,11 @@
 //! a pass.
 //!
 //! Every causal edge of a gated layer has the gate logit g = q·k/√d_head + b. In training an edge
-//! is open with probability σ(g), with the straight-through gradient of σ(g + ℓ), where ℓ is the
-//! logistic noise of the draw. In evaluation it is open if g > 0. The gates mask the attention
-//! weights after the softmax, and the weights are not normalised again. The fraction of open edges
-//! is the mean of σ(g), or of `1[g > 0]`, over the causal edges ("Sparse Attention Post-Training",
-//! arXiv 2512.05865).
+//! is open with probability σ(g), and its gradient is the straight-through gradient of σ(g + ℓ),
+//! where ℓ is the logistic noise of the draw. In evaluation an edge is open if g > 0. The gates
+//! mask the attention weights after the softmax, and the weights are not normalised again. The
+//! fraction of open edges is the mean of σ(g), or of `1[g > 0]`, over the causal edges ("Sparse
+//! Attention Post-Training", arXiv 2512.05865).
 
 use rondo_config::Report;
 use schemars::JsonSchema;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::gates::Density;
 use crate::layer::{Layer, Stack};
 
-/// `[model.sparsity]`: which layers have gates, and the initial bias of the gates.
+/// `[model.sparsity]`: which layers have gates, and the bias of the gates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[allow(
@@ -23,13 +23,13 @@ use crate::layer::{Layer, Stack};
     reason = "keys of a configuration, each a choice of its own"
 )]
 pub struct SparsityConfig {
-    /// Gates in the prelude.
+    /// Whether the layers of the prelude have gates.
     pub prelude: bool,
-    /// Gates in the core; all iterations share their weights.
+    /// Whether the layers of the core have gates. All iterations share the weights of the gates.
     pub core: bool,
-    /// Gates in the coda.
+    /// Whether the layers of the coda have gates.
     pub coda: bool,
-    /// The gate bias b; with a positive value, most gates are open at the start of training.
+    /// The bias b of every gate. If b is positive, most gates are open at the start of training.
     pub gate_bias: f64,
     /// Whether each head of a layer learns a value that is added to b.
     pub learned_bias: bool,

@@ -1,7 +1,7 @@
 //! The initial state s_0: a function of `(seed, stream, index)`, sequence and position.
 //!
-//! The numbers of every token have an address of their own. So they are the same in a shorter and a
-//! longer sequence, and they do not depend on the number of threads.
+//! Every token draws its numbers from an address of its own. So these numbers do not depend on the
+//! length of the sequence or on the number of threads.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution, StandardNormal};
@@ -16,13 +16,14 @@ use crate::seed::{Stream, token_generator};
 pub struct StateSource {
     /// The run's seed.
     pub seed: u64,
-    /// Training or evaluation.
+    /// The random stream: that of training or that of evaluation.
     pub stream: Stream,
-    /// The micro-batch in training, 0 in evaluation.
+    /// The number of the micro-batch, counted from the start of the run, in training; 0 in
+    /// evaluation.
     pub index: u64,
-    /// Number of the first sequence of the batch.
+    /// The number of the first sequence in the batch.
     pub first_sequence: u64,
-    /// Position of the first token of each sequence.
+    /// The position of the first token in each sequence.
     pub first_position: usize,
 }
 
@@ -34,8 +35,8 @@ impl ModelConfig {
     }
 }
 
-/// Draws the initial states of a batch. For a model that starts from its input the states are zeros
-/// and are not read.
+/// Draws the initial states of a batch. If the model starts from its input, the states are zeros,
+/// which the model does not read.
 ///
 /// # Shapes
 ///

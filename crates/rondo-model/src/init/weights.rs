@@ -9,8 +9,8 @@ use super::{ParameterSpec, table};
 use crate::config::ModelConfig;
 use crate::ops::Precision;
 
-/// Provides parameters by name, drawn or given, and the precision of products with them. Modules
-/// get their parameters only from here.
+/// Provides the parameters of a model by name, and the precision of the matrix products with them.
+/// Modules get their parameters only from here.
 pub struct Weights<'a> {
     rows: Vec<ParameterSpec>,
     precision: Precision,
@@ -19,9 +19,10 @@ pub struct Weights<'a> {
 
 /// Where parameters come from.
 enum Source<'a> {
-    /// Drawn from a seed onto a device, each when it is requested.
+    /// Drawn from a seed and moved to a device when a module requests them.
     Drawn { seed: u64, device: &'a Device },
-    /// A `Param<Tensor<D>>` for each row, where D is its rank, already on its device.
+    /// Given: a `Param<Tensor<D>>` for each row of the table, on its device. D is the rank of the
+    /// parameter.
     Given(Vec<Box<dyn Any>>),
 }
 
@@ -63,14 +64,15 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// Sets the precision of the modules' products, which rounds their factors if the device
-    /// supports it (flex).
+    /// Sets the precision of the modules' matrix products. Flex rounds the factors of products to
+    /// bf16 with [`Precision::Bf16`]. An NVIDIA GPU may round them to TF32, if it is used through
+    /// CUDA, with [`Precision::Tf32`].
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
     }
 
-    /// Returns the precision of products.
+    /// Returns the precision of the modules' matrix products.
     pub fn precision(&self) -> Precision {
         self.precision
     }
@@ -79,7 +81,8 @@ impl<'a> Weights<'a> {
     ///
     /// # Panics
     ///
-    /// Panics if the table has no such row or its rank is not `D`: module and table disagree.
+    /// Panics if the table has no row `name`, or if the parameter's rank is not `D`. Both mean that
+    /// module and table disagree.
     pub fn get<const D: usize>(&self, name: &str) -> Param<Tensor<D>> {
         let index = self.rows.iter().position(|row| row.name == name);
         let index = index.unwrap_or_else(|| panic!("the parameter table has no row `{name}`"));

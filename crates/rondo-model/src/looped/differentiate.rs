@@ -1,8 +1,10 @@
 //! A training pass: the loss and its gradients, segment by segment.
 //!
-//! The states s_n, …, s_r and e divide a pass into prelude, k iterations and readout. Each segment
-//! is a graph of its own whose inputs are leaves. Backward starts each graph from the gradient of
-//! its output:
+//! A pass of r iterations runs the first n without gradient and the other k = r − n with gradient.
+//! Backward treats the pass as separate segments: the prelude, each iteration with gradient, and
+//! the readout with the loss. Each segment is a graph of its own. The inputs of a segment, s_i and
+//! the embedding e, are leaves of its graph. The backward pass of a segment starts from the
+//! gradient of the segment's output:
 //!
 //! ```text
 //! readout                 L(s_r)                          gives ∂L/∂s_r
@@ -10,19 +12,21 @@
 //! prelude                 ⟨e, ∂L/∂e⟩
 //! ```
 //!
-//! Here the gradient of `⟨y, ∂L/∂y⟩`, with its second factor constant, is the gradient of L. All
-//! tensors that a loop carries in addition to s_i ([`LoopState`]) are handled like s_i. The first n
-//! iterations build no graph (truncated backpropagation, Geiping et al. 2025, arXiv 2502.05171,
-//! §3.3); the prelude gets its gradient through e in the other iterations. If s_0 is e and n is 0,
-//! ∂L/∂s_0 is also a part of ∂L/∂e.
+//! The second factor of `⟨y, ∂L/∂y⟩` is a constant, so the gradient of this product is the gradient
+//! of L through y. A loop may carry tensors in addition to s_i ([`LoopState`]); these are handled
+//! like s_i. The first n iterations build no graph (truncated backpropagation, Geiping et al. 2025,
+//! arXiv 2502.05171, §3.3). The prelude gets its gradient through the e that the other k iterations
+//! read. If s_0 is e and n is 0, ∂L/∂s_0 is also a part of ∂L/∂e.
 //!
-//! A loss may have terms after earlier iterations and a penalty on s_r ([`Objective`]); the module
-//! `terms` computes them. The gradient of a term with respect to its state is computed right after
-//! the iteration, and backward adds it to the gradient from the later iterations.
+//! In addition to the term of the last readout, a loss may have terms of readouts after earlier
+//! iterations, and a penalty on s_r ([`Objective`]). The module `terms` computes these terms and
+//! the penalty. The gradient of an earlier term with respect to s_i is computed right after
+//! iteration i. The backward pass adds this gradient to the gradient from the later iterations.
 //!
-//! [`Recompute`] selects when the graph of an iteration is built, which trades time for memory:
-//! during forward, or in backward from the state alone. The graphs are the same and their gradients
-//! are added in the same order, so the results are bitwise equal.
+//! [`Recompute`] selects when the graph of an iteration is built: during the forward pass, or
+//! during the backward pass from the saved input of the iteration. The second choice takes less
+//! memory and more time. Both choices build the same graphs and add gradients in the same order, so
+//! their results are bitwise equal.
 
 mod tape;
 mod terms;
@@ -48,17 +52,18 @@ use crate::recurrence::{self, LoopState, Trace};
 pub struct Differentiated {
     /// The result of the forward pass.
     pub forward: Forward,
-    /// The loss: the sum of its terms, `[1]`, without a penalty.
+    /// The loss, `[1]`: the sum of its terms, without a penalty.
     pub loss: Tensor<1>,
-    /// The penalty, without its factor, `[1]`; `None` without a penalty.
+    /// The penalty, `[1]`, not multiplied by its factor; `None` if the objective has no penalty.
     pub penalty: Option<Tensor<1>>,
-    /// The gradient of the loss.
+    /// The gradient of the loss plus the penalty times its factor plus the weighted densities of
+    /// gates.
     pub gradients: FlatGradients,
 }
 
 impl LoopedTransformer {
-    /// Runs prelude, loop and coda, and differentiates `loss` of the readout. The loop starts from
-    /// s_0, or continues from the end of an earlier run.
+    /// Runs prelude, loop and coda, and differentiates `loss`, a function of the readout. The loop
+    /// starts from `state`: s_0, or the last state of an earlier run.
     ///
     /// If `trace` is given, it receives every state.
     ///
@@ -83,9 +88,10 @@ impl LoopedTransformer {
         self.differentiate_for(tokens, state, pass, unroll, trace, &mut objective)
     }
 
-    /// Like [`Self::differentiate`], for a loss that may have terms after earlier iterations with
-    /// gradient, and a penalty on the last state. The densities of gates are those of the pass and
-    /// its last readout, without the readouts of earlier terms.
+    /// Like [`Self::differentiate`], for an objective. An objective may have a penalty on the last
+    /// state, and its loss may have terms of readouts after earlier iterations with gradient. The
+    /// returned densities of gates include those of the last readout but not those of earlier
+    /// readouts.
     ///
     /// # Shapes
     ///
@@ -128,8 +134,9 @@ impl LoopedTransformer {
         let mut free = Core::new(valid.parts(), &constant, pass, depth);
         let state = recurrence::run(unroll.no_grad, state, &mut free, trace.as_deref_mut());
 
-        // A copy without autodiff would use another attention kernel of Burn. Untracked parameters
-        // build no graph either, and give the same numbers as tracked ones.
+        // These copies have untracked parameters, which build no graph and give the same numbers as
+        // tracked ones. Copies without autodiff would give other numbers, because Burn uses another
+        // attention kernel for them.
         let ahead = (self.recompute == Recompute::Iteration).then(|| OwnParts::no_grad(self));
         let input = Prepared(leaf(&prepared.0));
         let mut tape = Tape {
@@ -193,21 +200,22 @@ impl LoopedTransformer {
         }
     }
 
-    /// Returns the number of applications of layers with gates that have gradient in a training
-    /// pass. The penalty is the mean of their densities.
+    /// Counts how often layers with gates are applied in the parts of a training pass that have
+    /// gradient. The penalty on gates is the mean density of these applications.
     fn penalised_densities(&self, unroll: Unroll) -> usize {
         let gated = |blocks: &[Block]| blocks.iter().filter(|block| block.has_gates()).count();
         gated(&self.prelude) + unroll.with_grad * gated(&self.core) + gated(&self.coda)
     }
 }
 
-/// Removes and returns the gradient of each tensor of a state.
+/// Removes the gradient of each tensor of a state from `gradients`, and returns these gradients.
 fn gradients_of(state: &LoopState, gradients: &mut Gradients) -> OfState {
     state.tensors().map(|x| x.grad_remove(gradients)).collect()
 }
 
-/// Continues backward into the prelude, from pairs of a tensor that the iterations read and its
-/// gradient. Returns `None` if there is nothing to differentiate.
+/// Continues the backward pass into the prelude. `pairs` holds the tensors that the iterations
+/// read, each with its gradient; `density` is the sum of the densities of the prelude's gates.
+/// Returns `None` if there is no gradient and no weighted density.
 fn of_embedding(
     pairs: [(Tensor<3>, Option<Tensor<3>>); 2],
     density: Option<Tensor<1>>,
@@ -223,12 +231,13 @@ fn of_embedding(
     }
 }
 
-/// Continues a backward pass from tensors y with known gradients. `products` is the sum of
-/// `y ⊙ ∂L/∂y` over them. Returns the gradients of `Σ_y ⟨y, ∂L/∂y⟩` and of the penalty.
+/// Continues a backward pass from tensors y with known gradients ∂L/∂y. `products` is the sum of
+/// `y ⊙ ∂L/∂y` over these tensors. Returns the gradients of `Σ_y ⟨y, ∂L/∂y⟩` plus `weight` times
+/// the density.
 ///
-/// Backward starts from a gradient of ones in the shape of its tensor. So the products are not
-/// summed: some GPUs compute a full sum on a single thread. With a penalty, which is a single
-/// number, the products are summed, each row first.
+/// Burn starts a backward pass with a gradient of 1 for every element of a tensor. So the products
+/// need no sum, which some GPUs compute on a single thread. A density is a single number, so the
+/// products are summed if a density is added; each row is summed first.
 fn continued(products: Tensor<3>, density: Option<Tensor<1>>, weight: f64) -> Gradients {
     match density {
         Some(_) if weight != 0.0 => {
@@ -238,7 +247,8 @@ fn continued(products: Tensor<3>, density: Option<Tensor<1>>, weight: f64) -> Gr
     }
 }
 
-/// Adds the density of gates to the differentiated loss, if it has a weight there.
+/// Returns `loss` plus `weight` times the density of gates, or `loss` alone if the density is
+/// missing or its weight is 0.
 fn with_penalty(loss: Tensor<1>, density: Option<Tensor<1>>, weight: f64) -> Tensor<1> {
     match density {
         Some(density) if weight != 0.0 => loss + density * weight,

@@ -10,7 +10,7 @@ use super::{composed, of};
 /// transpose or copy it.
 #[derive(Clone, Debug)]
 pub struct Head {
-    /// `[vocab, d_model]` if tied, otherwise `[d_model, vocab]`.
+    /// `[vocab, d_model]` if the head is tied to the token embedding, otherwise `[d_model, vocab]`.
     pub(super) matrix: Tensor<2>,
     pub(super) operation: cross_entropy::Head,
 }
@@ -34,15 +34,16 @@ impl Head {
         }
     }
 
-    /// Sets the precision of the losses' products, which rounds their factors if the device
-    /// supports it.
+    /// Sets the precision of the matrix products with the head. A device that supports this
+    /// precision may round the factors of the products to it.
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.operation.precision = precision;
         self
     }
 
-    /// Returns the head as a constant in a graph, for gradients of hidden states only.
+    /// Returns the head as a constant of the graph: the hidden states get gradients, the head gets
+    /// none.
     #[must_use]
     pub fn in_graph(mut self) -> Self {
         self.matrix = self.matrix.autodiff();
@@ -53,17 +54,17 @@ impl Head {
 /// The loss of a batch under a head.
 #[derive(Clone, Debug)]
 pub struct HeadLoss {
-    /// Mean negative log likelihood over the positions with weight 1, nats, `[1]`.
+    /// The mean negative log likelihood of the positions with weight 1, in nats, `[1]`.
     pub loss: Tensor<1>,
-    /// 1 if the largest logit is the target's, otherwise 0, `[tokens]`, without gradient; `None`
-    /// unless requested.
+    /// For each token, 1 if the target has the largest logit, otherwise 0; `[tokens]`, without
+    /// gradient. `None` if the hits were not requested.
     pub hits: Option<Tensor<1>>,
 }
 
 /// The loss of each token under a head.
 #[derive(Clone, Debug)]
 pub struct TokenLosses {
-    /// Negative log likelihood, nats, `[tokens]`.
+    /// The negative log likelihood of each target, in nats, `[tokens]`.
     pub losses: Tensor<1>,
     /// As [`HeadLoss::hits`].
     pub hits: Option<Tensor<1>>,
@@ -78,8 +79,8 @@ pub fn head_logits(hidden: Tensor<3>, head: Head) -> Tensor<3> {
     composed::logits(of(&hidden), hidden, head)
 }
 
-/// Returns the mean cross entropy of the targets under `softmax(head_logits(hidden))`;
-/// differentiable.
+/// Returns the mean cross entropy of the targets under `softmax(head_logits(hidden))`. The result
+/// is differentiable.
 ///
 /// # Shapes
 ///

@@ -1,5 +1,5 @@
-//! The tables of the rotary embedding on the device and on the host, and the segments of a batch,
-//! in which positions restart.
+//! The tables of the rotary embedding on the device and on the host, and the segments of a batch.
+//! Positions restart in each segment.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use rondo_kernels::attention::{Pairing, Segments};
 
 use crate::config::{ModelConfig, RopePairing};
 
-/// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864) of the angles
-/// `angle(pos, j) = pos · base^(−2j / d_head)`, computed in f32, with scaled frequencies if
-/// configured. On the device they have the layout of `rotate_pairs` or `rotate_halves`,
-/// `[seq, d_head]` each.
+/// The rotary embedding's tables (Su et al. 2021, arXiv 2104.09864): the cosines and sines of the
+/// angles `angle(pos, j) = pos · base^(−2j / d_head)`, computed in f32. A configured scaling
+/// changes the frequencies `base^(−2j / d_head)`. The tables on the device are `[seq, d_head]`
+/// each, in the layout that `rotate_pairs` or `rotate_halves` reads.
 #[derive(Clone, Debug)]
 pub struct Rope {
     cos: Tensor<2>,
     sin: Tensor<2>,
     host: Angles,
-    /// The segments of the rows, if rows are divided.
+    /// The segments of a batch; `None` if its rows are not divided into segments.
     cut: Option<Cut>,
 }
 
@@ -28,11 +28,12 @@ struct Cut {
     segments: Segments,
     /// The position of every token in its segment, `[batch · seq]`.
     positions: Tensor<1, Int>,
-    /// For every token, the position in its row of the first token of its segment, `[batch, seq]`.
+    /// For every token, the position in the row at which the token's segment starts, `[batch,
+    /// seq]`.
     firsts: Tensor<2, Int>,
 }
 
-/// The tables on the host, `[seq, d_head / 2]` each.
+/// The cosines and sines on the host, `[seq, d_head / 2]` each.
 #[derive(Clone, Debug)]
 pub(super) struct Angles {
     pub(super) pairing: Pairing,
@@ -94,7 +95,7 @@ impl Rope {
     }
 
     /// Returns the tables for a batch whose rows are divided into segments: positions restart in
-    /// each segment, and attention is limited to it.
+    /// each segment, and a token attends only within its own segment.
     ///
     /// # Panics
     ///
@@ -156,8 +157,9 @@ impl Rope {
         self.cut.as_ref().map(|cut| &cut.segments)
     }
 
-    /// Returns 1 where a key is in the query's segment and not after the query, and 0 elsewhere,
-    /// `[batch, 1, queries, keys]`; `None` if rows are not divided.
+    /// Returns which keys a query may attend to, `[batch, 1, queries, keys]`: 1 if the key is in
+    /// the query's segment and not after the query, otherwise 0. Returns `None` if rows are not
+    /// divided.
     pub(super) fn visible(&self) -> Option<Tensor<4>> {
         let cut = self.cut.as_ref()?;
         let [batch, seq] = cut.firsts.dims();
@@ -172,7 +174,7 @@ impl Rope {
         Some(of_segment.bool_and(not_after).float())
     }
 
-    /// Returns the tables on the host, for a kernel that rotates itself.
+    /// Returns the tables on the host, for a kernel that does the rotation itself.
     pub(super) fn on_host(&self) -> Angles {
         self.host.clone()
     }
@@ -183,15 +185,15 @@ impl Rope {
         self.host.pairing
     }
 
-    /// Returns cosines and sines for adjacent pairs on the device, for a kernel that rotates
-    /// itself: `[seq, d_head]` each. Every cosine appears twice, every sine first negated and then
-    /// unchanged.
+    /// Returns the tables on the device, for a kernel that does the rotation itself: cosines and
+    /// sines for adjacent pairs, `[seq, d_head]` each. For each pair, the first table holds the
+    /// cosine twice, and the second table holds the negated sine and then the sine.
     #[cfg(feature = "cube")]
     pub(super) fn on_device(&self) -> [Tensor<2>; 2] {
         [self.cos.clone(), self.sin.clone()]
     }
 
-    /// Returns, for every token, the position in its row of the first token of its segment,
+    /// Returns, for every token, the position in the row at which the token's segment starts,
     /// `[batch, seq]`; `None` if rows are not divided.
     #[cfg(feature = "cube")]
     pub(super) fn firsts(&self) -> Option<Tensor<2, Int>> {
@@ -215,13 +217,15 @@ impl Rope {
     }
 }
 
-/// Rotates adjacent pairs, `(x0, x1) → (x0·c − x1·s, x1·c + x0·s)`, computed as
-/// `x ⊙ cos + swap(x) ⊙ sin` with swapped pairs.
+/// Rotates adjacent pairs: `(x0, x1) → (x0·c − x1·s, x1·c + x0·s)`, with the cosine c and the sine
+/// s of the pair's angle. The result is computed as `x ⊙ cos + swap(x) ⊙ sin`, where `swap`
+/// exchanges the elements of each pair.
 ///
 /// # Shapes
 ///
 /// `x`: `[batch, seq, heads, d_head]`; `cos`, `sin`: `[seq, d_head]`, or `[batch · seq, d_head]` if
-/// sequences differ. For each pair, `cos` has c twice and `sin` has −s and s.
+/// positions differ between sequences. For each pair, `cos` holds c twice, and `sin` holds −s and
+/// then s.
 fn rotate_pairs(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     let [batch, seq, heads, d_head] = x.dims();
     let pairs: Tensor<5> = x.clone().reshape([batch, seq, heads, d_head / 2, 2]);
@@ -229,11 +233,13 @@ fn rotate_pairs(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     turned(x, swapped, cos, sin)
 }
 
-/// Like [`rotate_pairs`], on pairs of one element of each half: `(x_j, x_{j + d_head/2})`.
+/// Like [`rotate_pairs`], but each pair has one element from each half of the head: `(x_j, x_{j +
+/// d_head/2})`.
 ///
 /// # Shapes
 ///
-/// As in [`rotate_pairs`]; `cos` has all c twice, `sin` has every −s, then every s.
+/// As in [`rotate_pairs`]. A row of `cos` holds every c and then every c again; a row of `sin`
+/// holds every −s and then every s.
 fn rotate_halves(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     let [batch, seq, heads, d_head] = x.dims();
     let halves: Tensor<5> = x.clone().reshape([batch, seq, heads, 2, d_head / 2]);
