@@ -12,14 +12,15 @@
 //! ψ(t, δ) = (t, δ, t², δ², tδ, sin πt, cos πt − 1, sin 2πt)    t = (i − 1)/r    δ = 1/r
 //! ```
 //!
-//! p'_i is p_i with 16 numbers. g, q and W are zero at the start of training, which gives the loop
-//! without conditioning. All are functions of i and r and no tables, so every depth is defined. A
-//! gate needs r before the first iteration, so passes to different depths differ from their first
-//! iteration. The branches are attention and the MLP of each layer of the core.
+//! p'_i is p_i with 16 numbers, and s_{i−1} is the previous state. g, q and W are zero at the start
+//! of training, so the model starts as the loop without conditioning. Every kind is a function of i
+//! and r, not a table, so every depth is defined. A loop gate or a branch gate depends on r in
+//! every iteration, so passes of different depths differ already in their first iteration. The
+//! branches are attention and the MLP of each layer of the core.
 //!
 //! The embedding is that of the Universal Transformer (arXiv 1807.03819), which has no g. The other
-//! kinds are from arXiv 2609.36636: AdaLN from eq. 9 and 11, there with ψ in place of p', the loop
-//! gate from eq. 7 and 8, the branch gate from eq. 9 and 10.
+//! kinds are from arXiv 2609.36636: AdaLN from eq. 9 and 11, where the paper has ψ in place of p',
+//! the loop gate from eq. 7 and 8, and the branch gate from eq. 9 and 10.
 
 use std::f64::consts::PI;
 
@@ -32,39 +33,40 @@ use crate::init::{Initializer, Part, Role, Table, Weights};
 use crate::ops::{self, Difference, DifferenceTensors};
 use crate::recurrence::LoopState;
 
-/// Number of features ψ.
+/// The number of features ψ.
 const FEATURES: usize = 8;
 
-/// Number of features p' for AdaLN.
+/// The number of features p' for AdaLN.
 const PLACES: usize = 16;
 
 /// The parameters of the conditioning.
 #[derive(Module, Debug)]
 pub enum Conditioning {
-    /// Depends on the iteration's number.
+    /// Adds an embedding of the iteration's number to the input of the core.
     Embedding(Embedding),
-    /// Depends on the iteration's place in the pass.
+    /// Scales the update of the state, depending on i and r.
     LoopGate(LoopGate),
-    /// Depends on the iteration's number; acts on every branch.
+    /// Scales the norm before every branch and the branch, depending on i.
     AdaLn(AdaLn),
-    /// Depends on the iteration's place in the pass; acts on every branch.
+    /// Scales every branch, depending on i and r.
     BranchGate(BranchGate),
 }
 
-/// The gain of each channel, `[d_model]`.
+/// g, the gain of each channel, `[d_model]`.
 #[derive(Module, Debug)]
 pub struct Embedding {
     gain: Param<Tensor<1>>,
 }
 
-/// The weights of the features, `[8]`.
+/// q, the weights of the features ψ, `[8]`.
 #[derive(Module, Debug)]
 pub struct LoopGate {
     query: Param<Tensor<1>>,
 }
 
-/// The maps of all branches side by side, `[16, branches · 2 · d_model]`: for each branch the
-/// scales of its norm, then its gates.
+/// W of all branches side by side, `[16, branches · 2 · d_model]`: for each branch, first the
+/// columns for s, which scales the norm before the branch, then the columns for g, which scales the
+/// branch.
 #[derive(Module, Debug)]
 pub struct AdaLn {
     maps: Param<Tensor<2>>,
@@ -72,7 +74,7 @@ pub struct AdaLn {
     branches: usize,
 }
 
-/// The weights of the features, with a column for each branch, `[8, branches]`.
+/// The weights of the features ψ, with a column q for each branch, `[8, branches]`.
 #[derive(Module, Debug)]
 pub struct BranchGate {
     queries: Param<Tensor<2>>,
@@ -136,8 +138,8 @@ impl Conditioning {
         }
     }
 
-    /// Returns the adjustment of each layer of the core in the iteration after `state` of a pass to
-    /// `depth`, or `None` if the conditioning does not adjust layers.
+    /// Returns the adjustment of each layer of the core for the iteration after `state`, in a pass
+    /// of `depth` iterations, or `None` if the conditioning does not adjust layers.
     pub(crate) fn adjust(&self, state: &LoopState, depth: usize) -> Option<Vec<Adjustment>> {
         let iteration = state.iterations() + 1;
         match self {
@@ -147,8 +149,8 @@ impl Conditioning {
         }
     }
 
-    /// Returns the output of the iteration after `state` in a pass to `depth`, computed from the
-    /// core's output `y`.
+    /// Returns the output of the iteration after `state`, in a pass of `depth` iterations, computed
+    /// from the core's output `y`.
     ///
     /// # Shapes
     ///
@@ -201,7 +203,8 @@ impl BranchGate {
     }
 }
 
-/// Builds the adjustment of every layer; its attention and its MLP are consecutive branches.
+/// Builds the adjustment of every layer. The attention and the MLP of a layer are consecutive
+/// branches.
 fn branches(count: usize, change: impl Fn(usize) -> Change) -> Vec<Adjustment> {
     let layer = |layer: usize| Adjustment {
         attention: change(2 * layer),
@@ -279,7 +282,7 @@ mod tests {
     #[test]
     fn a_gate_of_a_half_goes_half_a_step_further() {
         let device = Device::flex();
-        // δ = 1/2 in the first of two iterations, and only the weight of δ is 1.
+        // Only the weight of δ is not zero: it is 1, and δ = 1/2 in the first of two iterations.
         let mut query = [0.0; FEATURES];
         query[1] = 1.0;
         let query = Param::from_data(query, &device);

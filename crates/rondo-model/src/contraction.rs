@@ -2,13 +2,14 @@
 
 use burn::tensor::Tensor;
 
-/// The absolute values of the factors on the channels of a state on its way into an iteration. Each
-/// statistic is a tensor `[1]` on the device, or a number read from it.
+/// Statistics of the factors that multiply the channels of a state on its way into an iteration, as
+/// absolute values. Each statistic is a tensor `[1]` on the device, or a number read from the
+/// device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contraction<T = Tensor<1>> {
-    /// The mean.
+    /// The mean of the absolute values.
     pub mean: T,
-    /// The maximum.
+    /// The maximum of the absolute values.
     pub max: T,
 }
 

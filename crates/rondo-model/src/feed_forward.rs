@@ -28,12 +28,12 @@ impl FeedForward {
         }
     }
 
-    /// Returns the MLP without its weights.
+    /// Returns the description of the MLP, without its weights.
     pub fn description(&self) -> ops::FeedForward {
         self.description
     }
 
-    /// Returns its weights.
+    /// Returns the MLP's weights.
     pub fn weights(&self) -> FeedForwardWeights<Tensor<2>> {
         FeedForwardWeights {
             in_proj: self.in_proj.val(),

@@ -8,11 +8,11 @@
 //! | ffn | `MLP [s ; e]` |
 //! | scalar | `(1 − α) s + α e`, or `s + α e` |
 //! | diagonal | `e^(−Δa) ⊙ s + Δ ⊙ (e · B)`, or with `(1 − e^(−Δa)) / a` in place of the second Δ |
-//! | orthogonal | `(r − c u) + u`; r and u: terms of diagonal; `c = ⟨r, u⟩ / (‖u‖² + 1e-6)` |
+//! | orthogonal | `(r − c u) + u`; r and u are the terms of diagonal, `c = ⟨r, u⟩ / (‖u‖² + 1e-6)` |
 //! | none | `s` |
-//! | history | one of the first four, on the state plus its differences ([`crate::history`]) |
+//! | history | one of the first four kinds, on the state plus differences ([`crate::history`]) |
 //!
-//! The part that depends on e alone is computed once for all iterations of a pass.
+//! s is the state. The part that depends on e alone is computed once for all iterations of a pass.
 
 mod diagonal;
 mod ffn;
@@ -46,11 +46,11 @@ pub enum Injection {
     Ffn(Ffn),
     /// `s`.
     None(Nothing),
-    /// A mix of s and e with one learned number.
+    /// One learned number mixes s and e.
     Scalar(Scalar),
     /// A decay for each channel, and a matrix for e.
     Diagonal(Diagonal),
-    /// Like diagonal, without the component of the state along the update.
+    /// Like diagonal, but the component of the state along the update is removed.
     Orthogonal(Orthogonal),
 }
 
@@ -92,7 +92,7 @@ impl Injection {
     ///
     /// # Panics
     ///
-    /// Never: [`InjectionKind::of_embedding`] does not return a history.
+    /// Never panics, because [`InjectionKind::of_embedding`] does not return a history.
     pub fn new(config: &ModelConfig, weights: &Weights<'_>) -> Self {
         match config.injection.of_embedding() {
             InjectionKind::Linear => Self::Linear(Linear::new(weights)),
@@ -109,7 +109,7 @@ impl Injection {
         }
     }
 
-    /// Computes what the iterations of a pass share.
+    /// Computes the part that depends on e alone, once for all iterations of a pass.
     ///
     /// # Shapes
     ///
@@ -144,7 +144,8 @@ impl Injection {
         }
     }
 
-    /// Returns the factors on the channels of the state, if the injection multiplies them.
+    /// Returns statistics of the factors on the state's channels, if the injection multiplies
+    /// channels by factors.
     pub(crate) fn contraction(&self) -> Option<Contraction> {
         let factors = match self {
             Self::Linear(_) | Self::Add(_) | Self::Gate(_) | Self::Ffn(_) | Self::None(_) => {
@@ -159,8 +160,9 @@ impl Injection {
 }
 
 /// The part of an injection that depends on e alone, the same for every iteration of a pass,
-/// `[batch, seq, d_model]`. It is `e · W_e`, with the lower half of the adapter, for a linear
-/// injection; the update u for a diagonal or an orthogonal one; e itself for the others.
+/// `[batch, seq, d_model]`. For a linear injection this part is `e · W_e`, where W_e is the lower
+/// half of the adapter. For a diagonal or an orthogonal injection it is the update u, and for all
+/// others e itself.
 #[derive(Clone, Debug)]
 pub struct Prepared(pub(crate) Tensor<3>);
 

@@ -9,9 +9,9 @@
 //!
 //! α, M and β have R rows, one per iteration. Iteration i uses row i − 1 modulo R, so every depth
 //! is defined. At the start of training, row j of α, counted from 0, is the unit vector of lane j
-//! mod N, M is the identity and β = 1; this is not the plain loop. The published loop has a norm
-//! after the core and L_n = e: `boundary_norm = "iteration"` and `state_init = "input"` select
-//! both.
+//! mod N, M is the identity, and β = 1. Such a model does not start as the plain loop. The
+//! published loop has a norm after the core and starts with L_n = e: `boundary_norm = "iteration"`
+//! and `state_init = "input"` select both.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -78,7 +78,8 @@ impl Lanes {
         ops::of(&tensors.lanes).mix_lanes(mix, tensors)
     }
 
-    /// Returns the lanes and their sum after the iteration that follows `state`, whose output is z.
+    /// Returns the lanes and their sum after the iteration that follows `state`. `z` is the output
+    /// of this iteration's core.
     ///
     /// # Shapes
     ///

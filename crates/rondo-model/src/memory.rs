@@ -1,7 +1,7 @@
 //! An estimate of the memory of a training step, from the configuration alone.
 //!
-//! Activations are counted in f32 values per token: those that the backward pass reads, which
-//! remain in memory until it has read them, and the working space of the current computation.
+//! Activations are counted in f32 values per token. They are the values that the backward pass
+//! reads, which stay in memory until then, and the working space of the current computation.
 
 mod gpu;
 
@@ -14,23 +14,24 @@ use crate::objective::Beside;
 const PROCESS: u64 = 32 << 20;
 
 /// Bytes of the page for small buffers in a GPU's memory pools. The pages for other buffers are as
-/// large as the largest buffer, and the last of them is half empty on average.
+/// large as the largest buffer, and the last of these pages is half empty on average.
 const SMALL_BUFFERS: u64 = 8 << 20;
 
 /// Which activations of a forward pass the backward pass reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// Whole sublayers are nodes of the graph, as on flex; scores, and logits of all tokens, are
-    /// not kept.
+    /// The activations of a graph whose nodes are whole sublayers, as on flex. Scores of attention
+    /// and logits are not kept.
     Fused,
-    /// The kernels of a GPU are the nodes.
+    /// The activations of a graph whose nodes are the kernels of a GPU.
     Kernels,
-    /// Each composed operation is a node.
+    /// The activations of a graph whose nodes are operations of Burn.
     Composed,
 }
 
 impl Kept {
-    /// Returns how many gradients of all parameters the estimate [`StepShape::bytes`] includes.
+    /// Returns how many copies of all parameters' gradients the estimate [`StepShape::bytes`]
+    /// includes.
     pub fn gradients(self) -> usize {
         match self {
             Self::Fused | Self::Composed => 2,
@@ -46,11 +47,11 @@ pub struct StepShape {
     pub unroll: Unroll,
     /// The computation of its loss in addition to the last readout.
     pub beside: Beside,
-    /// Tokens of a micro-batch.
+    /// The number of tokens in a micro-batch.
     pub tokens: usize,
-    /// Tokens in a sequence.
+    /// The number of tokens in a sequence.
     pub seq: usize,
-    /// Whether attention is limited to the documents of a row.
+    /// Whether a token attends only within its own document.
     pub within_documents: bool,
     /// The number of values that the optimizer keeps, over all parameters.
     pub moments: usize,
@@ -59,15 +60,16 @@ pub struct StepShape {
 }
 
 impl StepShape {
-    /// Returns an estimate of the bytes that a step of one micro-batch needs with a model, in f32:
-    /// weights, gradients, moments, the activations that the backward pass reads, and its working
-    /// space.
+    /// Returns an estimate of the bytes that a step of one micro-batch of `model` needs, in f32:
+    /// weights, gradients, moments, the activations that the backward pass reads, and the working
+    /// space of the backward pass.
     ///
     /// Compared with the measured peaks for flex on the book's page on speed, the estimate is
-    /// within 4 % for bench, wide and deep with 4 and 8 iterations with gradient. It is a quarter
-    /// too high with one such iteration, and 70 MiB too low for small, where small blocks cost the
-    /// allocator more. On a GPU it estimates the memory that the device's pools reserve; it is
-    /// within 15 % of the measurements on the book's page on GPUs.
+    /// within 4 % for the models bench, wide and deep with 4 and 8 iterations with gradient. The
+    /// estimate is a quarter too high with one such iteration, and 70 MiB too low for the model
+    /// small, where small blocks cost the allocator more. On a GPU, the result is an estimate of
+    /// the memory that the device's pools reserve; it is within 15 % of the measurements on the
+    /// book's page on GPUs.
     pub fn bytes(self, model: &ModelConfig) -> u64 {
         let census = Census::new(model);
         match self.kept {
@@ -85,7 +87,7 @@ impl StepShape {
     fn on_processor(self, model: &ModelConfig, census: &Census, is_fused: bool) -> usize {
         let (h, f, attended) = (model.d_model, model.d_ff, model.attended_width());
         let (qkv, beside) = (qkv(model), self.beside(model));
-        // A norm with a scale keeps queries and keys from before the scale.
+        // A norm with a scale also keeps its queries and keys from before they are scaled.
         let normed = match model.qk_norm {
             QkNorm::None | QkNorm::Plain => 0,
             QkNorm::Head | QkNorm::Width => (model.n_heads + model.n_kv_heads) * model.d_head(),
@@ -127,12 +129,12 @@ impl StepShape {
         }
     }
 
-    /// Returns the number of values per token that the backward pass reads of an iteration in
-    /// addition to its layers and a plain injection.
+    /// Returns the number of values per token that an iteration keeps for the backward pass, in
+    /// addition to those of its layers and of a plain injection.
     fn beside(self, model: &ModelConfig) -> usize {
         let is_fused = self.kept == Kept::Fused;
-        // The average is kept in addition to the output; composed operations also keep the norms
-        // for its scores.
+        // The average is kept in addition to the output. Composed operations also keep the norms
+        // that compute the scores.
         let averaged = match (model.loop_residual.is_plain(), is_fused) {
             (true, _) => 0,
             (false, true) => 1,
@@ -154,8 +156,8 @@ impl StepShape {
     }
 }
 
-/// Returns the size of the core's adjusted matrices that an iteration computes and keeps for its
-/// backward pass.
+/// Returns the number of elements of the adjusted matrices that an iteration computes and keeps for
+/// the backward pass.
 fn adjusted(model: &ModelConfig) -> usize {
     let has = |wanted: &[LoraMatrix]| {
         let has = |lora: &LoraConfig| wanted.iter().any(|one| lora.has(*one));
@@ -170,7 +172,7 @@ fn adjusted(model: &ModelConfig) -> usize {
     let size = |matrices: &[LoraMatrix], multiplied: bool| {
         let one = |matrix: &LoraMatrix| matrix.shape(model).iter().product::<usize>();
         let numbers: usize = matrices.iter().map(one).sum();
-        // A sum and its product are both kept.
+        // A matrix with its addition, and that sum times a factor, are both kept.
         numbers * (usize::from(has(matrices)) + usize::from(multiplied))
     };
     let layer = size(
@@ -187,8 +189,8 @@ fn qkv(model: &ModelConfig) -> usize {
     (model.n_heads + 2 * model.n_kv_heads) * model.d_head()
 }
 
-/// Returns the number of values per token of the initial tensors of an iteration: its state, and
-/// lanes if any.
+/// Returns how many values per token enter an iteration: those of the state, and of lanes if there
+/// are any.
 fn state(model: &ModelConfig) -> usize {
     let lanes = model.hyper_connections.map_or(0, |lanes| lanes.lanes);
     model.d_model * (1 + lanes)

@@ -38,7 +38,7 @@ impl RmsNorm {
         ops::of(&x).norm(self.norm, x, self.scale())
     }
 
-    /// Returns the norm without its scale.
+    /// Returns the description of the norm, without its scale.
     pub fn description(&self) -> Norm {
         self.norm
     }

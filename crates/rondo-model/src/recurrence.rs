@@ -88,7 +88,8 @@ impl LoopState {
         Self { total, ..self }
     }
 
-    /// Returns the lanes side by side, if any; before the first iteration there are none.
+    /// Returns the lanes side by side, or `None` if there are no lanes, as before the first
+    /// iteration.
     pub fn lanes(&self) -> Option<&Tensor<3>> {
         self.lanes.as_ref()
     }
@@ -166,8 +167,8 @@ pub trait Iterate {
     fn iterate(&mut self, state: LoopState) -> LoopState;
 }
 
-/// Runs `iterations` from the end of an earlier run, and returns the value after the last one. If
-/// `trace` is given, it receives every state except the first.
+/// Runs `iterations` iterations from `state`, which is s_0 or the end of an earlier run. Returns
+/// the value after the last iteration. If `trace` is given, it receives every state after `state`.
 pub fn run(
     iterations: usize,
     mut state: LoopState,
@@ -188,7 +189,7 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    /// Adds a factor times i in iteration i.
+    /// Iteration i adds i times this factor to the state.
     struct Add(f32);
 
     impl Iterate for Add {

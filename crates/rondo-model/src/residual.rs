@@ -6,10 +6,10 @@
 //! s_i = s_{i−1} + (w_i / D_i) (z_i − s_{i−1})    s_1 = z_1
 //! ```
 //!
-//! So s_i is `Σ β^(i−j) w_j z_j / Σ β^(i−j) w_j` over the iterations so far, without s_0. The loop
-//! carries ln D in f32. The code of the paper is not public, and its formula leaves the initial q
-//! and β open. Here q = 0, so that every iteration has the same weight, and β is an option; rms
-//! adds 1e-6 under its root.
+//! So s_i is `Σ β^(i−j) w_j z_j / Σ β^(i−j) w_j` over the iterations j so far; s_0 is not part of
+//! the average. The loop carries ln D in f32. The code of the paper is not public, and its formula
+//! leaves the initial q and β open. Here q starts at 0, so every w_i is 1 at first, and the initial
+//! β is an option. rms adds 1e-6 under its root.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -62,7 +62,7 @@ impl Average {
         })
     }
 
-    /// Returns s_i and ln D_i.
+    /// Returns s_i and ln D_i, from the state `before` the iteration and the core's output `z`.
     ///
     /// # Shapes
     ///

@@ -1,10 +1,11 @@
 //! From logits to a token.
 //!
 //! The order is: the repetition penalty θ, the temperature, then the filters. The penalty divides
-//! the logit of a seen token by θ if it is positive and multiplies it if it is negative (Keskar et
-//! al. 2019, arXiv 1909.05858, §4.1). The filters keep the k most likely tokens, the most likely
-//! tokens that together reach p (Holtzman et al. 2020, arXiv 1904.09751, §3.1), and tokens with at
-//! least min-p times the largest probability (Nguyen et al. 2024, arXiv 2407.01082, §3).
+//! the logit of a seen token by θ if the logit is positive, and multiplies the logit by θ if it is
+//! negative (Keskar et al. 2019, arXiv 1909.05858, §4.1). The filters keep the k most likely
+//! tokens, the most likely tokens that together reach p (Holtzman et al. 2020, arXiv 1904.09751,
+//! §3.1), and tokens with at least min-p times the largest probability (Nguyen et al. 2024, arXiv
+//! 2407.01082, §3).
 
 use rand::{Rng, RngExt};
 use rondo_config::Report;
@@ -14,15 +15,16 @@ use serde::Serialize;
 /// How a token is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Sampling {
-    /// Divides the logits; 0 selects the most likely token.
+    /// The temperature, which divides the logits; 0 selects the most likely token.
     pub temperature: f64,
-    /// The number of most likely tokens to draw from; `None` for all.
+    /// The number of most likely tokens to draw from; `None` keeps all tokens.
     pub top_k: Option<usize>,
-    /// The total probability of the most likely tokens to draw from; 1 for all tokens.
+    /// The total probability of the most likely tokens to draw from; 1 keeps all tokens.
     pub top_p: f64,
-    /// The smallest probability to draw, as a fraction of the largest; 0 for all tokens.
+    /// The smallest probability of a token to draw from, as a fraction of the largest probability;
+    /// 0 keeps all tokens.
     pub min_p: f64,
-    /// θ; 1 has no effect.
+    /// θ, the repetition penalty; 1 has no effect.
     pub repetition_penalty: f64,
 }
 
@@ -58,9 +60,10 @@ impl Sampling {
         positive("repetition-penalty", repetition_penalty, report);
     }
 
-    /// Chooses a token; the penalty applies to the tokens in `seen`.
+    /// Chooses a token. The repetition penalty applies to the tokens in `seen`.
     ///
-    /// Among equal logits the lower id is first. NaN logits are never chosen.
+    /// Of tokens with equal logits, the one with the lower id ranks first. A token whose logit is
+    /// NaN is never chosen if another logit is a number.
     ///
     /// # Panics
     ///
@@ -110,7 +113,7 @@ impl Sampling {
         all
     }
 
-    /// Returns how many of the most likely tokens reach top-p together.
+    /// Returns how many of the most likely tokens are needed to reach the total probability top-p.
     fn nucleus(&self, weights: &[f64]) -> usize {
         if self.top_p >= 1.0 {
             return weights.len();
@@ -130,7 +133,7 @@ mod tests {
     use super::*;
     use crate::seed::{Stream, generator};
 
-    /// Logarithms of 4, 2, 1, 1: probabilities 1/2, 1/4, 1/8, 1/8.
+    /// Returns the logarithms of 1, 4, 1, 2: the probabilities are 1/8, 1/2, 1/8, 1/4.
     fn logits() -> Vec<f32> {
         [1.0_f32, 4.0, 1.0, 2.0].map(f32::ln).to_vec()
     }

@@ -14,7 +14,8 @@ use crate::layer::{Layer, Stack};
 use crate::ops::Backend;
 use crate::seed::Normals;
 
-/// Error of a central difference in f64 with steps of [`STEP`], relative to the derivative.
+/// The accepted error of a central difference in f64 with steps of [`STEP`], relative to the
+/// derivative.
 const TOLERANCE: f64 = 1e-7;
 const STEP: f64 = 1e-6;
 
@@ -69,7 +70,7 @@ impl ModuleMapper for Moved {
     }
 }
 
-/// Returns every arm that adjusts a layer, in every block that supports it.
+/// Returns every option that adjusts layers, with every kind of block that supports this option.
 fn cases() -> Vec<(String, ModelConfig)> {
     let mut all = Vec::new();
     for block in [

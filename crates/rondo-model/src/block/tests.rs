@@ -24,7 +24,7 @@ const AT: At = At::Core {
     iteration: 1,
 };
 
-/// All three bands of frequencies occur with this scaling.
+/// With this scaling, there are low frequencies, high frequencies and frequencies in between.
 const SCALING: RopeScaling = RopeScaling::Llama3 {
     factor: 8.0,
     low_frequency: 1.0,
@@ -32,7 +32,7 @@ const SCALING: RopeScaling = RopeScaling::Llama3 {
     original_context: 16,
 };
 
-/// Adds noise to every parameter, so that none is one or zero.
+/// Adds noise to every parameter, so that no element is exactly one or zero.
 struct Shake(Normals);
 
 impl ModuleMapper for Shake {
@@ -45,8 +45,8 @@ impl ModuleMapper for Shake {
     }
 }
 
-/// Returns the output, the densities, and the gradients including the penalty, with that of the
-/// input last.
+/// Returns the output, the densities, and the gradients of the loss plus the penalty. The gradient
+/// of the input is last.
 fn differentiate(
     block: &Block,
     x: &Tensor<3>,
@@ -110,8 +110,8 @@ fn check_within(
     for (which, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
         let square = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
         let difference: Vec<f32> = fused.iter().zip(composed).map(|(a, b)| a - b).collect();
-        // The size counts each element at least once, because the bias of a single key has gradient
-        // zero.
+        // The size adds 1 for each element, because the gradient of the bias is zero if there is a
+        // single key.
         let size = square(composed) + composed.len() as f64;
         let relative = (square(&difference) / size).sqrt();
         assert!(

@@ -17,9 +17,11 @@ pub enum BranchScale {
     /// No factors: `x + f(x)`.
     #[default]
     None,
-    /// `x + λ/(N √L) f(x)` (Wang et al. 2026, arXiv 2606.18524).
+    /// `x + λ/(N √L) f(x)`, with N iterations and L layers in the core (Wang et al. 2026, arXiv
+    /// 2606.18524).
     Loop(LoopScale),
-    /// `α x + f(x)`, with f initialised smaller by the factor β (DeepLoop, arXiv 2607.13491).
+    /// `α x + f(x)`, where the initial weights of f are multiplied by β (DeepLoop, arXiv
+    /// 2607.13491).
     Deeploop(DeeploopScale),
 }
 
@@ -27,9 +29,9 @@ pub enum BranchScale {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoopScale {
-    /// λ.
+    /// λ, a constant factor on every branch.
     pub lambda: f64,
-    /// N, the number of iterations the scale is computed for. Default: the mean recurrence.
+    /// N, the number of iterations that the scale is computed for. Default: the mean recurrence.
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<usize>,
@@ -48,7 +50,7 @@ impl Default for LoopScale {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeeploopScale {
-    /// The number of iterations the scale is computed for. Default: the mean recurrence.
+    /// The number of iterations that α and β are computed for. Default: the mean recurrence.
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<usize>,
@@ -57,17 +59,18 @@ pub struct DeeploopScale {
 /// The factors of a [`BranchScale`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BranchFactors {
-    /// The factor of x.
+    /// The factor on x.
     pub skip: f64,
-    /// The factor of f(x).
+    /// The factor on f(x).
     pub branch: f64,
-    /// β, the factor on the standard deviation at initialisation of the matrices of f that
-    /// [`crate::init`] lists, if there is one.
+    /// β, the factor on the initial standard deviation of some matrices of f, which [`crate::init`]
+    /// lists; `None` if there is no such factor.
     pub drawn: Option<f64>,
 }
 
 impl ModelConfig {
-    /// Returns the factors on the sides of the core's residual connections, if any are configured.
+    /// Returns the factors on the two sides of the core's residual connections, if any are
+    /// configured.
     pub fn branch_factors(&self) -> Option<BranchFactors> {
         let planned = self.recurrence.planned().total();
         let layers = self.layers.core as f64;
@@ -103,7 +106,7 @@ impl BranchScale {
         }
     }
 
-    /// Returns whether both factors are one.
+    /// Returns whether no factors are configured.
     pub fn is_none(&self) -> bool {
         *self == Self::None
     }
@@ -140,8 +143,8 @@ enum Word {
     None,
     /// `x + λ/(N √L) f(x)`, with N iterations and L layers in the core.
     Loop,
-    /// `α x + f(x)`, with f initialised smaller by the factor β: `α = √(2N)`, `β = 1/√(8N)`, with N
-    /// the layers of the core times the iterations.
+    /// `α x + f(x)`, where the initial weights of f are multiplied by β: `α = √(2N)` and
+    /// `β = 1/√(8N)`, where N is the number of layers in the core times the number of iterations.
     Deeploop,
 }
 
@@ -151,9 +154,9 @@ enum Word {
 enum Table {
     /// `x + f(x)`.
     None {},
-    /// `x + λ/(N √L) f(x)`.
+    /// `x + λ/(N √L) f(x)`, with N iterations and L layers in the core.
     Loop(LoopScale),
-    /// `α x + f(x)`, with f initialised smaller by the factor β.
+    /// `α x + f(x)`, where the initial weights of f are multiplied by β.
     Deeploop(DeeploopScale),
 }
 

@@ -14,13 +14,14 @@ pub enum ConditioningKind {
     /// iteration's number and g is learned.
     Embedding,
     /// The update of the state is multiplied by `1 + ⟨q, ψ(t, 1/r)⟩` with `t = (i − 1)/r` and a
-    /// learned q. It depends on the recurrence depth r of the pass.
+    /// learned q. This factor depends on the recurrence depth r of the pass.
     LoopGate,
-    /// The norm before each branch of the core and the branch itself are multiplied, channel by
-    /// channel, by 1 plus a linear map of the sinusoidal embedding of the iteration's number.
+    /// In the core, the norm before each branch, and the branch itself, are multiplied by a factor
+    /// for each channel. The factors are 1 plus a linear map of the sinusoidal embedding of the
+    /// iteration's number.
     Adaln,
     /// Each branch of the core is multiplied by `1 + ⟨q, ψ(t, 1/r)⟩`, with a learned q per branch.
-    /// It depends on the recurrence depth r of the pass.
+    /// This factor depends on the recurrence depth r of the pass.
     BranchGate,
 }
 
@@ -57,8 +58,8 @@ impl ConditioningKind {
         }
     }
 
-    /// Describes the extra cost of readouts at `depths` if each needs a pass of its own; `None` if
-    /// one pass serves all.
+    /// Describes the extra cost of readouts at `depths` if each depth needs a pass of its own.
+    /// Returns `None` if one pass is enough for all depths.
     pub fn note(self, depths: &[usize]) -> Option<String> {
         let (all, deepest) = (depths.iter().sum::<usize>(), depths.iter().max()?);
         (self.reads_depth() && all > *deepest).then(|| {

@@ -1,6 +1,6 @@
 //! `model.injection`: a word, or a table with that word as `kind` and the options.
 //!
-//! A kind without options is written as a word, as in configurations from before there were
+//! A kind without options is written as a word, as in configurations that are older than the
 //! options.
 
 use rondo_config::Report;
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 /// The largest window of a history.
 const MOST_LAGS: usize = 8;
 
-/// The injection `A(s, e)`; [`crate::injection`] has the formulas.
+/// The injection `A(s, e)` of the embedding e into the state s; [`crate::injection`] has the
+/// formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Written", into = "Written")]
 pub enum InjectionKind {
@@ -40,7 +41,7 @@ pub enum InjectionKind {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScalarInjection {
-    /// The factor of the state.
+    /// The factor on the state.
     pub form: ScalarForm,
     /// α at the start of training.
     pub start: f64,
@@ -69,7 +70,7 @@ pub enum ScalarForm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiagonalInjection {
-    /// The factor of `B e`.
+    /// The factor on `B e`.
     pub discretisation: Discretisation,
 }
 
@@ -98,7 +99,7 @@ pub struct HistoryInjection {
     /// w, the largest number of earlier states that an iteration reads.
     #[schemars(range(min = 1, max = MOST_LAGS))]
     pub window: usize,
-    /// The coefficient of each difference.
+    /// The form of the coefficient of each difference.
     pub form: HistoryForm,
     /// How e enters after the differences.
     pub embedding: EmbeddingInjection,
@@ -167,7 +168,7 @@ impl InjectionKind {
         }
     }
 
-    /// Returns how e enters: for a history its `embedding`, otherwise this kind itself.
+    /// Returns how e enters: for a history the kind in its `embedding`, otherwise this kind itself.
     #[must_use]
     pub fn of_embedding(self) -> Self {
         match self {
@@ -189,8 +190,8 @@ impl InjectionKind {
         matches!(self.of_embedding(), Self::Diagonal(_) | Self::Orthogonal)
     }
 
-    /// Returns an upper bound of the number of states that an iteration keeps for its backward pass
-    /// in addition to those of a linear injection.
+    /// Returns an upper bound of the number of states that an iteration keeps for the backward
+    /// pass, in addition to the states that a linear injection keeps.
     pub(crate) fn kept_states(self, is_fused: bool) -> usize {
         let history = self.history().map_or(0, |history| 2 * history.window);
         let own = match self.of_embedding() {
@@ -238,14 +239,16 @@ enum Word {
     Gate,
     /// The gated MLP on `[s ; e]`, inner width `d_ff`.
     Ffn,
-    /// `(1 − α) s + α e`, α one learned number.
+    /// `(1 − α) s + α e`, where α is one learned number.
     Scalar,
-    /// `e^(−Δa) ⊙ s + Δ ⊙ B e`, with Δ and a learned for each channel and a matrix B.
+    /// `e^(−Δa) ⊙ s + Δ ⊙ B e`, with a learned Δ and a learned a for each channel, and a learned
+    /// matrix B.
     Diagonal,
     /// `(r − c u) + u` with `r = e^(−Δa) ⊙ s`, `u = Δ ⊙ W e`, and c chosen so that r − c u is
     /// orthogonal to u.
     Orthogonal,
-    /// `s + Σ_j B_j (s_(−j) − s)` over the j-th state before s, then the injection of e.
+    /// `s + Σ_j B_j (s_(−j) − s)`, where s_(−j) is the j-th state before s; then another injection
+    /// injects e.
     History,
     /// `s`: the embedding does not enter, so the loop must start from it (`state_init = "input"`).
     None,

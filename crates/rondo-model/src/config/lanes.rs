@@ -17,8 +17,8 @@ pub struct HyperConnections {
     /// N, the number of states side by side.
     #[schemars(range(min = 2, max = MOST_LANES))]
     pub lanes: usize,
-    /// The number of iterations with weights of their own; later iterations reuse them from the
-    /// first. Default: the mean recurrence.
+    /// The number of iterations that have weights of their own. Later iterations use these weights
+    /// again, from the first. Default: the mean recurrence.
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<usize>,

@@ -15,11 +15,11 @@ pub struct LoraConfig {
     /// The rank of an addition, limited to the smaller side of its matrix.
     #[schemars(range(min = 1))]
     pub rank: usize,
-    /// The number of iterations with pairs of their own. Default: the mean recurrence.
+    /// The number of iterations that have pairs of their own. Default: the mean recurrence.
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<usize>,
-    /// Which pairs later iterations use.
+    /// Which pairs the iterations after these use.
     pub beyond: Beyond,
     /// The matrices that receive an addition.
     pub matrices: Vec<LoraMatrix>,
@@ -42,9 +42,9 @@ impl Default for LoraConfig {
 pub enum Beyond {
     /// The last row.
     Repeat,
-    /// The rows again, from the first.
+    /// The rows are used again, from the first.
     Cycle,
-    /// None: a deeper pass is refused.
+    /// No row: a pass with more iterations is refused.
     Refuse,
 }
 
@@ -167,8 +167,8 @@ impl ModelConfig {
         lora.deepest(&self.recurrence)
     }
 
-    /// Returns the largest recurrence depth of an adaptive exit without a configured bound: the
-    /// largest draw of training, limited to depths that are not refused.
+    /// Returns the maximum number of iterations for an adaptive exit if no maximum is configured.
+    /// It is the largest depth that training draws, limited to depths that are not refused.
     pub fn most_iterations(&self) -> usize {
         let max = self.recurrence.max;
         self.deepest().map_or(max, |deepest| max.min(deepest))

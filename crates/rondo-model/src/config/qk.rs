@@ -1,5 +1,5 @@
-//! Norms and biases of queries and keys. Values that existed in older configurations are still
-//! written as true or false.
+//! Norms and biases of queries and keys. Older configurations have only true and false; values with
+//! the same meaning are still written as true or false.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,9 +26,9 @@ pub enum QkNorm {
 pub enum QkBias {
     /// No biases.
     None,
-    /// On queries and keys.
+    /// Biases of queries and keys.
     Qk,
-    /// On queries, keys and values (Qwen2).
+    /// Biases of queries, keys and values (Qwen2).
     Qkv,
 }
 
@@ -82,9 +82,9 @@ enum WrittenBias {
 enum BiasWord {
     /// No biases; the same as `false`.
     None,
-    /// On queries and keys; the same as `true`.
+    /// Biases of queries and keys; the same as `true`.
     Qk,
-    /// On queries, keys and values (Qwen2).
+    /// Biases of queries, keys and values (Qwen2).
     Qkv,
 }
 

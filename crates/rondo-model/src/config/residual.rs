@@ -20,11 +20,11 @@ pub enum ResidualKind {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InfiloopResidual {
-    /// β, by which every iteration multiplies the weights of earlier outputs; the initial value if
-    /// β is learned.
+    /// β, the factor by which every iteration multiplies the weights of earlier outputs. If β is
+    /// learned, this is its initial value.
     #[schemars(range(min = 0, max = 1))]
     pub beta: f64,
-    /// Whether β is learned, as the logistic function of a parameter; otherwise it is constant.
+    /// Whether β is learned, as the logistic function of a parameter. Otherwise β is constant.
     pub learned: bool,
 }
 
@@ -83,8 +83,8 @@ enum Written {
 enum Word {
     /// z is the next state.
     CarryLast,
-    /// `Σ β^(i−j) e^(s_j) z_j / Σ β^(i−j) e^(s_j)` over the iterations j so far, with
-    /// `s = ⟨q, z⟩ / rms(z)` and a learned q.
+    /// `Σ β^(i−j) e^(s_j) z_j / Σ β^(i−j) e^(s_j)` over the iterations j so far, where z_j is the
+    /// output of iteration j, `s_j = ⟨q, z_j⟩ / rms(z_j)`, and q is learned.
     Infiloop,
 }
 
@@ -94,7 +94,7 @@ enum Word {
 enum Table {
     /// z is the next state.
     CarryLast {},
-    /// A weighted average of the outputs z of all iterations so far.
+    /// The next state is a weighted average of the outputs z of all iterations so far.
     Infiloop(InfiloopResidual),
 }
 

@@ -19,8 +19,9 @@ pub enum RopePairing {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RopeScaling {
-    /// Low frequencies are divided by `factor`, high ones are unchanged. Between them the frequency
-    /// is interpolated linearly in the number of turns within the original context (Llama 3.1).
+    /// Low frequencies are divided by `factor`, and high frequencies are unchanged. In between, the
+    /// result is interpolated linearly in the number of turns within the original context (Llama
+    /// 3.1).
     Llama3 {
         /// The divisor of low frequencies.
         factor: f64,
@@ -28,7 +29,7 @@ pub enum RopeScaling {
         low_frequency: f64,
         /// Frequencies with more turns than this within the original context are high.
         high_frequency: f64,
-        /// Length of the original context, in tokens.
+        /// The length of the original context, in tokens.
         original_context: usize,
     },
 }
@@ -67,7 +68,7 @@ impl RopeScaling {
         positive("factor", factor, report);
         positive("low_frequency", low_frequency, report);
         at_least_one("original_context", original_context, report);
-        // Also reports if either number is NaN.
+        // The comparison also fails if one of the numbers is NaN.
         if high_frequency.partial_cmp(&low_frequency) != Some(std::cmp::Ordering::Greater)
             || !high_frequency.is_finite()
         {

@@ -17,14 +17,14 @@ use crate::sparsity::SparsityConfig;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelSection {
-    /// Vocabulary size V. Default: that of the data.
+    /// Vocabulary size V. Default: the vocabulary size of the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,
     /// Width of the residual stream, h.
     pub d_model: usize,
-    /// Query heads.
+    /// The number of query heads.
     pub n_heads: usize,
-    /// Key and value heads. Default: as many as query heads. Must divide `n_heads`.
+    /// The number of key heads, and of value heads. Default: `n_heads`. Must divide `n_heads`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_kv_heads: Option<usize>,
     /// Size of a head. Default: `d_model / n_heads`.
@@ -32,18 +32,18 @@ pub struct ModelSection {
     pub d_head: Option<usize>,
     /// Inner width of the gated MLP, f.
     pub d_ff: usize,
-    /// Longest sequence in tokens.
+    /// The length of the longest sequence, in tokens.
     pub context: usize,
-    /// Where the norms of a block stand.
+    /// Where the norms of a block are placed.
     pub block: BlockKind,
     /// The factors on the two sides of the residual connections in the core.
     #[serde(skip_serializing_if = "BranchScale::is_none")]
     pub branch_scale: BranchScale,
-    /// Learned biases, added to queries and keys, or also to values, after their projection.
+    /// Learned biases of queries and keys, or also of values. They are added after the projection.
     pub qk_bias: QkBias,
-    /// Norm of queries and keys.
+    /// The norm of queries and keys.
     pub qk_norm: QkNorm,
-    /// Base of the rotary embedding's angles.
+    /// The base of the rotary embedding's angles.
     pub rope_base: f64,
     /// Which elements of a head the rotary embedding rotates as a pair.
     pub rope_pairing: RopePairing,
@@ -54,7 +54,7 @@ pub struct ModelSection {
     pub tied_head: bool,
     /// The root-mean-square norm.
     pub norm: NormConfig,
-    /// Layers of the three parts.
+    /// The numbers of layers in prelude, core block and coda.
     pub layers: LayersConfig,
     /// How the embedding e enters each iteration.
     pub injection: InjectionKind,
@@ -64,7 +64,8 @@ pub struct ModelSection {
     /// How the next state is computed from the core's output.
     #[serde(skip_serializing_if = "ResidualKind::is_plain")]
     pub loop_residual: ResidualKind,
-    /// Lanes that the iterations read from and write to. Default: a single state.
+    /// Lanes, which are states side by side that the iterations read from and write to. Default: a
+    /// single state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hyper_connections: Option<HyperConnections>,
     /// What each iteration adds to the core's matrices. Default: nothing.
@@ -72,7 +73,7 @@ pub struct ModelSection {
     pub lora: Option<LoraConfig>,
     /// How the initial state s_0 is drawn.
     pub state_init: StateInit,
-    /// Where the shared norm stands, apart from the end.
+    /// Where the shared norm n_f is applied, in addition to the end.
     pub boundary_norm: BoundaryNorm,
     /// How the weights are drawn.
     pub init: InitConfig,
@@ -119,7 +120,7 @@ impl Default for ModelSection {
 
 impl ModelSection {
     /// Returns the model for data with a vocabulary of `vocabulary` tokens. A configured
-    /// `vocab_size` has precedence.
+    /// `vocab_size` takes precedence over `vocabulary`.
     pub fn resolve(&self, vocabulary: usize) -> ModelConfig {
         ModelConfig {
             vocab_size: self.vocab_size.unwrap_or(vocabulary),
@@ -268,8 +269,8 @@ impl ModelSection {
         }
     }
 
-    /// Reports draws of more iterations than there are pairs, if such passes are refused. Also
-    /// reports pairs that no draw reaches.
+    /// Reports if a step may draw more iterations than there are pairs and such passes are refused.
+    /// Also reports pairs that no step can reach.
     fn validate_rows(&self, lora: &LoraConfig, report: Report<'_>) {
         let rows = lora.rows(&self.recurrence);
         let largest = match self.recurrence.max {
@@ -319,7 +320,8 @@ impl ModelSection {
         }
     }
 
-    /// Reports numbers of heads that do not divide the width or each other, and odd head sizes.
+    /// Reports a width that is not a multiple of the number of heads, a number of query heads that
+    /// is not a multiple of the number of key heads, and an odd head size.
     fn validate_heads(&self, report: Report<'_>) {
         if let Some(d_head) = self.d_head {
             if !d_head.is_multiple_of(2) {

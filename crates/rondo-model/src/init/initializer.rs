@@ -9,15 +9,15 @@ use crate::seed::{Stream, generator};
 /// The distribution of one parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Initializer {
-    /// Normal with this nominal std, truncated at ±3 std.
+    /// A normal distribution with this nominal std, truncated at ±3 std.
     TruncatedNormal {
-        /// Nominal standard deviation.
+        /// The nominal standard deviation.
         std: f64,
     },
-    /// Orthogonal rows or columns (QR of a truncated normal) times `std·√max(rows, cols)`,
-    /// separately for each of the matrices in the parameter.
+    /// A matrix with orthonormal rows or columns times `std·√max(rows, cols)`. If the parameter
+    /// holds several matrices, each is drawn separately.
     Orthogonal {
-        /// Root mean square of the elements.
+        /// The root mean square of the elements.
         std: f64,
         /// The matrices in the parameter.
         fusion: Fusion,
@@ -30,10 +30,9 @@ pub enum Initializer {
     Constant(f64),
     /// The identity matrix.
     Identity,
-    /// Unit vectors as rows: of the first element, the second, and so on, then from the first
-    /// again.
+    /// Every row is a unit vector: row j has its 1 in column j modulo the number of columns.
     Cycle,
-    /// A flattened identity matrix of this size in each row.
+    /// Every row is a flattened identity matrix of this size.
     Identities {
         /// The number of rows of the identity.
         size: usize,
@@ -41,7 +40,7 @@ pub enum Initializer {
 }
 
 impl Initializer {
-    /// Draws the values of parameter number `index`, row major.
+    /// Draws the values of the parameter in row `index` of the table, row major.
     pub(crate) fn values(self, shape: &[usize], seed: u64, index: u64) -> Vec<f32> {
         let count = shape.iter().product();
         match self {

@@ -10,13 +10,13 @@ use super::truncated_normal;
 pub enum Fusion {
     /// One matrix.
     None,
-    /// Two matrices of equal width: the halves a and b of a gated MLP.
+    /// Two matrices of equal width: the halves of a gated MLP's first matrix.
     Halves,
     /// Q, K and V of an attention layer.
     Attention {
-        /// Columns of Q.
+        /// The number of columns of Q.
         queries: usize,
-        /// Columns of K, and also of V.
+        /// The number of columns of K, which is also that of V.
         keys: usize,
     },
 }
@@ -59,8 +59,9 @@ fn gain(std: f64, rows: usize, cols: usize) -> f64 {
     std * (rows.max(cols) as f64).sqrt()
 }
 
-/// Returns a `[rows, cols]` matrix whose shorter side is orthonormal, times `gain`. It applies
-/// modified Gram–Schmidt to a truncated normal, twice, for orthogonality up to rounding.
+/// Returns `gain` times a `[rows, cols]` matrix whose rows are orthonormal, or whose columns are if
+/// they are fewer. Modified Gram–Schmidt makes truncated normal vectors orthonormal. It is applied
+/// twice to each vector, so that only rounding errors remain.
 fn orthogonal(rows: usize, cols: usize, gain: f64, rng: &mut impl Rng) -> Vec<f32> {
     let (short, long) = (rows.min(cols), rows.max(cols));
     let mut vectors: Vec<Vec<f64>> = (0..short)
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn halves_narrower_than_their_input_are_orthogonal_too() {
-        // As in an MLP that injects the embedding: its input is twice as wide.
+        // An MLP that injects the embedding has such halves, because its input is twice as wide.
         let mut rng = generator(0, Stream::Weights, 0);
         let mlp = Fusion::Halves.orthogonal([16, 20], 1.0, &mut rng);
         for first in [0, 10] {

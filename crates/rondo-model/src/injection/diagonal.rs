@@ -1,7 +1,7 @@
 //! `e^(−Δa) ⊙ s + step ⊙ (e · B)` (Parcae, arXiv 2604.12946).
 //!
-//! The state of each channel decays separately, so the injection contracts for any B. With step Δ
-//! this is the published rule. With step `(1 − e^(−Δa)) / a` it is the exact solution of
+//! The state of each channel decays separately, so the injection contracts for any B. If step is Δ,
+//! this is the published rule. If step is `(1 − e^(−Δa)) / a`, this is the exact solution of
 //! `ẋ = −a x + B e` over the time Δ.
 
 use burn::module::Module;
@@ -68,7 +68,7 @@ mod tests {
         let device = Device::flex();
         let weights = Weights::new(&config, 0, &device);
         let (root, half) = (0.2_f64.sqrt(), 5.0_f64.ln() / 2.0);
-        // a = 1, so the step of the hold is 1 − √(1/5).
+        // With a = 1, the step of the zero-order hold is 1 − √(1/5).
         for (discretisation, step) in [
             (Discretisation::Euler, half),
             (Discretisation::ZeroOrderHold, 1.0 - root),

@@ -1,5 +1,5 @@
-//! `[s ; e] · W` with the adapter W, `[2 d_model, d_model]`; state first, no bias (Geiping et al.
-//! 2025, arXiv 2502.05171, §3.2).
+//! `[s ; e] · W` with the adapter W, `[2 d_model, d_model]`. The state comes first, and there is no
+//! bias (Geiping et al. 2025, arXiv 2502.05171, §3.2).
 
 use std::ops::Range;
 
@@ -9,7 +9,8 @@ use burn::tensor::Tensor;
 use crate::init::Weights;
 use crate::ops::{self, Precision, Projection, ProjectionTensors};
 
-/// Computes `s · W_s + e · W_e` with the halves of W; the second product is computed once per pass.
+/// Computes `s · W_s + e · W_e`, where W_s and W_e are the halves of W. The second product is
+/// computed once per pass.
 #[derive(Module, Debug)]
 pub struct Linear {
     adapter: Param<Tensor<2>>,

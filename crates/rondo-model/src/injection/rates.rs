@@ -1,5 +1,5 @@
-//! Parameters of the diagonal and the orthogonal injection: two numbers for each channel and a
-//! matrix for e.
+//! Parameters of the diagonal and the orthogonal injection: two numbers for each channel, and a
+//! matrix M for e.
 //!
 //! ```text
 //! Δ = softplus(dt_bias)    a = e^a_log    decay = e^(−Δa)    u = step ⊙ (e · M)
@@ -49,7 +49,7 @@ impl Rates {
         }
     }
 
-    /// Returns u.
+    /// Returns u, where `step` selects the step.
     ///
     /// # Shapes
     ///

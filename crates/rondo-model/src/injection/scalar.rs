@@ -1,8 +1,8 @@
 //! `(1 − α) s + α e` or `s + α e` with one learned α.
 //!
-//! The sum is the scalar initial-state injection of arXiv 2609.36636, §5.1, where α starts at 0.
-//! arXiv 2610.00673 converts a dense model into a looped one with one learned scalar that mixes in
-//! the input. The published abstract does not give the formula; this module assumes the mean.
+//! `s + α e` is the scalar initial-state injection of arXiv 2609.36636, §5.1, where α starts at 0.
+//! arXiv 2610.00673 converts a dense model into a looped model with one learned scalar that mixes
+//! in the input. Its abstract does not give the formula; this module assumes `(1 − α) s + α e`.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -39,7 +39,7 @@ impl Scalar {
         ops::of(&tensors.x).mix(self.mix, tensors)
     }
 
-    /// Returns the factor of the state, `[1]`.
+    /// Returns the factor on the state, `[1]`.
     pub(super) fn factor(&self) -> Tensor<1> {
         let alpha = self.alpha.val().without_autodiff();
         match self.mix {

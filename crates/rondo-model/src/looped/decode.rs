@@ -3,14 +3,14 @@
 //! The cache is keyed by (iteration, layer, position): each iteration of the core attends to the
 //! keys and values of the same iteration at earlier positions. If an earlier position stopped
 //! before iteration i, its deepest iteration is used instead. With a budget of M, iterations i and
-//! i + M share a place and the later one overwrites the earlier (Geiping et al. 2025, arXiv
-//! 2502.05171, §6.2).
+//! i + M share a place, and the later iteration overwrites the earlier one (Geiping et al. 2025,
+//! arXiv 2502.05171, §6.2).
 //!
 //! ```text
-//! chunk = begin(tokens, s_0, r)   prelude; the new positions: a whole prompt, then one at a time
-//! iterate(&mut chunk)             s_i = R(A(s_{i-1}, e)), at most r times if it depends on r
-//! read_out(&mut chunk)            the coda on the newest state, as often as wanted
-//! end(chunk)                      the new positions become earlier ones
+//! chunk = begin(tokens, s_0, r)   the prelude on new positions: first a prompt, then one at a time
+//! iterate(&mut chunk)             s_i = R(A(s_{i-1}, e)), at most r times if iterations depend on r
+//! read_out(&mut chunk)            the coda on the newest state, after any iteration
+//! end(chunk)                      the new positions become earlier positions
 //! ```
 
 use burn::tensor::{Device, Int, Tensor};
@@ -49,7 +49,7 @@ pub struct Chunk {
     depth: usize,
     pass: Pass,
     prelude: Vec<KeyValues>,
-    /// Keys and values by place in the cache, then by layer.
+    /// Keys and values, indexed by place in the cache and then by layer.
     core: Vec<Vec<KeyValues>>,
     read: Option<(Readout, Vec<KeyValues>)>,
 }
@@ -73,14 +73,15 @@ struct LoopCache {
 }
 
 impl LoopCache {
-    /// Returns the keys and values of earlier positions at `place`. If none of them reached this
-    /// place, returns those of their deepest iteration, the last place.
+    /// Returns the keys and values of earlier positions at `place`. If no earlier position reached
+    /// this place, returns the keys and values at the last place, that of the deepest iteration.
     fn at(&self, place: usize) -> Option<&KeyValues> {
         self.places.get(place).or(self.places.last())
     }
 
     /// Replaces the cache by `reached`, the keys and values of all positions after a chunk of `new`
-    /// ones. Places beyond the depth of the chunk get those of its deepest iteration.
+    /// positions. At places that the chunk did not reach, its positions get their keys and values
+    /// of the chunk's deepest iteration.
     fn take(&mut self, reached: Vec<KeyValues>, new: usize) {
         let deepest = reached.last().cloned();
         let beyond = self.places.iter().skip(reached.len());
@@ -94,7 +95,8 @@ impl LoopCache {
 }
 
 impl<'a> Decoder<'a> {
-    /// Starts an empty sequence; `budget` limits the number of places in the cache.
+    /// Starts an empty sequence. `budget` limits the number of places in the cache; `None` sets no
+    /// limit.
     ///
     /// # Panics
     ///
@@ -127,8 +129,8 @@ impl<'a> Decoder<'a> {
         self.positions
     }
 
-    /// Begins with new positions: any number at first, then one at a time. `depth` is r, the number
-    /// of iterations they will run.
+    /// Begins a chunk of new positions: any number of positions in the first chunk, then one at a
+    /// time. `depth` is r, the number of iterations that the chunk will run.
     ///
     /// # Shapes
     ///
@@ -215,7 +217,7 @@ impl<'a> Decoder<'a> {
         readout
     }
 
-    /// Ends the chunk: its positions become earlier ones. Returns their readout.
+    /// Ends the chunk: its positions become earlier positions. Returns the readout of the chunk.
     pub fn end(&mut self, mut chunk: Chunk) -> Readout {
         let readout = self.read_out(&mut chunk).clone();
         let [_, new, _] = chunk.state().dims();
@@ -232,7 +234,8 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Applies a stack to new positions; `past` returns the cache of each layer, if it has one yet.
+/// Applies a stack to new positions. `past` returns the cached keys and values of a layer, or
+/// `None` if there are no earlier positions.
 fn through<'p>(
     blocks: &[Block],
     x: Tensor<3>,

@@ -36,7 +36,7 @@ pub(super) struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Returns the input of the layers.
+    /// Returns the input of the core's layers in the iteration after `state`.
     ///
     /// # Shapes
     ///
@@ -54,8 +54,9 @@ impl Parts<'_> {
         }
     }
 
-    /// Returns the adjustment of each layer in the iteration after `state` of a pass to `depth`, or
-    /// `None` without adjustments. `known` holds precomputed additions of every row of LoRA.
+    /// Returns the adjustment of each layer for the iteration after `state`, in a pass of `depth`
+    /// iterations, or `None` if nothing changes the layers. `known` holds the additions of every
+    /// row of LoRA, if the caller has already computed them.
     pub(super) fn adjustments(
         &self,
         state: &LoopState,
@@ -65,8 +66,8 @@ impl Parts<'_> {
         adjustments(self.conditioning, self.lora, state, depth, known)
     }
 
-    /// Returns the state after the iteration that follows `state`, from the layers' output `y`, in
-    /// a pass to `depth`.
+    /// Returns the state after the iteration that follows `state`, in a pass of `depth` iterations.
+    /// `y` is the output of the core's layers.
     pub(super) fn leave(&self, state: LoopState, y: Tensor<3>, depth: usize) -> LoopState {
         let y = normed(self.boundary, y);
         let y = match self.conditioning {
@@ -165,7 +166,7 @@ impl LoopedTransformer {
     }
 }
 
-/// `R(A(·, e))` for one embedding.
+/// The map from s_{i−1} to s_i, for one embedding e.
 pub(super) struct Core<'a> {
     parts: Parts<'a>,
     prepared: &'a Prepared,
@@ -174,12 +175,12 @@ pub(super) struct Core<'a> {
 }
 
 impl<'a> Core<'a> {
-    /// Returns a copy for another pass to the same depth.
+    /// Returns a copy for another pass of as many iterations.
     pub(super) fn with_pass(&self, pass: Shared<'a>) -> Self {
         Self::new(self.parts, self.prepared, pass, self.depth)
     }
 
-    /// Prepares the iterations of a pass to `depth`.
+    /// Prepares the iterations of a pass of `depth` iterations.
     pub(super) fn new(
         parts: Parts<'a>,
         prepared: &'a Prepared,
@@ -214,7 +215,7 @@ pub(super) fn normed(norm: Option<&RmsNorm>, x: Tensor<3>) -> Tensor<3> {
     }
 }
 
-/// Discards the open edges of the gates.
+/// Runs iterations without keeping the open edges of the gates.
 impl Iterate for Core<'_> {
     fn iterate(&mut self, state: LoopState) -> LoopState {
         self.apply(state).0

@@ -8,9 +8,9 @@ use crate::gates::Seen;
 use crate::layer::At;
 use crate::pass::Shared;
 
-/// Applies layers in turn. `at` gives the place of each layer in the pass, and `adjustments` its
-/// changed weights. Also returns the open edges of the gates; without gates the list is empty and
-/// allocates nothing.
+/// Applies layers in turn. `at` returns the place of each layer in the pass, and `adjustments`
+/// holds the changes of each layer's weights. Also returns the open edges of the gates; without
+/// gates the list is empty and allocates nothing.
 ///
 /// # Shapes
 ///

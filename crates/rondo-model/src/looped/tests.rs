@@ -189,8 +189,8 @@ fn every_parameter_gets_a_gradient_that_is_not_zero() {
 fn iterations_without_gradient_count_as_a_given_state() {
     let config = config();
     let split = |no_grad, with_grad| Unroll { no_grad, with_grad };
-    // The device is an autodiff device, as in training: otherwise Burn uses another attention
-    // kernel.
+    // The device is an autodiff device, as in training. On other devices Burn uses another
+    // attention kernel.
     let device = Device::flex().autodiff();
     let model = LoopedTransformer::new(&config, 3, &device);
     let pass = Pass::new(&config, SEQ, &device);
@@ -266,7 +266,7 @@ fn one_pass_equals_several(name: &str, config: &ModelConfig) {
     }
 }
 
-/// Returns a model whose gates are half open, and a pass that draws the gates.
+/// Returns a model in which about half of the gates are open, and a pass that draws the gates.
 fn gated() -> (ModelConfig, LoopedTransformer, Pass) {
     let mut config = config();
     config.sparsity = Some(SparsityConfig {

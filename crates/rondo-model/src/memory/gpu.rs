@@ -6,7 +6,8 @@ use crate::config::{BoundaryNorm, InjectionKind, ModelConfig, QkBias, QkNorm, Ro
 use crate::depth::Recompute;
 use crate::init::Part;
 
-/// The logits in a chunk of the head on a GPU; a chunk is a multiple of `CHUNK_TOKENS` tokens.
+/// The largest number of logits in a chunk of the head on a GPU. The number of tokens in a chunk is
+/// a multiple of `CHUNK_TOKENS`.
 const CHUNK_LOGITS: usize = 1 << 25;
 const CHUNK_TOKENS: usize = 64;
 
@@ -20,13 +21,14 @@ impl StepShape {
         let head = model.vocab_size * h;
         let layer = self.layer(model);
         let prelude = self.tokens * (model.layers.prelude * layer + 4 * h);
-        // The initial tensors of every recomputed iteration, and the first state of the next step.
-        // The gradient of each term after an earlier iteration has the size of a state.
+        // These are the initial tensors of every recomputed iteration, the first state of the next
+        // step, and for each term after an earlier iteration its gradient, which has the size of a
+        // state.
         let states = self.tokens * (states + 1 + self.beside.readouts) * state(model);
         let iteration = self.iteration(model, layer);
         let coda = self.tokens * (model.layers.coda * layer + 3 * h);
-        // If iterations are recomputed in the backward pass, none is in memory before the coda's
-        // backward is done; the iterations of a penalty follow the coda.
+        // If iterations are recomputed, no iteration is in memory before the backward pass of the
+        // coda is done. The iterations of a penalty run after that too.
         let tracked = match model.recurrence.recompute {
             Recompute::None => self.unroll.with_grad * iteration,
             Recompute::Iteration => 0,
@@ -37,7 +39,8 @@ impl StepShape {
             + weights(Part::History)
             + weights(Part::Lora);
         let of_readout = weights(Part::Coda) + head;
-        // The sum of the gradients of earlier readouts, while another readout is differentiated.
+        // The sum of the gradients of earlier readouts is kept while another readout is
+        // differentiated.
         let earlier = match self.beside.readouts {
             0 => 0,
             _ => of_readout,
@@ -51,15 +54,15 @@ impl StepShape {
         census.total() + self.moments + moments.into_iter().max().unwrap_or(0)
     }
 
-    /// Returns the number of values per token that the backward pass reads of a layer: the norms'
+    /// Returns the number of values per token that a layer keeps for the backward pass: the norms'
     /// outputs and inputs, the sums, attention, and the MLP's halves with their product.
     fn layer(self, model: &ModelConfig) -> usize {
         let h = model.d_model;
         6 * h + qkv(model) + self.attention(model) + model.attended_width() + 3 * model.d_ff
     }
 
-    /// Returns the number of values that the backward pass reads of an iteration: its layers, the
-    /// injection's output, and the copy of the adapter's part.
+    /// Returns the number of values that an iteration keeps for the backward pass: those of its
+    /// layers, the injection's output, and a copy of one half of the adapter.
     fn iteration(self, model: &ModelConfig, layer: usize) -> usize {
         let h = model.d_model;
         let (injected, adapter) = match model.injection.of_embedding() {
@@ -80,8 +83,8 @@ impl StepShape {
         adapter + adjusted(model) + self.tokens * (layers + injected + normed + self.beside(model))
     }
 
-    /// Returns the number of values per token that the backward pass reads of attention, without
-    /// queries, keys, values and the attention output.
+    /// Returns the number of values per token that attention keeps for the backward pass, in
+    /// addition to queries, keys, values and the attention output.
     fn attention(self, model: &ModelConfig) -> usize {
         let scores = model.n_heads * self.seq;
         match (&model.sparsity, is_apart(model)) {
@@ -96,8 +99,9 @@ impl StepShape {
         }
     }
 
-    /// Returns the working space per token of the backward pass of a layer: that of the MLP, or
-    /// that of attention after the MLP's activations are freed.
+    /// Returns the working space of a layer's backward pass, per token. It is the larger of two:
+    /// the MLP's working space, and attention's, less the activations of the MLP that are freed
+    /// before it.
     fn working(self, model: &ModelConfig) -> usize {
         let (h, f) = (model.d_model, model.d_ff);
         let scores = model.n_heads * self.seq;

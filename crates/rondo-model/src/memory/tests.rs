@@ -48,8 +48,8 @@ fn with_grad(with_grad: usize, shape: StepShape) -> StepShape {
 #[test]
 fn a_fused_step_of_one_token_can_be_counted_by_hand() {
     let total = Census::new(&narrow()).total();
-    // qkv has 6 numbers; then one row sum of a head, five states of width 2, and two halves of
-    // width 4.
+    // Queries, keys and values have 6 numbers. In addition there are one row sum of a head, five
+    // states of width 2, and two halves of width 4.
     let layer = 6 + 1 + 5 * 2 + 2 * 4;
     let numbers = 3 * layer + 2 * (7 * 2) + (2 * 6 + 4 * 2 + 3 * 4);
     let expected = (32 << 20) + 4 * (6 * total + numbers);
@@ -59,10 +59,10 @@ fn a_fused_step_of_one_token_can_be_counted_by_hand() {
 #[test]
 fn a_step_of_one_token_on_a_gpu_can_be_counted_by_hand() {
     let census = Census::new(&narrow());
-    // Six states of width 2, qkv with 6 numbers, one row sum, 2 numbers of attention output, two
-    // halves and a product of width 4.
+    // A layer has six states of width 2, queries, keys and values with 6 numbers, one row sum, 2
+    // numbers of attention output, and the MLP's two halves and their product, each of width 4.
     let layer = 6 * 2 + 6 + 1 + 2 + 3 * 4;
-    // The layer, the injection's output, and the upper half of the adapter.
+    // An iteration has the layer, the injection's output, and the upper half of the adapter.
     let iteration = layer + 2 + 4;
     // The peak of the four moments is in the backward pass of the last iteration. It holds the
     // prelude with four states, the next step's initial state, both iterations, two states and the
@@ -70,7 +70,7 @@ fn a_step_of_one_token_on_a_gpu_can_be_counted_by_hand() {
     let activations = (layer + 4 * 2) + 2 + 2 * iteration + (2 * 2 + 3 * 4);
     let of_core = census.part(Part::Core) + census.part(Part::Adapter);
     let numbers = census.total() + activations + 3 * 2 + 2 * of_core;
-    // Half of the largest buffer, which holds the MLP's two halves.
+    // Half of the largest buffer is added; this buffer holds the MLP's two halves.
     let expected = (8 << 20) + 4 * (numbers + 2 * 4 / 2);
     assert_eq!(step(Kept::Kernels).bytes(&narrow()), expected as u64);
     let moments = 100;
@@ -89,8 +89,8 @@ fn norms_with_a_scale_keep_what_they_norm_and_lanes_are_states_that_iterations_r
         qk_norm: QkNorm::Head,
         ..narrow()
     };
-    // Two scales of two numbers in each of two layers, with gradients, moments and copies; a query
-    // and a key in each of three applications of a layer.
+    // Two scales of two numbers in each of two layers make 8 parameters, and each is counted 6
+    // times. Each of three applications of a layer also keeps a query and a key, of 2 numbers each.
     assert_eq!(bytes(&normed) - bytes(&narrow()), 4 * (6 * 8 + 3 * 4));
     for kept in [Kept::Fused, Kept::Kernels, Kept::Composed] {
         let mut lanes = ModelConfig {
@@ -184,7 +184,8 @@ fn earlier_readouts_keep_a_state_each_and_a_penalty_iterations() {
         let two = with_grad(6, shape).bytes(&model) - plain;
         match kept {
             Kept::Fused | Kept::Composed => assert_eq!(of_penalty, two, "{kept:?}"),
-            // The penalty follows the coda's backward pass, which was the peak without it.
+            // The penalty runs after the coda's backward pass, which is the peak without the
+            // penalty.
             Kept::Kernels => assert!(of_penalty > 0 && of_penalty < two, "{kept:?}"),
         }
         model.recurrence.recompute = Recompute::Iteration;
@@ -205,7 +206,8 @@ fn matrices_that_an_iteration_makes_are_kept_with_it() {
         // With this many iterations, the backward pass of the last one is the peak on a GPU.
         let bytes = |model: &ModelConfig, k| with_grad(k, step(kept)).bytes(model);
         let more = |model: &ModelConfig| bytes(model, 51) - bytes(model, 50);
-        // The last matrices of a layer: attention's with 2 × 2 and the MLP's with 4 × 2.
+        // The last matrices of a layer are adjusted: attention's with 2 × 2 and the MLP's with 4 ×
+        // 2 elements.
         let gated = more(&model);
         assert_eq!(gated - more(&narrow()), 4 * (2 * 2 + 4 * 2), "{kept:?}");
         model.block = BlockKind::BranchSandwich;
@@ -223,7 +225,7 @@ fn matrices_that_an_iteration_makes_are_kept_with_it() {
             }),
             ..narrow()
         };
-        // Queries, keys and values are in one matrix, of 2 × 6.
+        // Queries, keys and values are in one matrix of 2 × 6 elements.
         assert_eq!(more(&pairs) - more(&narrow()), 4 * 2 * 6, "{kept:?}");
     }
 }

@@ -29,10 +29,10 @@ use crate::gates::OpenEdges;
 /// A backend of the operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// The kernels of `rondo-kernels`, for f32 in this process's memory.
+    /// The kernels of `rondo-kernels`, for f32 tensors in this process's memory.
     Flex,
-    /// The kernels of `rondo-cube`, for f32 on a device of CubeCL; compositions in a build without
-    /// these kernels.
+    /// The kernels of `rondo-cube`, for f32 tensors on a device of CubeCL. A build without these
+    /// kernels uses compositions instead.
     Cube,
     /// Compositions of Burn operations, for any device.
     Composed,
@@ -81,11 +81,11 @@ pub fn of<const D: usize>(x: &Tensor<D>) -> &'static dyn Operations {
     Backend::of(x).operations()
 }
 
-/// The interface of a backend. An operation takes its description and its tensors and returns the
-/// result, which has a gradient if one of the tensors is in the graph.
+/// The interface of a backend. An operation takes a description and tensors, and returns the
+/// result. The result is in the graph if one of the tensors is.
 ///
 /// The default methods compose an operation of smaller operations of the same backend, down to
-/// those of Burn, which may ignore the precision in the description.
+/// operations of Burn. Burn may ignore the precision in the description.
 pub trait Operations: Sync {
     /// Returns the row of `table` for each token.
     ///
@@ -96,7 +96,7 @@ pub trait Operations: Sync {
         composed::embed(table, tokens)
     }
 
-    /// Root-mean-square norm over the last axis: `x / √(mean(x²) + eps) ⊙ scale`.
+    /// Computes the root-mean-square norm over the last axis: `x / √(mean(x²) + eps) ⊙ scale`.
     ///
     /// # Shapes
     ///
@@ -105,7 +105,7 @@ pub trait Operations: Sync {
         composed::norm(norm, x, scale)
     }
 
-    /// The norm of a sum, `n(x + y)`, with n as in [`Self::norm`].
+    /// Computes the norm of a sum, `n(x + y)`, where n is [`Self::norm`].
     ///
     /// # Shapes
     ///
@@ -120,7 +120,7 @@ pub trait Operations: Sync {
         self.norm(norm, x + y, scale)
     }
 
-    /// The sum with a norm, `x + n(y)`, with n as in [`Self::norm`].
+    /// Adds a norm, `x + n(y)`, where n is [`Self::norm`].
     ///
     /// # Shapes
     ///
@@ -135,16 +135,17 @@ pub trait Operations: Sync {
         x + self.norm(norm, y, scale)
     }
 
-    /// The product of two matrices.
+    /// Computes the product of two matrices.
     ///
     /// # Shapes
     ///
-    /// `a`: `[m, k]`; `b`: `[k, n]`, or `[n, k]` if it is transposed; returns `[m, n]`.
+    /// `a`: `[m, k]`; `b`: `[k, n]`, or `[n, k]` if `product` says that b is transposed; returns
+    /// `[m, n]`.
     fn product(&self, product: Product, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
         product.composed(a, b)
     }
 
-    /// Like [`Self::product`], for each pair of matrices in two batches of heads.
+    /// Computes [`Self::product`] for each pair of matrices in two batches of heads.
     ///
     /// # Shapes
     ///
@@ -153,7 +154,7 @@ pub trait Operations: Sync {
         product.composed(a, b)
     }
 
-    /// The product with some rows of a matrix, added to a base if there is one.
+    /// Computes the product with some rows of a matrix, and adds a base if there is one.
     ///
     /// # Shapes
     ///
@@ -166,8 +167,8 @@ pub trait Operations: Sync {
         composed::project_rows(self, projection, tensors)
     }
 
-    /// A factor for each channel: `c ⊙ x + base`, where c is a function of two numbers of the
-    /// channel.
+    /// Multiplies each channel by a factor, and adds a base if there is one: `c ⊙ x + base`. The
+    /// factor c of a channel is a function of two numbers of this channel.
     ///
     /// # Shapes
     ///
@@ -180,7 +181,7 @@ pub trait Operations: Sync {
         composed::channels(channels, tensors)
     }
 
-    /// The decayed state r without its component along an update u, plus the update:
+    /// Removes the component along an update u from the decayed state r, then adds u:
     /// `(r − c u) + u`.
     ///
     /// # Shapes
@@ -190,7 +191,7 @@ pub trait Operations: Sync {
         composed::orthogonal(tensors)
     }
 
-    /// State and embedding mixed with one number: `keep · x + α · e`.
+    /// Mixes state and embedding with one number α: `keep · x + α · e`, where `keep` is 1 or 1 − α.
     ///
     /// # Shapes
     ///
@@ -199,7 +200,7 @@ pub trait Operations: Sync {
         composed::mix(mix, tensors)
     }
 
-    /// The difference to an earlier state: `base + c ⊙ (past − x)`.
+    /// Adds the weighted difference to an earlier state: `base + c ⊙ (past − x)`.
     ///
     /// # Shapes
     ///
@@ -212,8 +213,8 @@ pub trait Operations: Sync {
         composed::difference(difference, tensors)
     }
 
-    /// The logarithm of the total weight of all outputs of a loop: `ln(β e^L + e^s)`, with the
-    /// score s of z.
+    /// Computes the logarithm of the total weight of a loop's outputs: `ln(β e^L + e^s)`, where L
+    /// is the logarithm after the previous iteration and s the score of the new output z.
     ///
     /// # Shapes
     ///
@@ -222,7 +223,9 @@ pub trait Operations: Sync {
         composed::total(self, total, tensors)
     }
 
-    /// The average of all outputs of a loop: `h + e^(s − L) (z − h)`.
+    /// Computes the average of a loop's outputs: `h + e^(s − L) (z − h)`, where h is the average
+    /// after the previous iteration, s the score of the new output z, and L the result of
+    /// [`Self::total`].
     ///
     /// # Shapes
     ///
@@ -231,7 +234,7 @@ pub trait Operations: Sync {
         composed::blend(self, tensors)
     }
 
-    /// Weighted sums of lanes: `Σ_n W_kn L_n + β_k z` for every k.
+    /// Computes weighted sums of the lanes L_n: `Σ_n W_kn L_n + β_k z` for every k.
     ///
     /// # Shapes
     ///
@@ -240,7 +243,7 @@ pub trait Operations: Sync {
         composed::mix_lanes(mix, tensors)
     }
 
-    /// Gated SiLU: `SiLU(a) ⊙ b`.
+    /// Computes the gated SiLU: `SiLU(a) ⊙ b`.
     ///
     /// # Shapes
     ///
@@ -249,8 +252,8 @@ pub trait Operations: Sync {
         composed::gated_silu(a, b)
     }
 
-    /// Gated SiLU of the two halves of a product: `SiLU(x W_a) ⊙ (x W_b)`, where W_a and W_b are
-    /// the halves of the columns of `in_proj`.
+    /// Computes the gated SiLU of the two halves of a product: `SiLU(x W_a) ⊙ (x W_b)`, where W_a
+    /// and W_b are the halves of the columns of `in_proj`.
     ///
     /// # Shapes
     ///
@@ -264,18 +267,19 @@ pub trait Operations: Sync {
         composed::gated_projection(self, precision, x, in_proj)
     }
 
-    /// `softmax(q·kᵀ / √d_head) · v`. If `is_causal`, a query attends to the keys up to its own
-    /// position, otherwise to all keys.
+    /// Computes `softmax(q·kᵀ / √d_head) · v`. If `is_causal`, a query attends to the keys up to
+    /// its own position, otherwise to all keys.
     ///
     /// # Shapes
     ///
-    /// `[batch, heads, seq, d_head]`, like the queries.
+    /// Returns `[batch, heads, seq, d_head]`, the shape of the queries.
     fn softmax_attention(&self, _: Precision, heads: AttentionHeads, is_causal: bool) -> Tensor<4> {
         composed::softmax_attention(heads, is_causal)
     }
 
-    /// Causal attention, with gates if configured; each head adds its element of `gate_bias`,
-    /// `[heads]`, to the bias of its gates. Also returns the open edges of the gates.
+    /// Computes causal attention, with gates if `gate` is given. A head adds its element of
+    /// `gate_bias`, `[heads]`, to the bias of its gates. Also returns the open edges of the gates,
+    /// if there are gates.
     ///
     /// # Shapes
     ///
@@ -290,9 +294,9 @@ pub trait Operations: Sync {
         composed::attend(self, precision, gate, heads, gate_bias)
     }
 
-    /// Causal self-attention with its norms and its residual connection, over whole sequences, or
-    /// within their segments if `rope` has segments. Also returns the open edges of its gates, if
-    /// it has gates.
+    /// Computes causal self-attention with its norms and its residual connection. A token attends
+    /// within its row, or within its segment if `rope` has segments. Also returns the open edges of
+    /// the gates, if there are gates.
     ///
     /// # Shapes
     ///
@@ -300,7 +304,7 @@ pub trait Operations: Sync {
     ///
     /// # Panics
     ///
-    /// Panics if there are both gates and segments.
+    /// Panics if `sublayer` has gates and `rope` has segments.
     fn attention(
         &self,
         sublayer: &Sublayer<SelfAttention>,
@@ -312,7 +316,7 @@ pub trait Operations: Sync {
         })
     }
 
-    /// The gated MLP with its norms and its residual connection.
+    /// Computes the gated MLP with its norms and its residual connection.
     ///
     /// # Shapes
     ///
@@ -363,7 +367,7 @@ mod tests {
 
     use super::*;
 
-    /// A backend that only has a norm, which doubles its input.
+    /// A backend that replaces only the norm, by a function that doubles its input.
     struct Doubling;
 
     impl Operations for Doubling {

@@ -220,8 +220,8 @@ fn has_kernel(
         && biased <= heads.queries + heads.keys
 }
 
-/// Computes attention without gates and without norms of queries and keys; `firsts` belongs to
-/// `rope`.
+/// Computes attention without gates and without norms of queries and keys. `firsts` holds the
+/// positions at which the segments of `rope` start; `None` if rows are not divided.
 fn attended(
     attention: &SelfAttention,
     weights: AttentionWeights<Tensor<2>, Tensor<1>>,
@@ -290,7 +290,7 @@ fn ids(x: Tensor<2, Int>) -> Option<CubeTensor> {
     cross_entropy::takes(&x).then_some(x)
 }
 
-/// Returns a vector outside the graph.
+/// Returns `x` as a vector outside the graph.
 fn outside(x: CubeTensor) -> Tensor<1> {
     Tensor::from_primitive::<Cube>(primitive::made(x))
 }

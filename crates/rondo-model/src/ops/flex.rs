@@ -228,7 +228,7 @@ impl Operations for Kernels {
 }
 
 impl Access for Flex {
-    /// A matrix whose rows are the last axis.
+    /// A matrix; each of its rows holds the elements along the last axis.
     type View<'a> = Matrix<'a>;
     type Made = Vec<f32>;
 
@@ -269,7 +269,7 @@ fn ids(x: Tensor<2, Int>) -> Vec<i32> {
     x.into_data().iter::<i32>().collect()
 }
 
-/// Returns a vector outside the graph.
+/// Returns numbers as a vector outside the graph.
 fn vector(values: Vec<f32>) -> Tensor<1> {
     let shape = Shape::from([values.len()]);
     Tensor::from_primitive::<Flex>(Flex::made(values, shape))

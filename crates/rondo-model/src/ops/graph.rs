@@ -1,4 +1,4 @@
-//! A function of tensors with handwritten backward, as one node of the graph.
+//! A function of tensors with a handwritten backward pass, as one node of the graph.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -36,7 +36,7 @@ pub(super) trait Access: Backend {
     fn made(values: Self::Made, shape: Shape) -> FloatTensor<Self>;
 }
 
-/// The operands of a function: a T for each of the names M.
+/// The operands of a function by name: the names are those of M, and each operand is a T.
 pub(super) type Of<M, const N: usize, T> = <M as Names<N>>::Of<T>;
 
 /// A function of at most N tensors of a backend.
@@ -50,8 +50,8 @@ pub(super) trait Function<B: Access, const N: usize>:
     /// The results of the forward pass in addition to the output, without gradient.
     type Aside;
 
-    /// Returns the output, the values for the backward pass, and the additional results. If nothing
-    /// is `tracked`, there is no backward pass and its values may be omitted.
+    /// Returns the output, the values for the backward pass, and the additional results. If
+    /// `tracked` is false, no backward pass follows, and the values for it may be omitted.
     fn forward(
         &self,
         operands: Of<Self::Names, N, B::View<'_>>,
@@ -67,8 +67,8 @@ pub(super) trait Function<B: Access, const N: usize>:
     ) -> Of<Self::Names, N, B::Made>;
 }
 
-/// Applies `function` to tensors of a backend. If one of them is in the graph, the output is a node
-/// of it. The output has the shape `shape`.
+/// Applies `function` to tensors of a backend. If one of the tensors is in the graph, the output is
+/// a node of the graph. The output has the shape `shape`.
 ///
 /// # Panics
 ///
@@ -127,7 +127,7 @@ fn record<B: Access, F: Function<B, N>, const N: usize>(
     (out, aside)
 }
 
-/// The backward step of `F`; all its data is in its state.
+/// The backward step of `F`; its [`State`] holds all data of the step.
 #[derive(Debug)]
 struct Node<B, F>(PhantomData<fn() -> (B, F)>);
 
@@ -197,7 +197,7 @@ where
     x.expect("a tensor of the backend that was chosen").float()
 }
 
-/// Returns a tensor of the graph; one from outside the graph becomes a constant.
+/// Returns a tensor of the graph. A tensor from outside the graph becomes a constant.
 fn lifted<B: Backend>(x: DispatchTensor) -> Tracked<B>
 where
     DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B>>,

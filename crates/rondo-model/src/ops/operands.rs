@@ -1,4 +1,4 @@
-//! The names of the tensors of operations, and their positions in a node of the graph.
+//! Names for the tensors of each operation, and the position of each tensor in a node of the graph.
 
 use burn::tensor::Tensor;
 use rondo_kernels::average::{Blend, BlendTensors, Total, TotalTensors};
@@ -42,7 +42,7 @@ pub struct AttentionHeads {
 /// Names for at most N operands, and the position of each in a node. A missing operand leaves its
 /// position empty.
 pub(super) trait Names<const N: usize> {
-    /// The names, with a T for each operand.
+    /// A struct that names the operands; each operand is a T.
     type Of<T>;
 
     /// Moves every operand to its position.
@@ -52,8 +52,9 @@ pub(super) trait Names<const N: usize> {
     fn named<T>(places: [Option<T>; N]) -> Self::Of<T>;
 }
 
-/// Implements [`Names`] for an operation, from the type of the names, the positions in order, the
-/// positions that are never empty, and a pattern that assigns positions to names.
+/// Implements [`Names`] for an operation. The arguments after the operation are the struct that
+/// names its operands, the number of positions, the positions in order, the positions that are
+/// never empty, and a pattern that assigns positions to names.
 macro_rules! names {
     ($operation:ty, $of:ty, $count:literal, [$($place:ident),*], [$($needed:ident),*], $($named:tt)*) => {
         impl Names<$count> for $operation {
@@ -87,11 +88,11 @@ pub(super) struct ResidualNormTensors<T> {
     pub(super) scale: Option<T>,
 }
 
-/// A function of one tensor.
+/// The operation of a function of one tensor, for [`Names`].
 #[cfg(feature = "cube")]
 pub(super) struct OneTensor;
 
-/// The tensor of a function of one tensor.
+/// The only operand of a function of one tensor.
 #[cfg(feature = "cube")]
 pub(super) struct Lone<T> {
     pub(super) x: T,
@@ -119,7 +120,7 @@ pub(super) struct Heads<T> {
     pub(super) values: T,
 }
 
-/// The tensors of a head and its loss.
+/// The tensors of a head's loss: the hidden states and the head's matrix.
 #[cfg_attr(feature = "cube", derive(Clone, Debug))]
 pub(super) struct HeadTensors<T> {
     pub(super) hidden: T,

@@ -100,7 +100,7 @@ impl Arm {
     }
 }
 
-/// Returns the length of a − b relative to that of b.
+/// Returns the length of a − b divided by the length of b.
 fn distance(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let length = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
@@ -154,8 +154,8 @@ fn in_f32_the_mean_over_directions_is_within_a_hundredth_of_the_exact_one() {
     }
 }
 
-/// The relative error of the gradient in f32 for ε = 1, from the rounding of the difference. It
-/// grows as 1/ε in any implementation.
+/// The relative error of the gradient in f32 for ε = 1, which comes from the rounding of the
+/// difference. This error grows as 1/ε in any implementation.
 const DIFFERENCE: f64 = 3e-6;
 
 #[test]
@@ -248,7 +248,8 @@ fn the_mean_of_micro_batches_is_the_penalty_of_the_whole_batch() {
 #[test]
 fn means_are_over_every_number() {
     let x = Tensor::<3>::from_data([[[1.0, 2.0], [3.0, 4.0]]], &Device::flex());
-    // (1 + 4 + 9 + 16)/4; f(x) − x = x has the same mean square.
+    // The mean square of x is (1 + 4 + 9 + 16)/4. With f(x) = 2x, the residual f(x) − x is x and
+    // has the same mean square.
     let expected = vec![7.5];
     assert_eq!(values(mean_square(x.clone())), expected);
     assert_eq!(values(residual(|x| x * 2.0, &x)), expected);

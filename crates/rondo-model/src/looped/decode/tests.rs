@@ -7,7 +7,7 @@ use crate::looped::tests::{config, structures};
 use crate::seed::Stream;
 use crate::state::{StateSource, initial_state};
 
-/// Tolerance: the decoder attends one query at a time, with another kernel than whole sequences.
+/// The tolerance: the decoder attends one query at a time, and whole sequences use another kernel.
 const ROUNDING: f32 = 1e-5;
 const IDS: [i32; 6] = [3, 1, 4, 1, 5, 9];
 
@@ -31,8 +31,8 @@ fn values(x: Tensor<3>) -> Vec<f32> {
     x.into_data().iter().collect()
 }
 
-/// Decodes a prompt and then token by token; returns the logits of each position from its own
-/// chunk.
+/// Decodes a prompt and then single tokens. Returns the logits of every position, each from the
+/// chunk that decoded the position.
 fn decode(
     config: &ModelConfig,
     prompt: usize,
@@ -126,8 +126,8 @@ fn the_deepest_iteration_of_an_earlier_position_stands_in_for_those_it_did_not_t
 fn a_shallow_position_between_deep_ones_leaves_a_row_at_every_iteration() {
     let config = config();
     let vocab = config.vocab_size;
-    // At iteration 4 of the third position, the cache has iteration 4 of the first position, and
-    // iteration 1 of the second, which stopped there.
+    // At iteration 4 of the third position, the cache has iteration 4 of the first position, but
+    // iteration 1 of the second position, which stopped after iteration 1.
     let found = decode(&config, 1, &[4, 1, 4], None);
     let deeper = decode(&config, 1, &[4, 4, 4], None);
     assert_eq!(found[..vocab], deeper[..vocab]);

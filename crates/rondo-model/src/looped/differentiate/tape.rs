@@ -17,7 +17,7 @@ pub(super) type OfState = Vec<Option<Tensor<3>>>;
 
 /// The gradients of the loss with respect to the inputs of the iterations.
 pub(super) struct OfInput {
-    /// The gradient of the prepared injection; `None` if no iteration read it.
+    /// The gradient of the prepared injection; `None` if no iteration read the prepared injection.
     pub(super) of_prepared: Option<Tensor<3>>,
     /// The gradient of s_0; `None` if s_0 does not depend on the tokens.
     pub(super) of_start: Option<Tensor<3>>,
@@ -31,13 +31,13 @@ pub(super) struct Tape<'a> {
     pub(super) ahead: Option<Core<'a>>,
     /// The prepared injection, a leaf.
     pub(super) input: &'a Prepared,
-    /// Whether s_n is e, so that its gradient is needed.
+    /// Whether s_n is e, so that the gradient of s_n is needed.
     pub(super) starts_from_input: bool,
     /// The weight of a density in the loss.
     pub(super) weight: f64,
-    /// The densities of gates whose graph has been built.
+    /// The densities of the gates in all graphs built so far.
     pub(super) record: Record,
-    /// The gradient of the prepared injection accumulated so far.
+    /// The sum of the gradients of the prepared injection so far.
     pub(super) of_prepared: Option<Tensor<3>>,
     pub(super) iterations: Vec<Segment>,
 }
@@ -95,8 +95,8 @@ impl Tape<'_> {
         }
     }
 
-    /// Runs backward from the gradients of the last state's tensors, adding the parameters'
-    /// gradients to `sum`.
+    /// Runs the backward pass from the gradients of the last state's tensors, and adds the
+    /// parameters' gradients to `sum`.
     pub(super) fn backward(
         &mut self,
         of_last: OfState,
@@ -141,8 +141,9 @@ impl Tape<'_> {
     }
 }
 
-/// Returns the sum of `y ⊙ ∂L/∂y` over the tensors y of a state with known gradients, or `None` if
-/// there are none. Sums of different widths are concatenated.
+/// Returns the sum of `y ⊙ ∂L/∂y` over those tensors y of a state whose gradients are known, or
+/// `None` if no gradient is known. Tensors of different widths are summed separately, and the sums
+/// are concatenated.
 fn products(state: &LoopState, gradients: OfState) -> Option<Tensor<3>> {
     let mut sums: Vec<Tensor<3>> = Vec::new();
     for (y, seed) in state.tensors().zip(gradients) {

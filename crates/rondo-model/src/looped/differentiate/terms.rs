@@ -1,5 +1,4 @@
-//! The terms of a loss in addition to that of the last readout: after earlier iterations, and a
-//! penalty on the last state.
+//! The terms of a loss for readouts after earlier iterations, and the penalty on the last state.
 
 use std::ops::Add;
 
@@ -34,8 +33,9 @@ impl LoopedTransformer {
     }
 }
 
-/// Returns a penalty that is differentiated together with the last readout: times its factor, and
-/// its value. Both are `None` for other objectives.
+/// Returns the penalty [`Penalty::Norm`], which is differentiated together with the last readout:
+/// first the penalty times its factor, then the penalty itself. Both are `None` if the objective
+/// has no such penalty.
 pub(super) fn of_state(
     objective: &impl Objective,
     last: &LoopState,
@@ -56,9 +56,9 @@ impl<'a> Tape<'a> {
         newest.expect("an iteration has run").of_term = of_end;
     }
 
-    /// Differentiates a penalty on the effect of repeating the last iteration, and adds the
-    /// parameters' gradients to `sum`. Returns the penalty and its gradient with respect to the
-    /// prepared injection, or `None` without such a penalty.
+    /// Differentiates a penalty that applies the last iteration once more, and adds the parameters'
+    /// gradients to `sum`. Returns the penalty and its gradient with respect to the prepared
+    /// injection, or `None` if the objective has no such penalty.
     pub(super) fn penalty(
         &self,
         objective: &impl Objective,
@@ -67,7 +67,7 @@ impl<'a> Tape<'a> {
         sum: &mut GradientSum<'_, LoopedTransformer>,
     ) -> Option<(Tensor<1>, Option<Tensor<3>>)> {
         let (penalty, factor) = objective.penalty()?;
-        // Constants in the graph, without gradient.
+        // Moves a tensor into the graph as a constant, without gradient.
         let constant = |x: Tensor<3>| x.without_autodiff().autodiff();
         let held = || last.clone().once_more().map(constant);
         let core = self.core.with_pass(pass.unpenalised());

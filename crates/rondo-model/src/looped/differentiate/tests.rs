@@ -1,4 +1,4 @@
-//! Both ways to build graphs give the same gradients, and these are correct.
+//! Both settings of `Recompute` give the same gradients, and these gradients are correct.
 
 use std::convert::Infallible;
 
@@ -14,7 +14,8 @@ use crate::looped::tests::{SEQ, config, state, structures, tokens};
 use crate::ops::head_cross_entropy;
 use crate::sparsity::SparsityConfig;
 
-/// Tolerance: without autodiff, Burn uses another attention kernel with another order of summation.
+/// The tolerance: without autodiff, Burn uses another attention kernel, which adds in another
+/// order.
 const ROUNDING: f32 = 1e-5;
 
 struct Seen {
@@ -271,8 +272,8 @@ fn another_key_draws_other_gates_and_wide_open_ones_are_none() {
 
 #[test]
 fn the_penaltys_gradient_is_that_of_the_mean_density() {
-    // Only the prelude has gates: no other gates precede those of its first layer, so its density
-    // is smooth.
+    // Only the prelude has gates. No gates come before those of its first layer, so the density is
+    // a smooth function of the layer's weights.
     let config = gated(|sparsity| (sparsity.core, sparsity.coda) = (false, false));
     let run =
         |strength, nudge| differentiate_with(&config, UNROLL, Gates::drawn(5, strength), nudge);
@@ -285,7 +286,8 @@ fn the_penaltys_gradient_is_that_of_the_mean_density() {
     let density = |nudge| f64::from(run(0.0, nudge).densities[0].1[0]);
     let step = 0.05;
     let expected = (density(step) - density(-step)) / (2.0 * f64::from(step));
-    // f32 densities have errors of 1e-7, so their slope over 0.1 has errors of 1e-6.
+    // A density in f32 has an error of 1e-7, so a slope over a distance of 0.1 has an error of
+    // 1e-6.
     assert!(expected.abs() > 1e-4, "{expected}");
     assert!(
         (found - expected).abs() < 0.02 * expected.abs(),

@@ -14,7 +14,7 @@ use crate::looped::iteration::OwnParts;
 use crate::pass::Pass;
 use crate::seed::Normals;
 
-/// Tolerance for another order of summation, relative to the largest number.
+/// The tolerance for another order of summation, relative to the largest number.
 const ROUNDING: f32 = 1e-5;
 
 /// Returns a model with noise added to every parameter.
@@ -34,7 +34,7 @@ pub(super) fn shaken(config: &ModelConfig, device: &Device) -> LoopedTransformer
     LoopedTransformer::with_weights(config, &weights)
 }
 
-/// Returns the arms, each separately.
+/// Returns the name and the configuration of every arm.
 fn arms() -> Vec<(&'static str, ModelConfig)> {
     let names = structures().into_iter();
     names.filter(|(name, _)| name.starts_with("arm:")).collect()
@@ -48,7 +48,7 @@ pub(super) fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()
 }
 
-/// Continues the loop from `state`, in a pass to 5 iterations.
+/// Continues the loop from `state`, in a pass of 5 iterations.
 fn onward(
     model: &LoopedTransformer,
     config: &ModelConfig,
@@ -271,8 +271,8 @@ fn every_arm_of_the_injection_tells_its_contraction_at_the_start() {
     );
 }
 
-/// Arms that change the layers of the core have no kernels of their own: they use the same
-/// operations with other weights.
+/// Arms that change the layers of the core have no kernels of their own: they use the operations of
+/// plain layers with other weights.
 #[cfg(feature = "cube")]
 #[test]
 fn what_changes_layers_on_wgpu_is_what_changes_them_on_flex_with_its_gradients() {

@@ -6,7 +6,8 @@ use super::*;
 use crate::config::{BoundaryNorm, LoraConfig, RopePairing, RopeScaling, StateInit};
 use crate::init::ParameterSpec;
 
-/// Returns every choice of other families at least once, and some families completely.
+/// Returns configurations with the choices of other model families: every choice at least once, and
+/// some families completely.
 pub(super) fn families(base: &ModelConfig) -> Vec<(&'static str, ModelConfig)> {
     let with = |change: fn(&mut ModelConfig)| {
         let mut changed = base.clone();
@@ -163,8 +164,8 @@ fn tied(row: &ParameterSpec, layers: usize) -> String {
     of_core.unwrap_or_else(|| row.name.clone())
 }
 
-/// Returns the hidden states and the flat gradients, by name, of a pass with `iterations`
-/// iterations, all with gradient.
+/// Returns the hidden states and the flat gradients, by name, of a pass. All of its `iterations`
+/// iterations have gradient.
 fn pass_of(
     config: &ModelConfig,
     weights: &Weights<'_>,
@@ -286,8 +287,8 @@ fn without_a_coda_the_head_reads_a_normed_state_whatever_is_made_of_the_normed_o
         let (ids, start) = (tokens(None, &device), state(&config, &device));
         let readout = model.forward(ids, start, &pass, 3, None).readout;
         assert!(rows(readout.hidden).iter().all(is_one));
-        // The norm has scales of one. An average of different rows of this size is shorter, and a
-        // sum of lanes has another size.
+        // The norm has scales of one, so every output of the core has mean square 1. An average of
+        // different outputs is shorter, and a sum of lanes is longer.
         let latent = rows(readout.latent);
         let is_plain = config.conditioning == ConditioningKind::LoopGate;
         assert_eq!(latent.iter().all(is_one), is_plain);

@@ -8,13 +8,13 @@ use crate::gradients::GradientSum;
 use crate::objective::Objective;
 use crate::penalty::{Penalty, direction, forward_difference, mean_square, residual};
 
-/// Tolerance for another order of summation, relative to the largest number.
+/// The tolerance for another order of summation, relative to the largest number.
 const ROUNDING: f32 = 2e-5;
 
 /// The cross entropy after some iterations, with a penalty.
 struct Several<'a> {
     model: &'a LoopedTransformer,
-    /// The iterations with their weights.
+    /// The iterations that have a term, with the weights of the terms.
     terms: &'a [(usize, f64)],
     penalty: Option<(Penalty, f64)>,
     asked: Vec<usize>,
@@ -65,7 +65,7 @@ fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
 }
 
-/// Loss, penalty and gradients; gradients are in table order.
+/// Loss, penalty and gradients. The gradients are in table order.
 #[derive(Debug, PartialEq)]
 struct Found {
     loss: Vec<f32>,
@@ -96,7 +96,7 @@ fn segmented(
     }
 }
 
-/// Computes the same with a single graph over `iterations`.
+/// Computes loss, penalty and gradients with a single graph over `iterations` iterations.
 fn composed(
     model: &LoopedTransformer,
     config: &ModelConfig,
@@ -214,8 +214,8 @@ fn the_gradients_of_terms_after_several_iterations_are_those_of_one_graph_in_eve
 fn the_gradients_of_a_penalty_are_those_of_one_graph_in_every_structure() {
     let device = Device::flex().autodiff();
     for (name, config) in structures() {
-        // Skipped: gates may open between x and x + εv, and the configuration does not allow them
-        // with these penalties.
+        // Models with gates are skipped: gates may open between x and x + εv, and the configuration
+        // does not allow gates with these penalties.
         if config.sparsity.is_some() {
             continue;
         }

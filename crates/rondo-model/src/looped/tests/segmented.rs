@@ -1,4 +1,5 @@
-//! In rows of several documents, every document has bitwise the same results as alone.
+//! In a row of several documents, every document has bitwise the same results as in a row of its
+//! own.
 
 use std::ops::Range;
 
@@ -118,7 +119,7 @@ fn every_document_of_a_row_has_the_logits_that_it_has_alone() {
     }
 }
 
-/// Returns loss and gradients of some rows, in which the loss of each token has the weight
+/// Returns the loss and the gradients of some rows, where the loss of every token is multiplied by
 /// `weight`.
 fn differentiated(
     config: &ModelConfig,

@@ -27,8 +27,8 @@ fn run_at_the_start(config: &ModelConfig, device: &Device) -> (Vec<f32>, Vec<Vec
     (hidden, gradients.collect())
 }
 
-/// Asserts that a pass with initial weights equals that of the plain loop. Returns the gradients of
-/// the arm's own parameters, which are last in the table.
+/// Asserts that a pass with initial weights equals a pass of the plain loop. Returns the gradients
+/// of the arm's own parameters, which are last in the table.
 fn starts_as_the_plain_loop(name: &str, with: &ModelConfig) -> Vec<Vec<f32>> {
     let device = Device::flex().autodiff();
     let (hidden, gradients) = run_at_the_start(&config(), &device);
@@ -94,7 +94,7 @@ fn pairs_of_low_rank_start_as_the_loop_without_them_to_the_bit() {
     let all = table(&with);
     let names = &all[all.len() - own.len()..];
     for (row, gradient) in names.iter().zip(own) {
-        // B has a gradient; A has none, because B is zero.
+        // The gradient of A is zero because B is zero; the gradient of B is not zero.
         let largest = gradient.iter().fold(0.0_f32, |most, g| most.max(g.abs()));
         match row.name.rsplit('.').next() {
             Some("a") => assert!(largest == 0.0, "{}", row.name),

@@ -25,7 +25,7 @@ type Weights = AttentionWeights<Tensor<2>, Tensor<1>>;
 ///
 /// # Panics
 ///
-/// Panics if there are gates and rows are divided.
+/// Panics if there are gates and rows are divided into segments.
 pub(crate) fn attention<O: Operations + ?Sized>(
     ops: &O,
     attention: &SelfAttention,
@@ -90,7 +90,7 @@ impl AttentionHeads {
             };
             part.swap_dims(1, 2)
         };
-        // This order determines the order in which the gradients of `x` are added.
+        // The order of these products determines the order in which the gradients of `x` are added.
         let (keys, values) = (
             prepared(queries, keys, weights.k_norm.as_ref()),
             biased(heads(queries + keys, keys), queries + keys).swap_dims(1, 2),
@@ -103,8 +103,8 @@ impl AttentionHeads {
     }
 
     /// Attends from every query to the keys up to its own position, through gates if there are any.
-    /// If `rope` has divided rows, attention is limited to the query's segment. Returns the result
-    /// with its heads side by side, projected, and the open edges of the gates.
+    /// If `rope` divides rows into segments, a query attends only within its segment. Returns the
+    /// projection of the heads side by side, and the open edges of the gates.
     ///
     /// # Panics
     ///
@@ -127,7 +127,7 @@ impl AttentionHeads {
         (join_heads(ops, precision, attended, weights.proj), open)
     }
 
-    /// Like [`Self::attend`], from every query to every key; gates open by threshold.
+    /// Like [`Self::attend`], but every query attends to every key, and gates open by threshold.
     pub(crate) fn attend_to_all<O: Operations + ?Sized>(
         self,
         ops: &O,
@@ -178,7 +178,8 @@ pub(crate) fn softmax_attention(heads: AttentionHeads, is_causal: bool) -> Tenso
     attention_module(queries, keys, values, None, None, options)
 }
 
-/// Returns the bias b plus the learned bias of each head, `[1, heads, 1, 1]`.
+/// Returns the bias of each head's gates, b plus a learned number if there is one,
+/// `[1, heads, 1, 1]`.
 fn gate_logits(gate: Gate, learned: Option<Tensor<1>>, queries: &Tensor<4>) -> Tensor<4> {
     let [_, heads, _, _] = queries.dims();
     match learned {

@@ -9,15 +9,15 @@ use super::repeat_heads;
 use crate::gates::OpenEdges;
 use crate::ops::{AttentionHeads, Operations, Product};
 
-/// Causal attention with gates: `Σ_j softmax(a)_ij · A_ij · v_j` with `a = q·kᵀ / √d_head`. A is 1
-/// for open edges and 0 for others, with the straight-through gradient of σ(g + ℓ).
-/// `rondo_kernels::attention` has the definitions and draws the same noise. Also returns the open
-/// edges.
+/// Computes causal attention with gates: `Σ_j softmax(a)_ij · A_ij · v_j` with
+/// `a = q·kᵀ / √d_head`. A is 1 for open edges and 0 for others, with the straight-through gradient
+/// of σ(g + ℓ), where g is the logit of an edge's gate and ℓ its noise. `rondo_kernels::attention`
+/// defines gates and draws the same noise. Also returns the open edges.
 ///
 /// # Shapes
 ///
-/// As [`crate::ops::Operations::attend`]; `bias`, the difference between a gate's logit and its
-/// score: `[1, heads, 1, 1]`.
+/// As [`crate::ops::Operations::attend`]; `bias`, the difference between the logit of an edge's
+/// gate and the edge's score: `[1, heads, 1, 1]`.
 pub(super) fn gated_attention<O: Operations + ?Sized>(
     ops: &O,
     precision: Precision,
@@ -42,7 +42,8 @@ pub(super) fn gated_attention<O: Operations + ?Sized>(
         Opening::Threshold => (logits.clone(), hard.clone()),
         Opening::Drawn { key } => {
             let u = uniform(key, [batch, heads, seq], &device);
-            // The condition u > (1 − u)·exp(−g) is exact for large ℓ.
+            // The edge is open if g + ℓ > 0. The equivalent u > (1 − u)·exp(−g) is exact even if ℓ
+            // is large.
             let against = (-logits.clone().detach()).exp() * (-u.clone() + 1.0);
             let open = u.clone().greater(against).float();
             let noise = u.clone().log() - (-u + 1.0).log();

@@ -1,4 +1,4 @@
-//! Products with matrices, or with parts of one.
+//! Products with matrices, or with parts of matrices.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use rondo_kernels::projection::{Projection, ProjectionTensors};
 
 use crate::ops::{Operations, Product};
 
-/// Returns the product of the last axis with a `[d_in, d_out]` matrix.
+/// Returns the product of each token's features with a `[d_in, d_out]` matrix.
 ///
 /// # Shapes
 ///
@@ -26,8 +26,8 @@ pub(crate) fn project<O: Operations + ?Sized>(
         .reshape([batch, seq, d_out])
 }
 
-/// Returns the product with the columns `columns` of a matrix. Slicing the weight is cheap, while
-/// slicing the product would copy every token's features in forward and backward.
+/// Returns the product with the columns `columns` of a matrix. Slicing the matrix is cheap. Slicing
+/// the product instead would copy every token's features in the forward and the backward pass.
 ///
 /// # Shapes
 ///

@@ -1,4 +1,4 @@
-//! The mean loss of a batch under the head as one node that never holds the logits of all tokens.
+//! The mean loss of a batch as one node. The node never holds the logits of all tokens.
 
 use rondo_cube::cross_entropy::{self, loss_with_gradients};
 use rondo_cube::primitive::Cube;
@@ -18,7 +18,7 @@ pub(super) struct CrossEntropy {
 
 impl Function<Cube, 2> for CrossEntropy {
     type Names = Head;
-    /// The gradients of the loss, computed together with it; `None` without a graph.
+    /// The gradients of the loss, computed together with the loss; `None` without a graph.
     type Saved = Option<HeadTensors<CubeTensor>>;
     /// 1 for every correctly predicted target, otherwise 0, `[tokens]`.
     type Aside = CubeTensor;

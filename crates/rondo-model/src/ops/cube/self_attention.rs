@@ -1,5 +1,5 @@
-//! Self-attention without gates, from the fused rows of queries, keys and values to heads side by
-//! side, as one node.
+//! Self-attention without gates as one node. The input is fused rows of queries, keys and values;
+//! the output is the attended heads side by side.
 
 use burn::backend::TensorMetadata;
 use rondo_cube::attention::{Attended, InRows};
@@ -18,8 +18,8 @@ pub(in crate::ops) struct RotatedAttention {
     pub(super) cos: CubeTensor,
     /// Sines in the same layout.
     pub(super) sin: CubeTensor,
-    /// For every token, the position in its row of the first token of its segment, `[batch, seq]`;
-    /// `None` if rows are not divided.
+    /// For every token, the position in the row at which the token's segment starts,
+    /// `[batch, seq]`; `None` if rows are not divided.
     pub(super) firsts: Option<CubeTensor>,
 }
 

@@ -17,8 +17,8 @@ use crate::ops::{
 };
 use crate::seed::Normals;
 
-/// The largest accepted difference between kernel and composition, both in f32, relative to a norm
-/// in which each number counts at least one.
+/// The largest accepted difference between kernel and composition, both in f32: the length of the
+/// difference divided by `√Σ(1 + x²)`, over the expected numbers x.
 const TOLERANCE: f64 = 1e-5;
 
 /// Returns a wgpu device, or `None` with a printed note if the build or the machine has none.
@@ -80,7 +80,7 @@ struct Between {
     lags: Tensor<2>,
 }
 
-/// Applies the operation `name`, one of those between iterations.
+/// Applies the operation `name`, which is one of the operations between iterations.
 fn join(name: &str, tensors: &Between) -> Tensor<3> {
     let [x, other, c] = tensors.rows.clone();
     let [a_log_of, dt_of] = tensors.channels.clone();
@@ -167,8 +167,8 @@ fn join(name: &str, tensors: &Between) -> Tensor<3> {
     }
 }
 
-/// The operations between iterations have no GPU kernels: compares their compositions there with
-/// the nodes of flex.
+/// The operations between iterations have no GPU kernels. This test compares their compositions on
+/// the GPU with the nodes of flex.
 #[test]
 fn what_joins_iterations_on_wgpu_is_what_joins_them_on_flex_with_its_gradients() {
     let Some(device) = device() else { return };

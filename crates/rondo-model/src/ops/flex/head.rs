@@ -1,4 +1,4 @@
-//! The mean loss of a batch under the head as one node that never holds the logits of all tokens.
+//! The mean loss of a batch as one node. The node never holds the logits of all tokens.
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
@@ -19,7 +19,7 @@ pub(super) struct CrossEntropy {
 
 impl Function<Flex, 2> for CrossEntropy {
     type Names = Head;
-    /// The gradients of the loss, computed together with it.
+    /// The gradients of the loss, computed together with the loss.
     type Saved = [Vec<f32>; 2];
     /// 1 for every correctly predicted target, otherwise 0, `[tokens]`.
     type Aside = Vec<f32>;

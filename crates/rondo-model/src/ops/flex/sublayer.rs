@@ -34,14 +34,15 @@ impl Function<Flex, 5> for Sublayer<FeedForward> {
     }
 }
 
-/// Attention over sequences, with the rotary angles of their positions and their segments.
+/// Attention over sequences, with the rotary tables of the positions, and the segments of the
+/// sequences.
 #[derive(Clone, Debug)]
 pub(super) struct AttentionNode {
     pub(super) sublayer: Sublayer<SelfAttention>,
-    /// The number of sequences, and of tokens in each.
+    /// The number of sequences, and the number of tokens in each sequence.
     pub(super) sequences: [usize; 2],
     pub(super) angles: Angles,
-    /// The segments, if sequences are divided.
+    /// The segments of the sequences; `None` if the sequences are not divided.
     pub(super) segments: Option<Segments>,
 }
 

@@ -14,8 +14,8 @@ struct Variant {
 }
 
 impl Variant {
-    /// A plain layer: queries and keys have a bias, the heads fill the model's width, and rotation
-    /// is on adjacent pairs.
+    /// Returns a plain layer: queries and keys have a bias, the heads fill the model's width, and
+    /// the rotary embedding rotates adjacent pairs.
     fn new([queries, keys, d_head]: [usize; 3]) -> Self {
         Self {
             heads: rondo_kernels::self_attention::Heads {
