@@ -2,7 +2,7 @@
 //!
 //! | operation | place |
 //! |---|---|
-//! | bias of q and k, or also of v | first, after the projection |
+//! | bias of q and k, or of q, k and v | first, after the projection |
 //! | norm of q and k with learned scales, per head or over all heads | second |
 //! | rotary embedding of q and k, on neighbours or on halves | third |
 //! | norm of q and k without a scale, per head | last |
@@ -61,8 +61,8 @@ pub struct Attention {
     k_norm: Option<Param<Tensor<1>>>,
     gate_bias: Option<Param<Tensor<1>>>,
     proj: Param<Tensor<2>>,
-    /// The layer without its weights. Gates open by threshold in this field; [`Self::description`]
-    /// sets the opening of a pass.
+    /// The layer without its weights. Its gates open by threshold; [`Self::description`] returns a
+    /// copy whose gates open as in a pass.
     #[module(skip)]
     description: SelfAttention,
 }

@@ -5,7 +5,7 @@ use crate::depth::Unroll;
 use crate::init::{ParameterSpec, Part, Role, table};
 use crate::objective::Beside;
 
-/// The parameters of a model, counted without building it.
+/// The parameters of a model, counted without building the model.
 #[derive(Clone, Debug)]
 pub struct Census {
     config: ModelConfig,
@@ -40,10 +40,10 @@ impl Census {
     ///
     /// Every N is a number of matrix parameters, V the vocabulary size, h the model's width, S the
     /// sequence length, and a the width of all query heads together. N_pairs is the number of LoRA
-    /// parameters of one iteration, as if A and B multiplied each token in turn. If the injection's
-    /// matrix multiplies e alone, it counts once per pass, as 6·N_adapter. The embedding lookup and
-    /// elementwise operations are not counted. Causal attention is counted as if every query
-    /// attended to every key.
+    /// parameters of one iteration, as if A and B multiplied each token in turn. An injection's
+    /// matrix that multiplies e alone is counted once per pass, as 6·N_adapter. The embedding
+    /// lookup and elementwise operations are not counted. Causal attention is counted as if every
+    /// query attended to every key.
     pub fn flops_per_token(&self, unroll: Unroll, seq: usize) -> f64 {
         let matrices = |part| self.count(|row| row.part == part && row.role == Role::Matrix) as f64;
         let config = &self.config;
@@ -156,7 +156,8 @@ mod tests {
         let census = Census::new(&config);
         let layer = 2 * 6 + 2 * 2 + 2 * 8 + 4 * 2;
         let adapter = 4 * 2;
-        // Tokens, adapter, one layer with two QK biases and four norms, shared norm.
+        // The terms are the token embedding, the adapter, one layer with two biases and four norms,
+        // and the shared norm.
         assert_eq!(census.total(), 3 * 2 + adapter + layer + 4 + 4 * 2 + 2);
         let unroll = Unroll {
             no_grad: 3,

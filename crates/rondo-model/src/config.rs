@@ -50,7 +50,8 @@ pub struct ModelConfig {
     pub block: BlockKind,
     /// The factors on the two sides of the core's residual connections.
     pub branch_scale: BranchScale,
-    /// Learned biases of queries and keys, or also of values. They are added after the projection.
+    /// Learned biases of queries and keys, or of queries, keys and values. They are added after the
+    /// projection.
     pub qk_bias: QkBias,
     /// The norm of queries and keys.
     pub qk_norm: QkNorm,
@@ -144,8 +145,7 @@ impl Default for NormConfig {
     }
 }
 
-/// The numbers of layers in prelude, core block and coda: l_P, l_R, l_C, the number of layers in
-/// the coda.
+/// The numbers of layers in prelude, core block and coda: l_P, l_R, l_C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LayersConfig {
@@ -153,7 +153,7 @@ pub struct LayersConfig {
     pub prelude: usize,
     /// l_R, the number of layers in the core block.
     pub core: usize,
-    /// l_C.
+    /// l_C, the number of layers in the coda.
     pub coda: usize,
 }
 

@@ -43,7 +43,7 @@ pub struct RecurrenceConfig {
     pub sampler: DepthSampler,
     /// What the backward pass recomputes.
     pub recompute: Recompute,
-    /// How r̄ and k̄ ramp to the values above.
+    /// How r̄ and k̄ ramp to `mean` and `backprop_depth`.
     #[serde(skip_serializing_if = "CurriculumConfig::is_empty")]
     pub curriculum: CurriculumConfig,
 }
@@ -92,17 +92,18 @@ pub enum Recompute {
     Iteration,
 }
 
-/// The iterations of a training pass: `no_grad` without a graph, then `with_grad` with one.
+/// The iterations of a training pass: first `no_grad` iterations without a graph, then `with_grad`
+/// iterations with a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unroll {
-    /// n.
+    /// n, the number of iterations without gradient.
     pub no_grad: usize,
-    /// k.
+    /// k, the number of iterations with gradient.
     pub with_grad: usize,
 }
 
 impl Unroll {
-    /// Returns the recurrence depth r = n + k, the number of iterations with gradient.
+    /// Returns the recurrence depth r = n + k.
     pub fn total(self) -> usize {
         self.no_grad + self.with_grad
     }
@@ -111,7 +112,7 @@ impl Unroll {
 /// The draw of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
-    /// The iterations to run, the number of iterations without gradient.
+    /// The iterations to run.
     pub unroll: Unroll,
     /// The drawn total, if it was clamped.
     pub clamped_from: Option<usize>,

@@ -9,11 +9,12 @@
 //! | argmax-stability | number of iterations with an unchanged argmax p_t | at least | 5 |
 //! | cosine | 1 − cos(s_t, s_{t−1}) | below | 1e-3 |
 //!
-//! A token exits if its value is below the threshold, or at least the threshold; the last column
-//! has the default thresholds. s_t is the raw state, p_t the prediction of coda and head from
-//! n_f(s_t), and H its entropy in nats. A value that is not defined, such as the cosine with a zero
-//! state, is NaN, and the token does not exit. The source is Geiping et al. 2025, arXiv 2502.05171,
-//! §6.1; the defaults are those of its reference implementation.
+//! A token exits if its value is below the threshold, or for argmax-stability at least the
+//! threshold. The last column has the default thresholds. s_t is the raw state, p_t the prediction
+//! of coda and head from n_f(s_t), and H(p_t) the entropy of p_t in nats. A value that is not
+//! defined, such as the cosine with a zero state, is NaN, and the token does not exit. The source
+//! is Geiping et al. 2025, arXiv 2502.05171, §6.1; the defaults are those of its reference
+//! implementation.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Bool, Int, Tensor};

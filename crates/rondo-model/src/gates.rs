@@ -20,7 +20,8 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// Returns gates that are open if their logit is positive, without weight in the loss.
+    /// Returns gates that are open if their logit is positive. Their density has no weight in the
+    /// loss.
     pub fn hard() -> Self {
         Self {
             opening: Opening::Threshold,

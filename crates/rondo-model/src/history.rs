@@ -43,7 +43,7 @@ pub struct Dense {
     precision: Precision,
 }
 
-/// Adds the parameters of the history to the table, if one is configured.
+/// Adds the parameters to the table, if a history is configured.
 pub(crate) fn parameters(table: &mut Table<'_>) {
     let h = table.config.d_model;
     let Some(HistoryInjection { window, form, .. }) = table.config.injection.history() else {
@@ -66,7 +66,7 @@ pub(crate) fn parameters(table: &mut Table<'_>) {
 }
 
 impl History {
-    /// Builds the history, if one is configured.
+    /// Builds the history, if it is configured.
     pub fn new(config: &ModelConfig, weights: &Weights<'_>) -> Option<Self> {
         let HistoryInjection { window, form, .. } = config.injection.history()?;
         Some(match form {
@@ -90,7 +90,7 @@ impl History {
         }
     }
 
-    /// Returns the state plus its weighted differences to the earlier states that it carries.
+    /// Returns s_i plus its weighted differences to the earlier states that `state` carries.
     ///
     /// # Shapes
     ///

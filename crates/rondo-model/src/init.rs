@@ -103,9 +103,9 @@ pub enum Role {
 /// Columns of a matrix that have another standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gain {
-    /// The first of these columns; they extend to the last column of the matrix.
+    /// The first of these columns. The columns after it, up to the last one, also belong to them.
     pub first: usize,
-    /// The factor on their values.
+    /// The factor on the values of these columns.
     pub factor: f64,
 }
 
@@ -307,7 +307,7 @@ impl Table<'_> {
         self.designated(part, 0);
     }
 
-    /// Returns β of DeepLoop, if it applies to the matrices of `part`.
+    /// Returns β of DeepLoop, if β applies to the matrices of `part`.
     fn beta(&self, part: Part) -> Option<f64> {
         let factors = self.config.branch_factors()?;
         factors.drawn.filter(|_| part == Part::Core)

@@ -8,7 +8,7 @@
 //! | ffn | `MLP [s ; e]` |
 //! | scalar | `(1 − α) s + α e`, or `s + α e` |
 //! | diagonal | `e^(−Δa) ⊙ s + Δ ⊙ (e · B)`, or with `(1 − e^(−Δa)) / a` in place of the second Δ |
-//! | orthogonal | `(r − c u) + u`; r and u are the terms of diagonal, `c = ⟨r, u⟩ / (‖u‖² + 1e-6)` |
+//! | orthogonal | `(r − c u) + u`; r, u: the terms of diagonal; `c = ⟨r, u⟩ / (‖u‖² + 1e-6)` |
 //! | none | `s` |
 //! | history | one of the first four kinds, on the state plus differences ([`crate::history`]) |
 //!

@@ -8,22 +8,22 @@
 //!
 //! The formulas are those of Geiping et al. 2025, arXiv 2502.05171, §3.
 //!
-//! In reading order:
+//! The modules in reading order:
 //!
 //! | module | content |
 //! |---|---|
-//! | [`config`] | [`config::ModelConfig`] and its parts; its `validate` reports every violation |
+//! | [`config`] | [`config::ModelConfig`], resolved from a validated [`config::ModelSection`] |
 //! | [`looped`] | [`looped::LoopedTransformer`]: forward pass, training pass, decoding |
 //! | [`recurrence`] | the loop itself and the trace of its states |
 //! | [`depth`] | the recurrence depth of a step, a pure function of seed and step |
 //! | [`objective`], [`penalty`] | terms of a training loss; penalties on the last state |
-//! | [`layer`], [`pass`] | where a layer stands in the model and in a pass; data shared by the layers |
-//! | [`sparsity`], [`gates`] | gates on the edges of attention; how gates open, and how many are open |
-//! | [`history`], [`contraction`] | earlier states that an iteration reads; how strongly the state is scaled |
+//! | [`layer`], [`pass`] | a layer's place in the model and in a pass; data shared by all layers |
+//! | [`sparsity`], [`gates`] | gates on the edges of attention; how they open; how many are open |
+//! | [`history`], [`contraction`] | earlier states as an input; how strongly the state is scaled |
 //! | [`conditioning`] | how an iteration depends on its place in the loop |
 //! | [`adjustment`], [`lora`] | changes of layers per iteration; low-rank additions to matrices |
 //! | [`residual`], [`lanes`] | the next state from the core's output; several states side by side |
-//! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts of the model |
+//! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
 //! | [`ops`] | the tensor operations of the parts, computed by one of several backends |
 //! | [`gradients`] | the gradient of every parameter, in table order |

@@ -238,12 +238,13 @@ impl LoopedTransformer {
             .is_some_and(Conditioning::reads_depth)
     }
 
-    /// Runs the loop once to the deepest of `depths` and reads out at each of them. If an iteration
+    /// Runs the loop once to the deepest of `depths`, and reads out at each depth. If an iteration
     /// depends on the recurrence depth, the loop runs once for each depth.
     ///
     /// `visit` receives each depth, in rising order, with its readout. Returns the open edges of
     /// the applications of layers with gates, in order of [`At`]. These are the applications of the
-    /// coda at every depth, and the applications of the core in the pass to the deepest one.
+    /// coda at every depth, and the applications of prelude and core in the pass to the deepest
+    /// depth.
     ///
     /// # Shapes
     ///

@@ -2,7 +2,7 @@
 //! Relaxed Recursive Transformers, arXiv 2410.20672; Mixture-of-Recursions, arXiv 2507.10524).
 //!
 //! ```text
-//! iteration i uses  W + A_ρᵀ B_ρ  in place of W,  where ρ is the iteration's row in the tables of pairs
+//! iteration i uses  W + A_ρᵀ B_ρ  in place of W,  where ρ is the row of i in the table of pairs
 //! ```
 //!
 //! A_ρ and B_ρ are a pair; A_ρ is `[rank, d_in]`, B_ρ is `[rank, d_out]`. Queries, keys and values

@@ -10,11 +10,12 @@ use crate::config::{BlockKind, ConditioningKind, LoraConfig, LoraMatrix, ModelCo
 use crate::depth::{Recompute, Unroll};
 use crate::objective::Beside;
 
-/// Bytes of the process without a model.
+/// The number of bytes that the process needs without a model.
 const PROCESS: u64 = 32 << 20;
 
-/// Bytes of the page for small buffers in a GPU's memory pools. The pages for other buffers are as
-/// large as the largest buffer, and the last of these pages is half empty on average.
+/// The size in bytes of the page for small buffers in a GPU's memory pools. The pages for other
+/// buffers are as large as the largest buffer, and the last of these pages is half empty on
+/// average.
 const SMALL_BUFFERS: u64 = 8 << 20;
 
 /// Which activations of a forward pass the backward pass reads.
@@ -45,7 +46,7 @@ impl Kept {
 pub struct StepShape {
     /// The iterations of the step.
     pub unroll: Unroll,
-    /// The computation of its loss in addition to the last readout.
+    /// The parts of the step in addition to its iterations and its last readout.
     pub beside: Beside,
     /// The number of tokens in a micro-batch.
     pub tokens: usize,
@@ -66,9 +67,9 @@ impl StepShape {
     ///
     /// Compared with the measured peaks for flex on the book's page on speed, the estimate is
     /// within 4 % for the models bench, wide and deep with 4 and 8 iterations with gradient. The
-    /// estimate is a quarter too high with one such iteration, and 70 MiB too low for the model
-    /// small, where small blocks cost the allocator more. On a GPU, the result is an estimate of
-    /// the memory that the device's pools reserve; it is within 15 % of the measurements on the
+    /// estimate is a quarter too high with one iteration with gradient, and 70 MiB too low for the
+    /// model small, where small blocks cost the allocator more. On a GPU, the result is an estimate
+    /// of the memory that the device's pools reserve; it is within 15 % of the measurements on the
     /// book's page on GPUs.
     pub fn bytes(self, model: &ModelConfig) -> u64 {
         let census = Census::new(model);
@@ -82,8 +83,8 @@ impl StepShape {
         }
     }
 
-    /// Returns the number of f32 values without GPU kernels: with fused sublayers as nodes, or with
-    /// composed operations.
+    /// Returns the number of f32 values of a step that does not use GPU kernels. The nodes of its
+    /// graph are fused sublayers if `is_fused`, otherwise operations of Burn.
     fn on_processor(self, model: &ModelConfig, census: &Census, is_fused: bool) -> usize {
         let (h, f, attended) = (model.d_model, model.d_ff, model.attended_width());
         let (qkv, beside) = (qkv(model), self.beside(model));

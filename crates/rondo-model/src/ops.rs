@@ -11,7 +11,7 @@
 //! | `composed` | each operation composed of smaller ones, down to those of Burn; for any device |
 //! | `flex` | kernels of `rondo-kernels` as nodes of the graph; for flex |
 //! | `cube` | kernels of `rondo-cube` as nodes of the graph; for a GPU |
-//! | `graph`, `operands` | a function with a handwritten backward pass as one node; for any backend |
+//! | `graph`, `operands` | a function with handwritten backward pass as one node; for any backend |
 //! | `head`, `product`, `rope` | head and losses; product of two tensors; rotary tables |
 
 mod backend;
@@ -47,7 +47,7 @@ pub use rondo_kernels::sublayer::{After, Sublayer, SublayerTensors};
 
 use burn::tensor::Tensor;
 
-/// Returns the factor of each channel, as used by [`Operations::channels`].
+/// Returns the factor c of each channel in [`Operations::channels`].
 ///
 /// # Shapes
 ///

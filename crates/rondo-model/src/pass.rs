@@ -21,7 +21,7 @@ pub struct Pass {
 /// The view of a pass that every layer receives.
 #[derive(Clone, Copy, Debug)]
 pub struct Shared<'a> {
-    /// The angles of the positions.
+    /// The rotary angles of the positions, and the segments of the rows, if any.
     pub(crate) rope: &'a Rope,
     /// How gates open.
     pub(crate) gates: Gates,

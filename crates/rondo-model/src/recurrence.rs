@@ -4,9 +4,8 @@
 //! for i in 1..=r     s_i = R(A(s_{i-1}, e))
 //! ```
 //!
-//! The loop does not depend on the content of R, nor on whether its result is differentiated. An
-//! iteration passes one value to the next, [`LoopState`]: s_i, and further tensors that some loops
-//! carry.
+//! The loop does not depend on the content of R, nor on whether s_r is differentiated. An iteration
+//! passes one value to the next, [`LoopState`]: s_i, and further tensors that some loops carry.
 
 use burn::tensor::Tensor;
 
@@ -70,8 +69,8 @@ impl LoopState {
         }
     }
 
-    /// Returns the carried earlier states s_{i−1}, s_{i−2}, …. s_0 is never among them, because no
-    /// iteration computed it.
+    /// Returns the carried earlier states s_{i−1}, s_{i−2}, …. s_0 is never one of these states,
+    /// because it is not the output of an iteration.
     pub fn past(&self) -> &[Tensor<3>] {
         &self.past
     }
@@ -100,8 +99,8 @@ impl LoopState {
         Self { lanes, ..self }
     }
 
-    /// Returns the value after an iteration that computed `state`. It carries up to `window`
-    /// earlier states for a history.
+    /// Returns the value after an iteration that computed `state`. This value carries up to
+    /// `window` earlier states for a history.
     #[must_use]
     pub fn followed_by(self, state: Tensor<3>, window: usize) -> Self {
         let Self {

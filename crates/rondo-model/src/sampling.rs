@@ -41,7 +41,7 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Reports every value out of range by name.
+    /// Reports every value that is out of range, with the name of its option.
     pub fn validate(&self, report: Report<'_>) {
         let Self {
             temperature,

@@ -45,7 +45,7 @@ impl Adjusted {
     }
 }
 
-/// Casts parameters to f64 and moves each along a random direction.
+/// Casts parameters to f64, and moves each parameter along a random direction.
 struct Moved {
     directions: Normals,
     by: f64,

@@ -20,7 +20,7 @@ pub enum BranchScale {
     /// `x + λ/(N √L) f(x)`, with N iterations and L layers in the core (Wang et al. 2026, arXiv
     /// 2606.18524).
     Loop(LoopScale),
-    /// `α x + f(x)`, where the initial weights of f are multiplied by β (DeepLoop, arXiv
+    /// `α x + f(x)`, where some initial weights of f are multiplied by β (DeepLoop, arXiv
     /// 2607.13491).
     Deeploop(DeeploopScale),
 }
@@ -143,7 +143,7 @@ enum Word {
     None,
     /// `x + λ/(N √L) f(x)`, with N iterations and L layers in the core.
     Loop,
-    /// `α x + f(x)`, where the initial weights of f are multiplied by β: `α = √(2N)` and
+    /// `α x + f(x)`, where some initial weights of f are multiplied by β: `α = √(2N)` and
     /// `β = 1/√(8N)`, where N is the number of layers in the core times the number of iterations.
     Deeploop,
 }
@@ -156,7 +156,7 @@ enum Table {
     None {},
     /// `x + λ/(N √L) f(x)`, with N iterations and L layers in the core.
     Loop(LoopScale),
-    /// `α x + f(x)`, where the initial weights of f are multiplied by β.
+    /// `α x + f(x)`, where some initial weights of f are multiplied by β.
     Deeploop(DeeploopScale),
 }
 

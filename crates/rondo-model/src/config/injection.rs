@@ -31,7 +31,7 @@ pub enum InjectionKind {
     /// Like diagonal, but the component of the state along the update is removed before the update
     /// is added.
     Orthogonal,
-    /// Differences to earlier states, and another injection for e.
+    /// Weighted differences to earlier states are added to s; then another injection injects e.
     History(HistoryInjection),
     /// `s`: e does not enter, so s_0 must be e.
     None,
@@ -231,13 +231,13 @@ enum Written {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Word {
-    /// `W · [s ; e]`, W the adapter, no bias, state first.
+    /// `W · [s ; e]`, where W is the adapter, without a bias. The state comes first.
     Linear,
     /// `s + e`.
     Add,
     /// `s ⊙ e`.
     Gate,
-    /// The gated MLP on `[s ; e]`, inner width `d_ff`.
+    /// The gated MLP on `[s ; e]`, with the inner width `d_ff`.
     Ffn,
     /// `(1 − α) s + α e`, where α is one learned number.
     Scalar,
@@ -258,21 +258,22 @@ enum Word {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum Table {
-    /// `W · [s ; e]`, W the adapter, no bias, state first.
+    /// `W · [s ; e]`, where W is the adapter, without a bias. The state comes first.
     Linear {},
     /// `s + e`.
     Add {},
     /// `s ⊙ e`.
     Gate {},
-    /// The gated MLP on `[s ; e]`, inner width `d_ff`.
+    /// The gated MLP on `[s ; e]`, with the inner width `d_ff`.
     Ffn {},
     /// One learned number mixes s and e.
     Scalar(ScalarInjection),
     /// A decay for each channel, and a matrix for e.
     Diagonal(DiagonalInjection),
-    /// Like diagonal, without the component of the state along the update.
+    /// Like diagonal, but the component of the state along the update is removed before the update
+    /// is added.
     Orthogonal {},
-    /// Differences to earlier states, and another injection for e.
+    /// Weighted differences to earlier states are added to s; then another injection injects e.
     History(HistoryInjection),
     /// `s`: the embedding does not enter.
     None {},

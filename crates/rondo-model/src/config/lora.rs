@@ -12,14 +12,14 @@ use crate::depth::{MAX_RECURRENCE, RecurrenceConfig};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoraConfig {
-    /// The rank of an addition, limited to the smaller side of its matrix.
+    /// The rank of an addition. It is limited to the smaller side of the matrix.
     #[schemars(range(min = 1))]
     pub rank: usize,
     /// The number of iterations that have pairs of their own. Default: the mean recurrence.
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<usize>,
-    /// Which pairs the iterations after these use.
+    /// Which pairs are used by iterations without pairs of their own.
     pub beyond: Beyond,
     /// The matrices that receive an addition.
     pub matrices: Vec<LoraMatrix>,
@@ -36,7 +36,7 @@ impl Default for LoraConfig {
     }
 }
 
-/// The row that an iteration beyond the last row of a table uses.
+/// The row of a table that is used by an iteration beyond the last row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Beyond {
@@ -174,7 +174,7 @@ impl ModelConfig {
         self.deepest().map_or(max, |deepest| max.min(deepest))
     }
 
-    /// Returns the reason if a pass to `depth` is refused.
+    /// Returns the reason if a pass of `depth` iterations is refused, otherwise `None`.
     pub fn refuses_depth(&self, depth: usize) -> Option<String> {
         let deepest = self.deepest().filter(|deepest| depth > *deepest)?;
         Some(format!(

@@ -39,7 +39,8 @@ pub struct ModelSection {
     /// The factors on the two sides of the residual connections in the core.
     #[serde(skip_serializing_if = "BranchScale::is_none")]
     pub branch_scale: BranchScale,
-    /// Learned biases of queries and keys, or also of values. They are added after the projection.
+    /// Learned biases of queries and keys, or of queries, keys and values. They are added after the
+    /// projection.
     pub qk_bias: QkBias,
     /// The norm of queries and keys.
     pub qk_norm: QkNorm,

@@ -16,7 +16,7 @@ pub enum Fusion {
     Attention {
         /// The number of columns of Q.
         queries: usize,
-        /// The number of columns of K, which is also that of V.
+        /// The number of columns of K, which is also the number of columns of V.
         keys: usize,
     },
 }
@@ -31,8 +31,8 @@ impl Fusion {
         }
     }
 
-    /// Draws a parameter `[rows, cols]`, row major. Each of its matrices is orthogonal separately,
-    /// and its elements have the root mean square `std`.
+    /// Draws a parameter `[rows, cols]`, row major. Each matrix in the parameter is orthogonal by
+    /// itself, and its elements have the root mean square `std`.
     pub(super) fn orthogonal(
         self,
         [rows, cols]: [usize; 2],
@@ -59,9 +59,10 @@ fn gain(std: f64, rows: usize, cols: usize) -> f64 {
     std * (rows.max(cols) as f64).sqrt()
 }
 
-/// Returns `gain` times a `[rows, cols]` matrix whose rows are orthonormal, or whose columns are if
-/// they are fewer. Modified Gram–Schmidt makes truncated normal vectors orthonormal. It is applied
-/// twice to each vector, so that only rounding errors remain.
+/// Returns `gain` times a `[rows, cols]` matrix whose rows are orthonormal, or whose columns are
+/// orthonormal if there are more rows than columns. Modified Gram–Schmidt makes truncated normal
+/// vectors orthonormal. Every vector goes through this step twice, so that only rounding errors
+/// remain.
 fn orthogonal(rows: usize, cols: usize, gain: f64, rng: &mut impl Rng) -> Vec<f32> {
     let (short, long) = (rows.min(cols), rows.max(cols));
     let mut vectors: Vec<Vec<f64>> = (0..short)

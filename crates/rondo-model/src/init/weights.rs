@@ -64,9 +64,9 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// Sets the precision of the modules' matrix products. Flex rounds the factors of products to
-    /// bf16 with [`Precision::Bf16`]. An NVIDIA GPU may round them to TF32, if it is used through
-    /// CUDA, with [`Precision::Tf32`].
+    /// Sets the precision of the modules' matrix products. With [`Precision::Bf16`], flex rounds
+    /// the factors of products to bf16. With [`Precision::Tf32`], an NVIDIA GPU that is used
+    /// through CUDA may round the factors to TF32.
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }

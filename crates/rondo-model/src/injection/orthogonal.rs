@@ -24,7 +24,7 @@ impl Orthogonal {
         }
     }
 
-    /// Returns u.
+    /// Returns the update u.
     pub(super) fn prepare(&self, embedding: Tensor<3>) -> Tensor<3> {
         self.rates.update(Coefficient::Step, embedding)
     }

@@ -49,7 +49,7 @@ impl Rates {
         }
     }
 
-    /// Returns u, where `step` selects the step.
+    /// Returns u. [`Coefficient::Step`] and [`Coefficient::Hold`] are the two choices for step.
     ///
     /// # Shapes
     ///

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! chunk = begin(tokens, s_0, r)   the prelude on new positions: first a prompt, then one at a time
-//! iterate(&mut chunk)             s_i = R(A(s_{i-1}, e)), at most r times if iterations depend on r
+//! iterate(&mut chunk)             s_i = R(A(s_{i-1}, e)), at most r times if R depends on r
 //! read_out(&mut chunk)            the coda on the newest state, after any iteration
 //! end(chunk)                      the new positions become earlier positions
 //! ```
@@ -66,7 +66,8 @@ impl Chunk {
     }
 }
 
-/// Keys and values of one core layer, indexed by place, (iteration − 1) modulo the budget.
+/// Keys and values of one core layer, indexed by place. The place of an iteration is (iteration −
+/// 1), modulo the budget if there is a budget.
 #[derive(Clone, Debug, Default)]
 struct LoopCache {
     places: Vec<KeyValues>,
@@ -74,14 +75,15 @@ struct LoopCache {
 
 impl LoopCache {
     /// Returns the keys and values of earlier positions at `place`. If no earlier position reached
-    /// this place, returns the keys and values at the last place, that of the deepest iteration.
+    /// this place, returns the keys and values at the last place, which belong to the deepest
+    /// iteration.
     fn at(&self, place: usize) -> Option<&KeyValues> {
         self.places.get(place).or(self.places.last())
     }
 
     /// Replaces the cache by `reached`, the keys and values of all positions after a chunk of `new`
-    /// positions. At places that the chunk did not reach, its positions get their keys and values
-    /// of the chunk's deepest iteration.
+    /// positions. At places that the chunk did not reach, the chunk's positions get the keys and
+    /// values of their deepest iteration.
     fn take(&mut self, reached: Vec<KeyValues>, new: usize) {
         let deepest = reached.last().cloned();
         let beyond = self.places.iter().skip(reached.len());

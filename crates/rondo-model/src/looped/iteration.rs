@@ -1,5 +1,5 @@
 //! One iteration: the history or lanes, the injection, the conditioning, the core's layers, the
-//! norm at their end, and the next state.
+//! norm after the layers, and the next state.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -175,7 +175,7 @@ pub(super) struct Core<'a> {
 }
 
 impl<'a> Core<'a> {
-    /// Returns a copy for another pass of as many iterations.
+    /// Returns a copy for another pass with the same number of iterations.
     pub(super) fn with_pass(&self, pass: Shared<'a>) -> Self {
         Self::new(self.parts, self.prepared, pass, self.depth)
     }

@@ -8,7 +8,7 @@ use super::*;
 use crate::config::LayersConfig;
 use crate::init::ParameterSpec;
 
-/// A model with two features, one head, an MLP with one unit, and pairs of rank 1 for two
+/// Returns a model with two features, one head, an MLP with one unit, and pairs of rank 1 for two
 /// iterations.
 fn config(matrices: Vec<LoraMatrix>) -> ModelConfig {
     ModelConfig {
@@ -67,7 +67,7 @@ fn each_row_adds_the_product_of_its_halves_in_the_columns_of_its_matrix() {
         [qkv, out_proj].map(|added| numbers(&added.expect("it has a pair")))
     };
     let [qkv, down] = of(0);
-    // Two columns each of queries, keys and values.
+    // A row has two columns of queries, two of keys and two of values.
     let first = [0.0, 0.0, 10.0, 20.0, 0.0, 0.0];
     let second = [0.0, 0.0, 20.0, 40.0, 0.0, 0.0];
     assert_eq!(qkv, [first, second].concat());

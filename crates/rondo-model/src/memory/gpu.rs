@@ -28,7 +28,7 @@ impl StepShape {
         let iteration = self.iteration(model, layer);
         let coda = self.tokens * (model.layers.coda * layer + 3 * h);
         // If iterations are recomputed, no iteration is in memory before the backward pass of the
-        // coda is done. The iterations of a penalty run after that too.
+        // coda is done. The iterations of a penalty run later, too.
         let tracked = match model.recurrence.recompute {
             Recompute::None => self.unroll.with_grad * iteration,
             Recompute::Iteration => 0,
@@ -100,8 +100,8 @@ impl StepShape {
     }
 
     /// Returns the working space of a layer's backward pass, per token. It is the larger of two:
-    /// the MLP's working space, and attention's, less the activations of the MLP that are freed
-    /// before it.
+    /// the MLP's working space, and attention's working space less the MLP's activations, which are
+    /// freed before attention.
     fn working(self, model: &ModelConfig) -> usize {
         let (h, f) = (model.d_model, model.d_ff);
         let scores = model.n_heads * self.seq;

@@ -1,4 +1,4 @@
-//! The backends of the operations, and the only place that selects one.
+//! The backends of the operations, and the only place that selects a backend.
 
 use burn::backend::DispatchTensorKind;
 use burn::tensor::{DType, Int, Tensor};

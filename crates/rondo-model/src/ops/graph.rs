@@ -51,7 +51,8 @@ pub(super) trait Function<B: Access, const N: usize>:
     type Aside;
 
     /// Returns the output, the values for the backward pass, and the additional results. If
-    /// `tracked` is false, no backward pass follows, and the values for it may be omitted.
+    /// `tracked` is false, no backward pass follows, and the values for the backward pass may be
+    /// omitted.
     fn forward(
         &self,
         operands: Of<Self::Names, N, B::View<'_>>,

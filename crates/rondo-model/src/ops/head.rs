@@ -6,8 +6,8 @@ use rondo_kernels::product::Precision;
 
 use super::{composed, of};
 
-/// The matrix that maps hidden states to logits. It keeps its stored layout, so no operation has to
-/// transpose or copy it.
+/// The matrix that maps hidden states to logits. Operations read the matrix in its stored layout,
+/// so none has to transpose or copy it.
 #[derive(Clone, Debug)]
 pub struct Head {
     /// `[vocab, d_model]` if the head is tied to the token embedding, otherwise `[d_model, vocab]`.

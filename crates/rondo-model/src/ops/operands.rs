@@ -39,8 +39,8 @@ pub struct AttentionHeads {
     pub values: Tensor<4>,
 }
 
-/// Names for at most N operands, and the position of each in a node. A missing operand leaves its
-/// position empty.
+/// Names for at most N operands, and the position of each operand in a node. A missing operand
+/// leaves its position empty.
 pub(super) trait Names<const N: usize> {
     /// A struct that names the operands; each operand is a T.
     type Of<T>;
@@ -88,11 +88,11 @@ pub(super) struct ResidualNormTensors<T> {
     pub(super) scale: Option<T>,
 }
 
-/// The operation of a function of one tensor, for [`Names`].
+/// An operation on one tensor.
 #[cfg(feature = "cube")]
 pub(super) struct OneTensor;
 
-/// The only operand of a function of one tensor.
+/// The operand of an operation on one tensor.
 #[cfg(feature = "cube")]
 pub(super) struct Lone<T> {
     pub(super) x: T,

@@ -186,8 +186,8 @@ fn the_loss_is_made_of_the_cross_entropy_and_the_penalty_by_the_weight() {
     assert!((loss - number("combined.loss")).abs() < 1e-12);
 }
 
-/// An independent reference in plain f64: the core, its difference, and the gradient of the penalty
-/// with respect to W2.
+/// Compares with an independent reference in plain f64: the core, its difference, and the gradient
+/// of the penalty with respect to W2.
 #[test]
 fn a_plain_reference_gives_the_same_penalty_and_gradient() {
     let golden = Golden::open();

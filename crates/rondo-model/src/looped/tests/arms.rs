@@ -1,5 +1,5 @@
-//! Properties of every arm, that is, every variant of the loop, with weights that are never exactly
-//! zero or one.
+//! Properties of every arm, where an arm is a variant of the loop. No weight is exactly zero or
+//! one.
 
 use std::convert::Infallible;
 
@@ -317,7 +317,8 @@ fn what_changes_layers_on_wgpu_is_what_changes_them_on_flex_with_its_gradients()
         };
         let expected = on(&flex);
         let largest = |x: &[f32]| x.iter().map(|x| x.abs()).fold(0.0, f32::max);
-        // If the terms of a gradient cancel, its error is the rounding of the terms.
+        // If the terms of a gradient cancel, the error of the gradient is the rounding error of the
+        // terms.
         let of_all = expected[1..].iter().map(|x| largest(x)).fold(0.0, f32::max);
         for (which, (found, expected)) in on(&wgpu).iter().zip(&expected).enumerate() {
             let largest = largest(expected).max(0.01 * of_all);

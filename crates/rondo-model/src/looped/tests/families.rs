@@ -288,7 +288,7 @@ fn without_a_coda_the_head_reads_a_normed_state_whatever_is_made_of_the_normed_o
         let readout = model.forward(ids, start, &pass, 3, None).readout;
         assert!(rows(readout.hidden).iter().all(is_one));
         // The norm has scales of one, so every output of the core has mean square 1. An average of
-        // different outputs is shorter, and a sum of lanes is longer.
+        // different outputs is shorter, and a sum of lanes has another length.
         let latent = rows(readout.latent);
         let is_plain = config.conditioning == ConditioningKind::LoopGate;
         assert_eq!(latent.iter().all(is_one), is_plain);

@@ -285,7 +285,7 @@ fn an_iteration_without_gradient_is_never_asked_for_and_counts_as_a_given_state(
     let ids = tokens(None, &device);
     let reached = model.differentiate_for(ids, start, &pass, unroll, None, &mut terms);
     let given = LoopState::from(reached.forward.readout.latent);
-    // The same state, counted as the state after 3 iterations.
+    // Counts the given state as the state after 3 iterations.
     let given = (0..3).fold(given.clone(), |state, _| {
         let same = given.state().clone();
         state.followed_by(same, 0)

@@ -1,5 +1,5 @@
-//! Arms that initially equal another model: their results with initial weights are bitwise those of
-//! the other model.
+//! Some arms start as another model: with initial weights, their results are bitwise those of the
+//! other model.
 
 use super::arms::{bits, values};
 use super::*;

@@ -86,7 +86,7 @@ pub(in crate::looped) fn structures() -> Vec<(&'static str, ModelConfig)> {
     all
 }
 
-/// Returns arms between two iterations: each separately, and some combined.
+/// Returns arms that act between two iterations: each separately, and some combined.
 fn between_iterations(
     with: impl Fn(fn(&mut ModelConfig)) -> ModelConfig,
 ) -> Vec<(&'static str, ModelConfig)> {
