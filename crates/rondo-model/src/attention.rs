@@ -22,7 +22,7 @@ use crate::pass::Shared;
 pub use crate::ops::{Rope, Segments};
 
 /// The rotated keys and the values of earlier positions, `[batch, kv_heads, positions, d_head]`
-/// each. Later positions attend to them.
+/// each. Later positions attend to these keys and values.
 #[derive(Clone, Debug)]
 pub struct KeyValues {
     keys: Tensor<4>,

@@ -12,11 +12,12 @@
 //! ψ(t, δ) = (t, δ, t², δ², tδ, sin πt, cos πt − 1, sin 2πt)    t = (i − 1)/r    δ = 1/r
 //! ```
 //!
-//! p'_i is p_i with 16 numbers, and s_{i−1} is the previous state. g, q and W are zero at the start
-//! of training, so the model starts as the loop without conditioning. Every kind is a function of i
-//! and r, not a table, so every depth is defined. A loop gate or a branch gate depends on r in
-//! every iteration, so passes of different depths differ already in their first iteration. The
-//! branches are attention and the MLP of each layer of the core.
+//! d is the number of elements of p_i, which is the model's width. p'_i is p_i with 16 elements,
+//! and s_{i−1} is the previous state. g, q and W are zero at the start of training, so the model
+//! starts as the loop without conditioning. Every kind is a function of i and r, not a table, so
+//! every depth is defined. A loop gate or a branch gate depends on r in every iteration, so passes
+//! of different depths differ already in their first iteration. The branches are attention and the
+//! MLP of each layer of the core.
 //!
 //! The embedding is that of the Universal Transformer (arXiv 1807.03819), which has no g. The other
 //! kinds are from arXiv 2609.36636: AdaLN from eq. 9 and 11, where the paper has ψ in place of p',
@@ -46,7 +47,7 @@ pub enum Conditioning {
     Embedding(Embedding),
     /// Scales the update of the state, depending on i and r.
     LoopGate(LoopGate),
-    /// Scales the norm before every branch and the branch, depending on i.
+    /// Scales every branch, and the norm before it, depending on i.
     AdaLn(AdaLn),
     /// Scales every branch, depending on i and r.
     BranchGate(BranchGate),

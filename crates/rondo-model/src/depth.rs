@@ -2,7 +2,7 @@
 //! `(seed, step)`.
 //!
 //! The default distribution is that of Geiping et al. 2025 (arXiv 2502.05171, §3.3). With mean
-//! recurrence r̄ and σ = 1/2, it draws `τ ~ N(ln r̄ − σ²/2, σ)` and then the total
+//! recurrence r̄ and σ = 1/2, a step draws `τ ~ N(ln r̄ − σ²/2, σ)` and then the total
 //! `p ~ Poisson(e^τ) + 1`. The total p is clamped to `max`, then split into `n = max(p − k̄, 0)`
 //! iterations without gradient and `k = min(k̄, p)` iterations with gradient. A curriculum may ramp
 //! r̄ and k̄ to their configured values.
@@ -32,7 +32,7 @@ pub struct RecurrenceConfig {
     /// Mean recurrence r̄.
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     pub mean: usize,
-    /// Largest backprop depth k̄: the number of iterations that carry gradient.
+    /// Backprop depth k̄: the largest number of iterations that carry gradient.
     #[schemars(range(min = 1))]
     pub backprop_depth: usize,
     /// The largest total number of iterations. A larger draw is clamped to this number, and such
@@ -109,7 +109,7 @@ impl Unroll {
     }
 }
 
-/// The draw of one step.
+/// The iterations that are drawn for one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
     /// The iterations to run.

@@ -48,8 +48,8 @@ impl<'a, M: Module> GradientSum<'a, M> {
         Self { model, sums }
     }
 
-    /// Removes the gradients of the model's parameters from `gradients`, those of one segment, and
-    /// adds them to the sums.
+    /// Removes the gradients of the model's parameters from `gradients`, which holds the gradients
+    /// of one segment, and adds them to the sums.
     pub(crate) fn take(&mut self, gradients: &mut Gradients) {
         let mut taker = Taker {
             gradients,

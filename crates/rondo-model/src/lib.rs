@@ -30,7 +30,7 @@
 //! | [`census`] | the number of parameters of each part, FLOPs per token |
 //! | [`memory`] | an estimate of the memory of a training step |
 //! | [`exit`] | criteria to stop iterating |
-//! | [`sampling`] | from logits to a token |
+//! | [`sampling`] | how a token is chosen from logits |
 //! | [`seed`] | the random stream for each purpose |
 //!
 //! Any module may use [`config`] and [`layer`]. The model ([`looped`]) uses the loop and the parts.

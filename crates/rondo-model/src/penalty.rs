@@ -23,8 +23,9 @@
 //! compute states at which P is small.
 //!
 //! The difference of two results in f32 has rounding errors: P is too high by about n (u/ε)² |f|²,
-//! where |f| is the size of an element of f and u its relative rounding error. So ε should grow
-//! with √n. If products are computed in bf16, the rounding exceeds the effect of εv.
+//! where |f| is the size of an element of f, and u the relative rounding error of such an element.
+//! So ε should grow with √n. If products are computed in bf16, the rounding exceeds the effect of
+//! εv.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution, StandardNormal};
@@ -44,7 +45,7 @@ pub enum Penalty {
     },
     /// The mean of the squared state.
     Norm,
-    /// The mean of the squared change in one more iteration.
+    /// The mean of the squared change that one more iteration makes.
     FixedPoint,
 }
 

@@ -9,8 +9,8 @@
 
 use burn::tensor::Tensor;
 
-/// The value that an iteration passes to the next: its number i, s_i, the earlier states for a
-/// history, the logarithm of the total weight of an average, and lanes.
+/// The value that iteration i passes to the next one: the number i, the state s_i, the earlier
+/// states for a history, the logarithm of the total weight of an average, and lanes.
 ///
 /// Each state is `[batch, seq, d_model]`, the logarithm is `[batch, seq, 1]`, the N lanes are
 /// `[batch, seq, N · d_model]`.
@@ -23,7 +23,7 @@ pub struct LoopState {
     lanes: Option<Tensor<3>>,
 }
 
-/// s_0, before the first iteration.
+/// Makes the value before the first iteration from s_0.
 impl From<Tensor<3>> for LoopState {
     fn from(state: Tensor<3>) -> Self {
         Self {
@@ -42,7 +42,7 @@ impl LoopState {
         self.iterations
     }
 
-    /// Returns s_i, before the shared norm.
+    /// Returns s_i, as the next iteration reads it.
     pub fn state(&self) -> &Tensor<3> {
         &self.state
     }
@@ -144,7 +144,8 @@ impl LoopState {
     }
 }
 
-/// The states s_0, s_1, …, s_r of one forward pass, before the shared norm, without gradient.
+/// The states s_0, s_1, …, s_r of one forward pass, as the iterations pass them on, without
+/// gradient.
 ///
 /// Each is `[batch, seq, d_model]`.
 #[derive(Clone, Debug, Default)]
@@ -221,7 +222,7 @@ mod tests {
             let state = run(iterations, zero.clone().into(), &mut Add(1.0), None);
             values(state.past().to_vec())
         };
-        // s_i is 1, 3, 6, 10.
+        // The states s_1 to s_4 are 1, 3, 6 and 10.
         assert_eq!(carried(1), [0.0; 0]);
         assert_eq!(carried(2), [1.0]);
         assert_eq!(carried(4), [6.0, 3.0]);

@@ -1,4 +1,4 @@
-//! From logits to a token.
+//! How a token is chosen from logits.
 //!
 //! The order is: the repetition penalty θ, the temperature, then the filters. The penalty divides
 //! the logit of a seen token by θ if the logit is positive, and multiplies the logit by θ if it is

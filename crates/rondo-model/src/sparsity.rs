@@ -1,12 +1,13 @@
 //! Gates on the edges of attention: definition, configuration, and statistics of the open edges of
 //! a pass.
 //!
-//! Every causal edge of a gated layer has the gate logit g = q·k/√d_head + b. In training an edge
-//! is open with probability σ(g), and its gradient is the straight-through gradient of σ(g + ℓ),
-//! where ℓ is the logistic noise of the draw. In evaluation an edge is open if g > 0. The gates
-//! mask the attention weights after the softmax, and the weights are not normalised again. The
-//! fraction of open edges is the mean of σ(g), or of `1[g > 0]`, over the causal edges ("Sparse
-//! Attention Post-Training", arXiv 2512.05865).
+//! An edge connects a query to a key; it is causal if the key is not after the query. Every causal
+//! edge of a gated layer has the gate logit g = q·k/√d_head + b. In training an edge is open with
+//! probability σ(g), and its gradient is the straight-through gradient of σ(g + ℓ), where ℓ is the
+//! logistic noise of the draw. In evaluation an edge is open if g > 0. The gates mask the attention
+//! weights after the softmax, and the weights are not normalised again. The fraction of open edges
+//! is the mean of σ(g), or of `1[g > 0]`, over the causal edges ("Sparse Attention Post-Training",
+//! arXiv 2512.05865).
 
 use rondo_config::Report;
 use schemars::JsonSchema;

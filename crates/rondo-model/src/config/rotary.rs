@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RopePairing {
-    /// Neighbours, `(x_2j, x_2j+1)`, as in the original paper and in Huginn.
+    /// Neighbours, `(x_2j, x_2j+1)`, as in the original paper (Su et al. 2021) and in Huginn.
     Adjacent,
     /// One element of each half, `(x_j, x_{j + d_head/2})`, as in Llama, Qwen, OLMo 2 and Ouro.
     Halves,
@@ -19,9 +19,9 @@ pub enum RopePairing {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RopeScaling {
-    /// Low frequencies are divided by `factor`, and high frequencies are unchanged. In between, the
-    /// result is interpolated linearly in the number of turns within the original context (Llama
-    /// 3.1).
+    /// Low frequencies are divided by `factor`, and high frequencies are unchanged. Between the
+    /// two, the scaled frequency is interpolated linearly in the number of turns within the
+    /// original context (Llama 3.1).
     Llama3 {
         /// The divisor of low frequencies.
         factor: f64,

@@ -53,7 +53,7 @@ fn a_zero_state_has_no_cosine_and_does_not_exit() {
 #[test]
 fn predictions_start_from_the_uniform_distribution_and_entropy_from_100() {
     let states = [[0.0; 2]; 3];
-    // p is (3/4, 1/4), then uniform.
+    // The predictions are (3/4, 1/4), then uniform.
     let logits = [[3.0_f32.ln(), 0.0], [0.0, 0.0]];
     let kl = |p: [f32; 2], q: [f32; 2]| -> f32 { (0..2).map(|i| p[i] * (p[i] / q[i]).ln()).sum() };
     let (half, uneven) = ([0.5, 0.5], [0.75, 0.25]);

@@ -32,7 +32,7 @@ impl Fusion {
     }
 
     /// Draws a parameter `[rows, cols]`, row major. Each matrix in the parameter is orthogonal by
-    /// itself, and its elements have the root mean square `std`.
+    /// itself. The root mean square of the elements is `std`.
     pub(super) fn orthogonal(
         self,
         [rows, cols]: [usize; 2],
@@ -147,8 +147,8 @@ mod tests {
 
     #[test]
     fn queries_keys_values_and_halves_have_the_singular_values_of_the_reference() {
-        // Values of the reference at width 256 with an inner width of 704: 0.6325 for Q, K and V,
-        // and 1.0488 for each half of a gated MLP.
+        // At width 256 and inner width 704, the singular values of the reference are 0.6325 for Q,
+        // K and V, and 1.0488 for each half of a gated MLP.
         let std = (2.0 / (5.0 * 256.0_f64)).sqrt();
         let mut rng = generator(0, Stream::Weights, 0);
         let all = Fusion::Attention {

@@ -49,7 +49,7 @@ impl Rates {
         }
     }
 
-    /// Returns u. [`Coefficient::Step`] and [`Coefficient::Hold`] are the two choices for step.
+    /// Returns u. `step` is [`Coefficient::Step`] or [`Coefficient::Hold`].
     ///
     /// # Shapes
     ///

@@ -2,9 +2,9 @@
 //!
 //! The cache is keyed by (iteration, layer, position): each iteration of the core attends to the
 //! keys and values of the same iteration at earlier positions. If an earlier position stopped
-//! before iteration i, its deepest iteration is used instead. With a budget of M, iterations i and
-//! i + M share a place, and the later iteration overwrites the earlier one (Geiping et al. 2025,
-//! arXiv 2502.05171, §6.2).
+//! before iteration i, the deepest iteration of that position is used instead. With a budget of M,
+//! iterations i and i + M share a place, and the later iteration overwrites the earlier one
+//! (Geiping et al. 2025, arXiv 2502.05171, §6.2).
 //!
 //! ```text
 //! chunk = begin(tokens, s_0, r)   the prelude on new positions: first a prompt, then one at a time

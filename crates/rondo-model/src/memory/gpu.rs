@@ -12,8 +12,8 @@ const CHUNK_LOGITS: usize = 1 << 25;
 const CHUNK_TOKENS: usize = 64;
 
 impl StepShape {
-    /// Returns the number of f32 values on a GPU at the peak, the maximum over four moments: in the
-    /// loss, and in the backward pass of the coda, of the last iteration and of the prelude.
+    /// Returns the peak number of f32 values on a GPU. It is the maximum over four moments: in the
+    /// loss, and in the backward passes of the coda, of the last iteration and of the prelude.
     pub(super) fn on_gpu(self, model: &ModelConfig, census: &Census) -> usize {
         let h = model.d_model;
         let (with_grad, states) = self.iterations(model);
@@ -136,7 +136,8 @@ impl StepShape {
     }
 
     /// Returns the working space of the loss: the logits of a chunk, the gradient of the head's
-    /// matrix with that of a chunk, and the gradient of the head's input.
+    /// matrix (with the gradient from one chunk, if there are several chunks), and the gradient of
+    /// the head's input.
     fn loss(self, model: &ModelConfig) -> usize {
         let (h, vocab) = (model.d_model, model.vocab_size);
         let rows = self.chunk(model);

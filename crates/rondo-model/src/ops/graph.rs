@@ -36,7 +36,7 @@ pub(super) trait Access: Backend {
     fn made(values: Self::Made, shape: Shape) -> FloatTensor<Self>;
 }
 
-/// The operands of a function by name: the names are those of M, and each operand is a T.
+/// The operands of a function by name: the names are those of M, and each operand has type T.
 pub(super) type Of<M, const N: usize, T> = <M as Names<N>>::Of<T>;
 
 /// A function of at most N tensors of a backend.

@@ -26,14 +26,14 @@ pub type AttentionTensors =
 /// The tensors of the gated MLP and its norms.
 pub type FeedForwardTensors = SublayerTensors<Tensor<3>, FeedForwardWeights<Tensor<2>>, Tensor<1>>;
 
-/// Rotated queries `[batch, heads, seq, d_head]`, and rotated keys and values
-/// `[batch, kv_heads, seq, d_head]`. kv_heads divides heads, and each key head serves a group of
-/// consecutive query heads.
+/// The rotated queries, `[batch, heads, seq, d_head]`, the rotated keys and the values,
+/// `[batch, kv_heads, seq, d_head]` each. kv_heads divides heads. Each key head, with its value
+/// head, serves a group of consecutive query heads.
 #[derive(Clone, Debug)]
 pub struct AttentionHeads {
-    /// The queries.
+    /// The rotated queries.
     pub queries: Tensor<4>,
-    /// The keys.
+    /// The rotated keys.
     pub keys: Tensor<4>,
     /// The values.
     pub values: Tensor<4>,
@@ -42,7 +42,7 @@ pub struct AttentionHeads {
 /// Names for at most N operands, and the position of each operand in a node. A missing operand
 /// leaves its position empty.
 pub(super) trait Names<const N: usize> {
-    /// A struct that names the operands; each operand is a T.
+    /// A struct that names the operands; each operand has type T.
     type Of<T>;
 
     /// Moves every operand to its position.
