@@ -1,9 +1,9 @@
-//! Comparison of a document with the schema of the type to be read.
+//! Compares a document with the JSON Schema of the type that is read from the document.
 //!
 //! Keys, words and values that the schema does not allow are reported and left out, so that the
-//! rest can be read. A table without a required key, or an array with a wrong element, is left out
-//! as a whole. Rules that a schema cannot express, such as the agreement of several numbers, are
-//! left to the type's own check.
+//! rest of the document can be read. If a table lacks a required key, or an array has a wrong
+//! element, the whole table or array is left out. Rules that a schema cannot express, such as a
+//! rule about two numbers together, are checked by the type itself.
 
 mod form;
 mod keys;
@@ -20,7 +20,7 @@ use crate::suggest;
 use crate::value::{Node, Value};
 use crate::violation::Violation;
 
-/// The most violations that are reported at once.
+/// The maximum number of violations that are reported at once.
 const MOST: usize = 64;
 
 /// A schema that allows every value.
@@ -28,16 +28,17 @@ static ANYTHING: Json = Json::Bool(true);
 
 /// The result of a comparison.
 pub(crate) struct Compared {
-    /// The parts that fit the schema.
+    /// The parts of the document that fit the schema.
     pub(crate) fitting: Value,
-    /// The violations of the other parts.
+    /// The violations in the other parts.
     pub(crate) violations: Vec<Violation>,
-    /// The keys that were left out, and the keys that were probably meant by unknown keys.
+    /// The keys that were left out. If an unknown key is probably a misspelt known key, the known
+    /// key is listed too.
     left_out: BTreeSet<Vec<String>>,
 }
 
 impl Compared {
-    /// Whether the value at a dotted key, or a table around it, was left out.
+    /// Whether the value at a dotted key, or a table that contains it, was left out.
     pub(crate) fn is_left_out(&self, key: &str) -> bool {
         self.left_out.iter().any(|place| {
             key.strip_prefix(&dotted(place))
@@ -81,7 +82,8 @@ struct Comparison<'s> {
 }
 
 impl<'s> Comparison<'s> {
-    /// Compares a value, removes what does not fit inside it, and returns whether the rest fits.
+    /// Compares a value with a schema, removes the parts inside it that do not fit, and returns
+    /// whether the rest fits.
     fn schema(&mut self, schema: &'s Json, value: &mut Value) -> bool {
         self.form(&Form::of(schema, self.root), value)
     }
@@ -140,8 +142,8 @@ impl<'s> Comparison<'s> {
         all_fit
     }
 
-    /// Whether no more violations are recorded. One more than the limit is recorded, to detect that
-    /// there are more.
+    /// Whether the list of violations is full. The list holds one violation more than the limit, to
+    /// detect that the limit was exceeded.
     fn is_full(&self) -> bool {
         self.violations.len() > MOST
     }

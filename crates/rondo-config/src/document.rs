@@ -1,4 +1,4 @@
-//! Conversion of TOML text to the tree, with the line of every key.
+//! Converts TOML text to the tree of values, and stores the line of every key.
 
 use std::ops::Range;
 use std::thread;
@@ -10,7 +10,7 @@ use crate::path;
 use crate::value::{Node, Table, Value};
 use crate::violation::{Origin, Violation, Violations};
 
-/// The deepest nesting of tables and arrays; it bounds the recursion over the tree.
+/// The maximum nesting of tables and arrays. It limits the recursion over the tree.
 pub(crate) const MAX_DEPTH: usize = 64;
 
 /// The stack of the parsing thread, in bytes: about 5 KiB for each level of nesting that `toml`
@@ -51,23 +51,23 @@ impl Document {
         })
     }
 
-    /// Declares tables in which `kind` is an ordinary key and does not select a variant, so an
-    /// override of `kind` does not drop the other keys of the table.
+    /// Declares tables in which `kind` is an ordinary key that does not select a variant. An
+    /// override of `kind` does not drop the other keys of such a table.
     #[must_use]
     pub fn with_plain_tables(self, tables: &[&str]) -> Self {
         let plain = tables.iter().map(|&table| table.to_owned()).collect();
         Self { plain, ..self }
     }
 
-    /// Sets a function that returns this program's name of a key, given the name that another
-    /// program uses.
+    /// Sets a function that maps the name that another program uses for a key to this program's
+    /// name of the key.
     #[must_use]
     pub fn with_aliases(self, alias: fn(&str) -> Option<&'static str>) -> Self {
         Self { alias, ..self }
     }
 
-    /// Converts a finding of another check into a violation. It is located at the key, or at
-    /// the nearest enclosing section that was written.
+    /// Converts a finding of another check into a violation. The violation is located at the key,
+    /// or at the nearest enclosing section that the document contains.
     pub(crate) fn violation(&self, key: &str, message: String) -> Violation {
         let path = path::parse(key).unwrap_or_default();
         let node = (0..=path.len())
@@ -85,8 +85,8 @@ impl Document {
 
 /// Runs a parser on a thread with a large stack.
 ///
-/// The `toml` crate limits brackets and the parts of a dotted key to 80 each, so a text can nest
-/// 6400 levels, and dropping the parsed text recurses through all of them.
+/// The `toml` crate limits the brackets, and the parts of a dotted key, to 80 each. A text can thus
+/// nest 6400 levels. Dropping the parsed text recurses through all of them.
 pub(crate) fn with_deep_stack<R: Send>(
     parse: impl FnOnce() -> Result<R, Violation> + Send,
 ) -> Result<R, Violation> {

@@ -1,4 +1,4 @@
-//! One document on top of another, and the removal of keys.
+//! Puts one document on top of another, and removes keys.
 
 use crate::TAG;
 use crate::document::Document;
@@ -7,7 +7,7 @@ use crate::value::{Node, Table, Value};
 use crate::violation::Origin;
 
 impl Document {
-    /// Moves the given top-level keys that exist into a separate document.
+    /// Moves those of the given top-level keys that exist into a separate document.
     #[must_use]
     pub fn split_off(&mut self, keys: &[&str]) -> Self {
         let mut taken = Self {
@@ -29,9 +29,9 @@ impl Document {
 
     /// Puts the document on top of `base`: tables are merged, and every other value replaces the
     /// value of the base.
-    ///
-    /// If a table selects another `kind` than the base does, the other keys of the base's table
-    /// belong to the old variant and are dropped. Tables given to [`Document::with_plain_tables`]
+    /// If both tables have a `kind` and the kinds differ, the other keys of the base's table belong
+    /// to the old variant and are dropped. In tables given to [`Document::with_plain_tables`], they
+    /// stay. Messages about values of the base name the base's file.
     /// are an exception. Messages about values of the base name the base's file.
     #[must_use]
     pub fn over(self, base: Self) -> Self {
@@ -84,7 +84,7 @@ impl Document {
     }
 }
 
-/// Puts a node on top of another.
+/// Puts the node `above` on top of the node `below`.
 fn lay(above: Node, below: Node, path: &mut Vec<String>, plain: &[String]) -> Node {
     let (Value::Table(above_table), Value::Table(mut below_table)) = (&above.value, below.value)
     else {

@@ -1,9 +1,9 @@
 //! Strict TOML: all violations are reported at once, with key path, line and a suggestion.
 //!
 //! A [`Document`] is parsed text in which every key has its origin. Overrides from the command line
-//! are applied on top. The document is compared with the JSON Schema of the type to be read. The
-//! parts that fit are read by `serde` and checked by the type's own rules, so that one
-//! [`Violations`] lists every problem.
+//! are applied on top. The document is then compared with the JSON Schema of the type that is read
+//! from it. The parts that fit the schema are read by `serde` and checked by the type's own rules,
+//! so that one [`Violations`] lists every problem.
 //!
 //! ```
 //! #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -23,22 +23,22 @@
 //! * [`violation`]: a problem, its place, and its printed form
 //! * `value`: the tree of values with origins
 //! * [`path`]: dotted keys
-//! * [`document`]: conversion of text to the tree
+//! * [`document`]: converts text to the tree
 //! * `overrides`: `key=value` assignments from the command line
-//! * `layers`: one document on top of another, and the removal of keys
+//! * `layers`: puts one document on top of another, and removes keys
 //! * `schema`: the JSON Schema of a type
 //! * [`mod@reference`]: every key of a type with its meaning, default and range
-//! * `compare`: comparison of a document with a schema
-//! * `read`: conversion of the tree to a checked value
+//! * `compare`: compares a document with a schema
+//! * `read`: converts the tree to a checked value
 //! * [`report`]: how the rules of a section report violations, and rules that many sections share
 //! * `suggest`: the nearest known word
 //! * [`mod@print`]: the resolved configuration as text, and the differences of two configurations
 //!
-//! # Absences
+//! # Limits
 //!
-//! There is no trainer, no file access, no environment variable and no output here. There is one
-//! convention: the key `kind` selects the variant of an internally tagged enum. TOML dates are not
-//! supported; they are reported as a wrong type.
+//! This crate reads no files and no environment variables, and writes no output. It does not depend
+//! on the trainer. It has one convention: the key `kind` selects the variant of an internally
+//! tagged enum. TOML dates are not supported; they are reported as values of a wrong type.
 
 mod compare;
 pub mod document;

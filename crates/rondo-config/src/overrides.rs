@@ -10,7 +10,7 @@ use crate::path;
 use crate::value::{Node, Table, Value};
 use crate::violation::{Origin, Violation};
 
-/// The word that removes a key; TOML has no such value.
+/// The word that removes a key. TOML has no null value.
 const NOTHING: &str = "null";
 
 impl Document {
@@ -20,10 +20,11 @@ impl Document {
     /// quotes. The bare word `null` removes a key. Missing tables are created, and an element of an
     /// array is addressed by its index.
     ///
-    /// A change of `kind` changes which keys its table may have. The table's other keys from the
-    /// file belong to the old variant and are dropped; keys set by overrides stay. The dropped
-    /// dotted keys are returned, so that the caller can report them. Tables given to
-    /// [`Document::with_plain_tables`] have an ordinary key `kind` and keep their keys.
+    /// If an override changes `kind`, the table may have other keys than before. The table's other
+    /// keys from the file belong to the old variant and are dropped; keys set by overrides stay.
+    /// The dotted names of the dropped keys are returned, so that the caller can report them. In
+    /// tables given to [`Document::with_plain_tables`], `kind` is an ordinary key and all keys
+    /// stay.
     ///
     /// A bad assignment is recorded; [`Document::read`] reports it with all other violations.
     pub fn set(&mut self, assignment: &str) -> Vec<String> {
@@ -84,8 +85,8 @@ impl Document {
         Ok(dropped)
     }
 
-    /// Drops the file's keys of the variant that an assignment to `kind` replaces; returns the
-    /// dropped keys.
+    /// If an assignment to `kind` replaces a variant, drops the file's keys of the old variant and
+    /// returns them.
     fn leave_variant(&mut self, keys: &[String], value: &Value) -> Vec<String> {
         let (Some((tag, parent)), Value::String(kind)) = (keys.split_last(), value) else {
             return Vec::new();
@@ -100,8 +101,8 @@ impl Document {
     }
 }
 
-/// Returns the node of a dotted key, after creating missing tables on the way; or a message about
-/// the value that blocks the way.
+/// Returns the node of a dotted key, and creates missing tables on the way. If another value stands
+/// on the way, returns a message about that value.
 fn make_place<'a>(
     root: &'a mut Node,
     keys: &[String],

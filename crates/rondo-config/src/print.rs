@@ -1,4 +1,4 @@
-//! The resolved configuration as text, and the differences of two configurations.
+//! Prints the resolved configuration as text, and compares two configurations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ pub enum PrintError {
     /// TOML cannot express the value.
     #[error("the configuration cannot be written as TOML")]
     NoForm(#[from] toml::ser::Error),
-    /// The value was written, but this crate cannot read the result.
+    /// The value was written as TOML, but this crate cannot read the result.
     #[error("the written configuration cannot be read back")]
     NotRead(#[from] Violations),
 }
@@ -49,7 +49,8 @@ pub fn to_toml<T: Serialize>(value: &T) -> Result<String, PrintError> {
 /// Arrays of tables are split into their leaves; other arrays and empty tables are leaves.
 ///
 /// # Errors
-/// As [`to_toml`]; also returns an error if the value is nested deeper than a [`Document`] allows.
+/// Those of [`to_toml`]. Also returns an error if the value is nested deeper than a [`Document`]
+/// allows.
 pub fn flatten<T: Serialize>(value: &T) -> Result<BTreeMap<String, String>, PrintError> {
     Ok(Document::parse("the configuration", &to_toml(value)?)?.flatten())
 }
@@ -57,7 +58,7 @@ pub fn flatten<T: Serialize>(value: &T) -> Result<BTreeMap<String, String>, Prin
 /// Lists the keys in which two configurations differ, sorted.
 ///
 /// # Errors
-/// As [`flatten`].
+/// Those of [`flatten`].
 pub fn difference<T: Serialize>(left: &T, right: &T) -> Result<Vec<Difference>, PrintError> {
     let (mut left, mut right) = (flatten(left)?, flatten(right)?);
     let keys: BTreeSet<String> = left.keys().chain(right.keys()).cloned().collect();

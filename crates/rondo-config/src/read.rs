@@ -1,4 +1,4 @@
-//! Conversion of the tree to a value of a type.
+//! Converts the tree to a value of a type.
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -14,7 +14,7 @@ use crate::schema::schema;
 use crate::value::Value;
 use crate::violation::Violations;
 
-/// Checks a value by its own rules and reports the dotted keys and problems.
+/// Checks a value by its own rules, and reports the dotted key and the message of each problem.
 pub type Check<'a, T> = &'a dyn Fn(&T, Report<'_>);
 
 impl Document {
@@ -47,8 +47,8 @@ impl Document {
         self.read_as(&json!({ "type": "object" }), &|_, _| {})
     }
 
-    /// Reads and checks the parts that fit the schema. The other parts have their defaults during
-    /// the check, so findings of the check about them are dropped as consequences.
+    /// Reads and checks the parts that fit the schema. During the check, the other parts have their
+    /// default values, so the check's findings about them are dropped as consequences.
     fn read_as<T: DeserializeOwned>(
         &self,
         schema: &Json,

@@ -1,4 +1,4 @@
-//! Every key of a type with the contents of its schema, like `--help` for a configuration.
+//! Lists every key of a type with the contents of its schema, as `--help` does for arguments.
 
 use schemars::JsonSchema;
 use serde_json::Value as Json;
@@ -10,25 +10,25 @@ use crate::schema::schema;
 /// A key, or a section, of a configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    /// The dotted key; an array of tables is followed by `[]`: `perturb[].at_step`.
+    /// The dotted key. `[]` follows an array of tables: `perturb[].at_step`.
     pub path: String,
-    /// The variants that have the key, as written: `optimizer.kind = "muon"`. Empty if all variants
-    /// have it.
+    /// The variants that have the key, as assignments: `optimizer.kind = "muon"`. Empty if all
+    /// variants have the key.
     pub variants: Vec<String>,
     /// What the key means: the documentation of its field.
     pub meaning: String,
     /// The form of a value: `a number`.
     pub form: String,
-    /// The value if the key is not written; `None` if the key is required, or if its absence has a
-    /// meaning of its own.
+    /// The value that is used if the key is not written. `None` if the key is required, or if a
+    /// missing key has a meaning of its own.
     pub default: Option<String>,
     /// Whether the key must be written.
     pub is_required: bool,
     /// The allowed values, as far as the schema contains them: `at least 1`.
     pub range: Option<String>,
-    /// The possible words of the value, or of its `kind`, with their meanings.
+    /// The words that the value, or its `kind`, may be, with their meanings.
     pub words: Vec<(String, String)>,
-    /// Another key with the same keys below it; only that key lists them.
+    /// Another key that has the same keys below it. Only that other key lists them.
     pub same_as: Option<String>,
     /// Whether the key has keys below it.
     pub is_section: bool,
@@ -50,12 +50,13 @@ pub fn keys<T: JsonSchema>() -> Vec<Key> {
 struct Walk<'s> {
     root: &'s Json,
     found: Vec<Key>,
-    /// The references that the walk has followed, and the keys at which they occurred first.
+    /// The references that the walk has followed, each with the key at which it occurred first.
     open: Vec<(&'s str, String)>,
 }
 
 impl<'s> Walk<'s> {
-    /// Lists the keys of a table. `variant` is the assignment that selects the table.
+    /// Lists the keys of a table. `variant` is the assignment that selects the table, if it is a
+    /// variant.
     fn table(&mut self, schema: &'s Json, path: &str, variant: Option<&str>) {
         for (name, own) in schema["properties"].as_object().into_iter().flatten() {
             if name == TAG && own.get("const").is_some() {
@@ -101,7 +102,7 @@ impl<'s> Walk<'s> {
             return;
         };
         if let Form::Choice { forms, .. } = &inner_form {
-            // The value is a word, or a table with further keys.
+            // The value is either a word or a table with further keys.
             let path = self.found[place].path.clone();
             for form in forms {
                 if let Form::Variant(variants) = form {
@@ -140,8 +141,8 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// Adds a key, or only its variant if a key with the same content exists; returns the index of
-    /// a new key.
+    /// Adds a key and returns its index. If a key with the same content exists, adds only the
+    /// variants to that key and returns `None`.
     fn list(&mut self, key: Key) -> Option<usize> {
         let known = self.found.iter_mut().find(|known| {
             known.path == key.path && known.meaning == key.meaning && known.default == key.default
@@ -207,8 +208,7 @@ fn range(schema: &Json) -> Option<String> {
 
 /// Returns the words of an enumeration, or the kinds of a table, with their meanings.
 fn words(schemas: [&Json; 2], root: &Json) -> Vec<(String, String)> {
-    // If the value may be a word or a table, the words are those of the first choice that lists
-    // any.
+    // If the value may be a word or a table, the first choice that lists words provides them.
     let either = |one: &Json| {
         let choices = one["anyOf"].as_array().into_iter().flatten();
         let mut choices = choices.map(|choice| resolve(choice, root));

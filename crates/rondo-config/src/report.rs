@@ -1,4 +1,4 @@
-//! How the rules of a configuration report violations, and rules that many sections share.
+//! How the rules of a configuration section report violations, and rules that many sections share.
 //!
 //! The `validate` function of a section gets a [`Report`] and calls it once for each violation,
 //! with the key relative to the section. The message contains the value found. NaN violates every

@@ -7,8 +7,7 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value as Json, json};
 
-/// Returns the JSON Schema (draft 2020-12) of a `T` as it is read, with the documentation of each
-/// field.
+/// Returns the JSON Schema (draft 2020-12) for reading a `T`, with the documentation of each field.
 pub fn schema<T: JsonSchema>() -> Json {
     SchemaSettings::draft2020_12()
         .with_transform(RecursiveTransform(without_null))

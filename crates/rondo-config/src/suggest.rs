@@ -1,8 +1,8 @@
-//! The known word that the user probably meant.
+//! Finds the known word that the user probably meant.
 
 use std::collections::BTreeSet;
 
-/// Returns the nearest word if at most a third of its letters differ.
+/// Returns the nearest known word, if at most a third of the letters differ.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let word = word.to_lowercase();
     known
@@ -19,8 +19,8 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate.to_owned())
 }
 
-/// Returns the shortest dotted key of another section with the same meaning: all words of `name`
-/// occur in it, and all words of its last part occur in `name`.
+/// Finds a key of another section that probably means the same as `name`: all words of `name` occur
+/// in the key, and all words of the key's last part occur in `name`. Returns the shortest such key.
 ///
 /// `mean_recurrence` finds `model.recurrence.mean`.
 pub(crate) fn elsewhere(name: &str, known: &[String]) -> Option<String> {

@@ -1,4 +1,4 @@
-//! The tree of values, in which every node has its origin.
+//! The tree of values. Every node has an origin.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::fmt;
 use crate::path::quoted_key;
 use crate::violation::Origin;
 
-/// The longest part of a string that a message repeats, in characters.
+/// How many characters of a long string a message shows.
 const SHOWN: usize = 40;
 
-/// The entries of a table, sorted by key, so that nothing depends on their order in the file.
+/// The entries of a table, sorted by key, so that no result depends on their order in the file.
 pub(crate) type Table = BTreeMap<String, Node>;
 
 /// A value and its origin.
@@ -29,7 +29,8 @@ pub(crate) enum Value {
     Boolean(bool),
     Array(Vec<Node>),
     Table(Table),
-    /// A date or a number beyond all ranges, described in words; no type can be read from it.
+    /// A date, or a number outside the ranges of `i64`, `u64` and `f64`. The text describes the
+    /// value in messages; the value itself cannot be used.
     Unreadable(String),
 }
 

@@ -1,4 +1,4 @@
-//! A problem, the place where it was written, and its printed form.
+//! A problem, its place in the text, and its printed form.
 
 use std::fmt;
 use std::ops::Deref;
@@ -16,7 +16,7 @@ pub enum Origin {
     },
     /// A line of a base document.
     Base {
-        /// The name of that document in messages.
+        /// The name of the base document in messages.
         name: String,
         /// The line number.
         line: usize,
@@ -33,9 +33,9 @@ pub enum Origin {
 /// One problem of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// The dotted key, with array elements by index; empty if the text is not TOML.
+    /// The dotted key; array elements are given by their index. Empty if the text is not TOML.
     pub key: String,
-    /// Where the key, or the nearest section around it, was written.
+    /// The place of the key, or of the nearest section around the key that is written.
     pub origin: Origin,
     /// The problem, in lower case and without the key.
     pub message: String,
@@ -53,7 +53,7 @@ impl Violation {
         }
     }
 
-    /// Orders by line; missing keys follow, and overrides come last, in the order given.
+    /// The sorting order: by line, then missing keys, then overrides in the order given.
     fn rank(&self) -> (u8, usize) {
         match self.origin {
             Origin::File { line } => (0, line),

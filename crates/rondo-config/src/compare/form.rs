@@ -1,5 +1,5 @@
-//! The form of value that a schema describes, for the schemas that `schemars` generates from
-//! configuration types.
+//! The form of value that a schema describes. Only schemas that `schemars` generates from
+//! configuration types are supported.
 
 use serde_json::Value as Json;
 
@@ -7,9 +7,9 @@ use crate::value::Value;
 
 /// The form of a value.
 pub(crate) enum Form<'s> {
-    /// Every value that TOML and a configuration have in common.
+    /// Every value that both TOML and a configuration can hold.
     Any,
-    /// One of several forms, described by a title or by the list of forms.
+    /// One of several forms. Messages show the title, or the list of forms if there is no title.
     Choice {
         title: Option<&'s str>,
         forms: Vec<Form<'s>>,
@@ -25,12 +25,12 @@ pub(crate) enum Form<'s> {
     Text,
     Truth,
     Number,
-    /// A whole number of a Rust type, by its name in `schemars`.
+    /// A whole number of a Rust type, given by the name that `schemars` uses for the type.
     WholeNumber(&'s str),
 }
 
 impl<'s> Form<'s> {
-    /// Returns the form of `schema`, whose references point into `root`.
+    /// Returns the form of `schema`; its references are looked up in `root`.
     pub(crate) fn of(schema: &'s Json, root: &'s Json) -> Self {
         let schema = resolve(schema, root);
         if let Some(choices) = schema["anyOf"].as_array() {
@@ -56,7 +56,7 @@ impl<'s> Form<'s> {
         }
     }
 
-    /// Whether a value has this form, judged by its type.
+    /// Whether the type of a value fits this form.
     pub(super) fn takes(&self, value: &Value) -> bool {
         match (self, value) {
             (_, Value::Unreadable(_)) => false,

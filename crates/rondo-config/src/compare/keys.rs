@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::form::resolve;
 use crate::path::dotted;
 
-/// Sections nested deeper than this are not listed, so that the list of a recursive type ends.
+/// The maximum nesting of listed sections, so that the list of a recursive type ends.
 const DEEPEST: usize = 8;
 
 /// The dotted keys of all values outside arrays, including those of optional sections.

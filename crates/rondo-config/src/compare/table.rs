@@ -1,4 +1,4 @@
-//! Tables: the variant that the tag selects, the allowed keys, and the required keys.
+//! Compares tables: selects the variant by its tag, and checks the allowed and the required keys.
 
 use serde_json::Value as Json;
 
@@ -35,8 +35,8 @@ impl<'s> Comparison<'s> {
         chosen.is_some_and(|variant| self.table(variant, variants, table))
     }
 
-    /// Compares the keys of a table and their values. `variants` are all variants of the table;
-    /// other variants may own an unknown key.
+    /// Compares the keys of a table and their values. `variants` are all variants of the table, so
+    /// that the message about an unknown key can name other variants that have this key.
     pub(super) fn table(
         &mut self,
         schema: &'s Json,
@@ -68,7 +68,7 @@ impl<'s> Comparison<'s> {
         self.is_whole(schema, written, table)
     }
 
-    /// Reports missing required keys and returns whether the table is complete.
+    /// Reports missing required keys, and returns whether the table has all required keys.
     fn is_whole(&mut self, schema: &Json, written: usize, table: &Table) -> bool {
         let required = schema["required"].as_array().into_iter().flatten();
         let missing = required
@@ -101,7 +101,7 @@ impl<'s> Comparison<'s> {
         let written = dotted(&self.path);
         if let Some(here) = (self.document.alias)(&written).filter(|here| *here != written) {
             self.report(format!("unknown key; here it is `{here}`"), None);
-            // Findings of the check about that key are consequences of this one.
+            // The check's findings about that key are consequences of this violation.
             self.left_out.extend(path::parse(here));
             return None;
         }
@@ -137,12 +137,12 @@ impl<'s> Comparison<'s> {
     }
 }
 
-/// Returns the tag's word that selects a variant.
+/// Returns the value of the tag that selects a variant.
 fn kind(variant: &Json) -> Option<&str> {
     variant["properties"][TAG]["const"].as_str()
 }
 
-/// Returns the keys that a table may have, without deprecated ones.
+/// Returns the keys that a table may have, except deprecated keys.
 fn properties(schema: &Json) -> impl Iterator<Item = &str> {
     let properties = schema["properties"].as_object().into_iter().flatten();
     properties

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A linear congruential generator (Knuth, MMIX); it is good enough to vary a text.
+/// A linear congruential generator (Knuth, MMIX). Its quality is sufficient to vary a text.
 struct Dice(u64);
 
 impl Dice {
