@@ -1,16 +1,16 @@
-//! Reads with an upper bound: a device such as `/dev/zero` has no end.
+//! Reads files with a maximum size: a device such as `/dev/zero` has no end.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The largest text that is read, in bytes.
+/// The maximum size of a text file, in bytes.
 pub const MAX_TEXT_BYTES: u64 = 64 << 20;
 
-/// Reads `source` to its end; `None` where it has more than `most` bytes.
+/// Reads `source` to its end. Returns `None` if `source` has more than `most` bytes.
 ///
 /// # Errors
-/// Where `source` cannot be read.
+/// Returns an error if `source` cannot be read.
 pub fn read_capped(source: impl Read, most: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     source.take(most + 1).read_to_end(&mut bytes)?;
@@ -20,7 +20,7 @@ pub fn read_capped(source: impl Read, most: u64) -> io::Result<Option<Vec<u8>>> 
 /// Reads a text file, or a pipe, to its end.
 ///
 /// # Errors
-/// Where the system refuses, the text is not UTF-8, or it is larger than [`MAX_TEXT_BYTES`].
+/// Returns an error if the file cannot be read, is not UTF-8, or is larger than [`MAX_TEXT_BYTES`].
 pub fn read_text(path: &Path) -> io::Result<String> {
     let bytes = read_capped(File::open(path)?, MAX_TEXT_BYTES)?.ok_or_else(|| {
         let message = format!("more than {MAX_TEXT_BYTES} bytes are no text to read");

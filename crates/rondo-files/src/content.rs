@@ -1,13 +1,13 @@
-//! What a file contains, written as a stream so that it need not be in memory.
+//! Content that is written to a file as a stream, so that it is never in memory as a whole.
 
 use std::io::{self, Write};
 
 /// The content of a file.
 pub trait Content {
-    /// Writes all of it, the same bytes each time.
+    /// Writes the whole content. Every call writes the same bytes.
     ///
     /// # Errors
-    /// Any error that `out` returns.
+    /// Returns any error of `out`.
     fn write_to(&self, out: &mut dyn Write) -> io::Result<()>;
 }
 

@@ -1,5 +1,5 @@
-//! All calls that change something on disk, behind one trait, so that a test can stop or fail any
-//! of them.
+//! All calls that change something on disk, behind one trait, so that a test can interrupt each of
+//! them or make it fail.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -17,62 +17,64 @@ pub trait Disk: Clone {
     /// Makes a folder and its parents, unless they exist.
     ///
     /// # Errors
-    /// Where the system refuses.
+    /// Returns the error of the file system.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
 
     /// Makes a folder.
     ///
     /// # Errors
-    /// Where the path exists, and where the system refuses.
+    /// Returns an error if the path exists, or if the file system refuses.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Makes an empty file.
     ///
     /// # Errors
-    /// Where the path exists, and where the system refuses.
+    /// Returns an error if the path exists, or if the file system refuses.
     fn create_new(&self, path: &Path) -> io::Result<Self::File>;
 
-    /// Makes the content of `file` durable.
+    /// Syncs the content of `file` to the device.
     ///
     /// # Errors
-    /// Where the system refuses.
+    /// Returns the error of the file system.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
 
-    /// Makes the names in `dir` durable, where the file system can.
+    /// Syncs the names in `dir` to the device, if the file system supports it.
     ///
     /// # Errors
-    /// Where the system refuses.
+    /// Returns the error of the file system.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Moves a file or a folder; a moved file replaces a file of the same name.
     ///
     /// # Errors
-    /// Where the system refuses.
+    /// Returns the error of the file system.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
     ///
     /// # Errors
-    /// Where the file does not exist, and where the system refuses.
+    /// Returns an error if the file does not exist, or if the file system refuses.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
     /// Removes an empty folder.
     ///
     /// # Errors
-    /// Where the folder does not exist or is not empty, and where the system refuses.
+    /// Returns an error if the folder does not exist or is not empty, or if the file system
+    /// refuses.
     fn remove_dir(&self, dir: &Path) -> io::Result<()>;
 
-    /// Removes a folder with all that is in it.
+    /// Removes a folder with all its content.
     ///
     /// # Errors
-    /// Where the folder does not exist, and where the system refuses.
+    /// Returns an error if the folder does not exist, or if the file system refuses.
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
 }
 
-/// Treats the error that a path does not exist as success, after a call that removes or moves it.
+/// Turns the error "not found" into success. For calls that remove or move a path that may not
+/// exist.
 ///
 /// # Errors
-/// Any other error.
+/// Returns any other error.
 pub fn if_there(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -80,7 +82,7 @@ pub fn if_there(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Makes the name `path` durable.
+/// Syncs the name `path` to the device.
 pub(crate) fn sync_parent(disk: &impl Disk, path: &Path) -> Result<(), FileError> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -116,14 +118,14 @@ impl Disk for FileSystem {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         use io::ErrorKind::{InvalidInput, Unsupported};
         match File::open(dir).and_then(|folder| folder.sync_all()) {
-            // Some network file systems cannot sync a folder; their renames cannot be made more
-            // durable.
+            // Some network file systems cannot sync a folder. There is no other way to sync their
+            // renames.
             Err(error) if matches!(error.kind(), InvalidInput | Unsupported) => Ok(()),
             result => result,
         }
     }
 
-    /// On this system a folder cannot be opened as a file, and the file system journals its names.
+    /// On this system, a folder cannot be opened as a file. The file system journals its names.
     #[cfg(not(unix))]
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
         Ok(())

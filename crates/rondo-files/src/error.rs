@@ -3,21 +3,23 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file system refused: disk full, quota, permissions, a file that vanished.
+/// The file system refused a call, for example because the disk or a quota is full, because of
+/// permissions, or because a file has vanished.
 ///
-/// The message leaves out the `source()`: the code that prints it prints the whole chain.
+/// The message does not contain the text of `source()`: the code that prints errors prints the
+/// whole chain.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {path}")]
 pub struct FileError {
-    /// What was tried, as a verb: `write`, `sync`, `rename` ...
+    /// The verb of the call: `write`, `sync`, `rename` ...
     pub action: &'static str,
-    /// The file or folder it was tried on.
+    /// The file or folder that the call was for.
     pub path: PathBuf,
-    /// The system's answer.
+    /// The error of the operating system.
     pub source: io::Error,
 }
 
-/// Gives an I/O error the verb and the path that it lacks.
+/// Adds the verb of the call and the path to an I/O error.
 pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
     move |source| FileError {
         action,

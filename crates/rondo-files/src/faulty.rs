@@ -1,7 +1,8 @@
 //! A disk that stops or fails at one chosen call, for the tests of code that writes through a
 //! [`Disk`].
-//!
-//! It is public, outside this crate's tests, because other crates test their own sequences of
+//! It is public and not limited to this crate's tests, because other crates test their own
+//! sequences of calls. With a cargo feature instead, the tests would compile every crate that
+//! writes files a second time.
 //! calls. Behind a cargo feature, the tests would compile every crate that writes a second time.
 
 use std::cell::RefCell;
@@ -12,41 +13,42 @@ use std::rc::Rc;
 
 use crate::disk::{Disk, FileSystem};
 
-/// How far the chosen call gets.
+/// How much of the chosen call is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// Nothing is done.
+    /// The call does nothing.
     Before,
-    /// Half of the bytes are written; other calls do nothing.
+    /// Half of the bytes are written. Only writes can stop midway.
     Midway,
-    /// Everything is done, but an error is returned.
+    /// The call is done completely, but an error is returned.
     After,
 }
 
-/// What happens to the later calls.
+/// What happens to the calls after the chosen call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
-    /// They do nothing: the process was killed.
+    /// They all fail and do nothing, as after the process was killed.
     Dead,
-    /// They succeed: a single error.
+    /// They succeed: the fault was a single error.
     Works,
-    /// Those that need space fail: the disk is full.
+    /// Calls that need space fail, as on a full disk.
     Full,
 }
 
-/// Which call fails, how far it gets, and what happens afterwards.
+/// Which call fails, how much of it is done, and what happens to the later calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
     /// The call, counted from 0.
     pub call: usize,
-    /// How far it gets.
+    /// How much of the call is done.
     pub moment: Moment,
     /// What happens to the later calls.
     pub then: Then,
 }
 
 impl Fault {
-    /// Returns every possible fault, given the `calls` of a disk without faults.
+    /// Returns every possible fault of a program, given the `calls` that it makes on a disk without
+    /// faults.
     pub fn each_of(calls: &[String]) -> Vec<Self> {
         let mut faults = Vec::new();
         for (call, shown) in calls.iter().enumerate() {
@@ -62,7 +64,8 @@ impl Fault {
     }
 }
 
-/// The file system with a fault; it records its calls and does not wait for the device.
+/// The file system with at most one fault. It records all calls, and it does not sync anything to
+/// the device.
 #[derive(Clone)]
 pub struct Faulty {
     fault: Option<Fault>,
@@ -77,13 +80,13 @@ enum Verdict {
 }
 
 impl Faulty {
-    /// A disk with this fault.
+    /// Makes a disk with this fault; `None` for a disk without faults.
     pub fn new(fault: Option<Fault>) -> Self {
         let calls = Rc::default();
         Self { fault, calls }
     }
 
-    /// Every call so far: a verb, and the path from `root` on.
+    /// Returns all calls so far. Each is a verb and a path relative to `root`.
     pub fn calls(&self, root: &Path) -> Vec<String> {
         let shown = |(verb, path): &(&str, PathBuf)| match path.strip_prefix(root) {
             Ok(inside) if inside.as_os_str().is_empty() => format!("{verb} ."),
@@ -188,7 +191,7 @@ impl Disk for Faulty {
         self.call("remove", dir, || FileSystem.remove_dir(dir))
     }
 
-    /// Removes one file after the other, so that a fault can happen between two of them.
+    /// Removes the files one by one, so that a fault can occur between two of them.
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
         let mut paths = Vec::new();
         for entry in fs::read_dir(dir)? {

@@ -1,10 +1,11 @@
-//! The header of a tensor file, the bytes before the elements: checked, written and read.
+//! Checks, writes and reads the header of a tensor file: the bytes before the elements.
 //!
-//! It is written here because the `safetensors` crate writes its metadata in the order of a hash
-//! map, which differs between two runs of one program. Everything else follows that crate: tensors
-//! by descending alignment, then by name, and a header padded to eight bytes. The frame is read
-//! here because that crate adds sizes from the file without checking for overflow; the crate's
-//! `Metadata` parses and validates the JSON.
+//! This crate writes the header itself, because the `safetensors` crate writes the metadata in the
+//! order of a hash map, which differs between two runs of one program. The rest follows that crate:
+//! tensors are sorted by descending alignment, then by name, and the header is padded to a multiple
+//! of eight bytes. This crate also reads the lengths itself, because `safetensors` adds sizes from
+//! the file without checking for overflow. The JSON is parsed and validated by the `Metadata` of
+//! `safetensors`.
 //!
 //! Source: <https://github.com/huggingface/safetensors#format>.
 
@@ -19,31 +20,32 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::tensor_error::TensorError;
 
-/// The name that the format keeps for its metadata.
+/// The name that the format reserves for metadata.
 const METADATA: &str = "__metadata__";
-/// The first bytes of the file are the length of the header.
+/// The number of bytes at the start of the file that hold the length of the header.
 const LENGTH_BYTES: usize = size_of::<u64>();
-/// A tensor takes about 100 bytes of header: this is room for 160 thousand.
+/// The maximum length of a header, in bytes. A tensor takes about 100 bytes of header, so this is
+/// enough for 160 thousand tensors.
 const MAX_HEADER: usize = 16 << 20;
 
 /// A tensor and its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
-    /// Its name, unique in the file.
+    /// The name, unique in the file.
     pub name: String,
-    /// The type of its elements.
+    /// The type of the elements.
     pub dtype: Dtype,
-    /// Its extents, outermost first.
+    /// The size of each dimension, outermost first.
     pub shape: Vec<usize>,
-    /// Its elements, in bytes from the start of the file.
+    /// The range of the elements, in bytes from the start of the file.
     pub range: Range<u64>,
 }
 
 /// The header of a file that is to be written.
 pub(crate) struct Header {
-    /// The length, the JSON and its padding: everything before the elements.
+    /// Everything before the elements: the length, the JSON and its padding.
     pub(crate) bytes: Vec<u8>,
-    /// In the order of their elements.
+    /// The tensors, in the order of their elements in the file.
     pub(crate) tensors: Vec<Located>,
 }
 
@@ -51,8 +53,9 @@ impl Header {
     /// Makes the header of a file with these tensors.
     ///
     /// # Errors
-    /// [`TensorError::Duplicate`] and [`TensorError::Reserved`] for a name, [`TensorError::Length`]
-    /// for a shape whose size overflows, [`TensorError::HeaderTooLarge`] beyond 16 MiB.
+    /// [`TensorError::Duplicate`] if two tensors have the same name, [`TensorError::Reserved`] if a
+    /// name is reserved, [`TensorError::Length`] if the size of a shape overflows, and
+    /// [`TensorError::HeaderTooLarge`] if the header is larger than 16 MiB.
     pub(crate) fn new(
         tensors: impl IntoIterator<Item = (String, Dtype, Vec<usize>)>,
         metadata: &BTreeMap<String, String>,
@@ -100,7 +103,7 @@ impl Header {
     }
 }
 
-/// Returns the number of bytes of a tensor of `dtype` and `shape`; none if it overflows.
+/// Returns the number of bytes of a tensor of `dtype` and `shape`; `None` if the number overflows.
 pub(crate) fn bytes_of(dtype: Dtype, shape: &[usize]) -> Option<usize> {
     let elements = shape
         .iter()
@@ -109,17 +112,17 @@ pub(crate) fn bytes_of(dtype: Dtype, shape: &[usize]) -> Option<usize> {
     bits.is_multiple_of(8).then_some(bits / 8)
 }
 
-/// Reads the header of a tensor file of `file_bytes` and returns its tensors by ascending name.
+/// Reads the header of a tensor file with `file_bytes` bytes. Returns the tensors, sorted by name.
 ///
 /// # Errors
-/// [`TensorError::Io`] where `file` cannot be read, [`TensorError::Size`] for a truncated or
-/// extended file, [`TensorError::HeaderTooLarge`] and [`TensorError::Header`] for an invalid
-/// header.
+/// [`TensorError::Io`] if `file` cannot be read, [`TensorError::Size`] if the file is too short or
+/// too long, [`TensorError::HeaderTooLarge`] if the header is too large, and
+/// [`TensorError::Header`] if the header is invalid.
 pub fn locate(file: &mut impl Read, file_bytes: u64) -> Result<Vec<Located>, TensorError> {
     Ok(read(file, file_bytes)?.0)
 }
 
-/// Like [`locate`], with the metadata.
+/// Does what [`locate`] does, and also returns the metadata.
 pub(crate) fn read(
     file: &mut impl Read,
     file_bytes: u64,
@@ -170,7 +173,8 @@ fn too_large(actual: u64) -> TensorError {
     }
 }
 
-/// Returns all bytes before the elements of `tensors`; the ranges count from the first element.
+/// Returns all bytes before the elements of `tensors`. The ranges in the header count from the
+/// first element.
 fn to_bytes(
     tensors: &[Located],
     metadata: &BTreeMap<String, String>,
@@ -187,7 +191,7 @@ fn to_bytes(
     Ok(header)
 }
 
-/// The JSON object: metadata by name, then the tensors.
+/// The JSON object of the header: the metadata sorted by name, then the tensors.
 struct Json<'h> {
     tensors: &'h [Located],
     metadata: &'h BTreeMap<String, String>,

@@ -1,32 +1,38 @@
-//! Files that are whole or absent, and the safetensors format.
+//! Writes files that are either complete or absent, and reads and writes the safetensors format.
 //!
 //! ```text
-//! DIR/.NAME.aside              a file being written: replaces DIR/NAME by one rename
-//! DIR/.NAME.PROCESS.partial/   a folder being written: becomes DIR/NAME by one rename
-//! DIR/.NAME.partial/           likewise, but a later process can resume it
+//! DIR/.NAME.aside              a file that is being written; one rename replaces DIR/NAME by it
+//! DIR/.NAME.PROCESS.partial/   a folder that is being written; one rename makes it DIR/NAME
+//! DIR/.NAME.partial/           such a folder that a later process can resume
 //! DIR/.NAME.PROCESS.replaced/  the former DIR/NAME, until it is removed
 //! DIR/.lock                    held while a process writes in DIR
 //! ```
 //!
-//! Content is synced to the device before it is renamed, and a write returns after the rename is
-//! synced. A killed process leaves the old content or the new, and beside it what it was writing.
-//! The next write of a file removes its `.aside`; a leftover folder is for a person to remove,
-//! because only the process number in its name tells whether its process lives.
+//! Content is synced to the device before it is renamed. A write returns after the rename is
+//! synced. If a process is killed, the target has either its old or its new content, and the
+//! unfinished file or folder may remain beside the target. The next write of a file removes its
+//! `.aside`. A remaining folder must be removed by a person, because only the process number in its
+//! name shows whether its process is still running.
 //!
 //! In reading order:
 //!
-//! * [`disk`](Disk): every call that changes something; [`faulty`]: the same with a fault, for tests;
+//! * [`disk`](Disk): every call that changes something; [`faulty`]: a disk with a fault, for tests;
 //!   [`error`](FileError): a call that the system refused
-//! * [`content`](Content): what a file contains, as a stream
-//! * [`staged_file`](StagedFile): one file replaced; [`staged_folder`](StagedFolder): one folder put in its place;
-//!   [`lock`](RunLock): one process for a folder; [`capped`](read_capped): reads that end; [`space`](free_space): what a disk
-//!   still takes; [`looked_in`]: where a relative path was looked for
-//! * tensor files (safetensors): [`tensors`](TensorFile) in memory, [`stream`](TensorStream) made while they are
-//!   written, [`stored`](StoredTensors) read one at a time; `header`: what all three begin with;
-//!   [`mismatch`](Mismatch): what differs between two sets; [`tensor_error`](TensorError): what can be wrong
+//! * [`content`](Content): the content of a file, as a stream
+//! * [`staged_file`](StagedFile): replaces one file; [`staged_folder`](StagedFolder): writes one
+//!   folder and moves it to its target; [`lock`](RunLock): allows one process per folder;
+//!   [`capped`](read_capped): reads with a maximum size; [`space`](free_space): the free space of a
+//!   disk; [`looked_in`]: the folder in which a relative path was looked for
+//! * tensor files (safetensors): [`tensors`](TensorFile): in memory; [`stream`](TensorStream):
+//!   elements are computed when they are written; [`stored`](StoredTensors): read one at a time;
+//!   `header`: the start of the file; [`mismatch`](Mismatch): the difference of two sets of
+//!   tensors; [`tensor_error`](TensorError): the errors of the format
 //!
-//! Absences: no burn (tensors are names, shapes and bytes), no configuration and no layout of a run or a
-//! checkpoint, no hash, no clock, no log. What is in a file is the caller's.
+//! # Limits
+//!
+//! This crate does not depend on Burn: tensors are names, shapes and bytes. It does not know
+//! configurations, or the layout of run directories and checkpoints. It computes no hashes, reads
+//! no clock and writes no log. The caller decides what a file contains.
 
 mod capped;
 mod content;

@@ -5,28 +5,29 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{FileError, at};
 
-/// The file that is locked.
+/// The name of the locked file.
 pub const LOCK_FILE: &str = ".lock";
 
 /// A run directory could not be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process holds it.
+    /// Another process holds the lock.
     #[error("another process is training in {run_dir}; wait for it or use another directory")]
     Locked {
         /// The contested run directory.
         run_dir: PathBuf,
     },
-    /// It cannot be written, or its file system has no locks.
+    /// The directory cannot be written, or its file system does not support locks.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
-/// The exclusive right to write in a run directory; it ends when the value is dropped and when the
-/// process dies, however it dies.
+/// The exclusive right to write in a run directory. The right ends when this value is dropped or
+/// the process ends, even if the process is killed.
 ///
-/// The right is an advisory lock of the operating system on `RUN/.lock`. The file itself stays:
-/// removing it would let a third process lock a new file while a second waits on the old one.
+/// The lock is an advisory lock of the operating system on `RUN/.lock`. The file is never removed:
+/// otherwise a second process could wait for the lock of the removed file while a third process
+/// locks a new file.
 #[derive(Debug)]
 pub struct RunLock {
     run_dir: PathBuf,
@@ -34,20 +35,21 @@ pub struct RunLock {
 }
 
 impl RunLock {
-    /// Takes the lock without waiting; creates `run_dir` if it does not exist.
+    /// Takes the lock without waiting. Creates `run_dir` if it does not exist.
     ///
     /// # Errors
-    /// [`LockError::Locked`] when another process holds it, [`LockError::File`] when the directory cannot be
-    /// written or its file system has no locks.
+    /// [`LockError::Locked`] if another process holds the lock, [`LockError::File`] if the
+    /// directory cannot be written or its file system does not support locks.
     pub fn acquire(run_dir: &Path) -> Result<Self, LockError> {
         Self::take(run_dir, File::try_lock)
     }
 
-    /// Takes a share of the lock: any number of processes may hold a share, and then no process can
-    /// hold the whole.
+    /// Takes a share of the lock without waiting. Any number of processes may hold a share at once;
+    /// while one does, no process can take the exclusive lock.
     ///
     /// # Errors
-    /// As [`acquire`](Self::acquire), where another process holds the whole lock.
+    /// Those of [`acquire`](Self::acquire). [`LockError::Locked`] if another process holds the
+    /// exclusive lock.
     pub fn acquire_shared(run_dir: &Path) -> Result<Self, LockError> {
         Self::take(run_dir, File::try_lock_shared)
     }
@@ -55,7 +57,8 @@ impl RunLock {
     /// Waits until the lock is free and takes it.
     ///
     /// # Errors
-    /// [`LockError::File`] when the directory cannot be written or its file system has no locks.
+    /// [`LockError::File`] if the directory cannot be written or its file system does not support
+    /// locks.
     pub fn wait(run_dir: &Path) -> Result<Self, LockError> {
         Self::take(run_dir, |file| file.lock().map_err(TryLockError::Error))
     }
@@ -66,7 +69,7 @@ impl RunLock {
     ) -> Result<Self, LockError> {
         fs::create_dir_all(run_dir).map_err(at("create", run_dir))?;
         let path = run_dir.join(LOCK_FILE);
-        // NFS only grants a shared lock on a file that is open for reading.
+        // NFS grants a shared lock only on a file that is open for reading.
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -85,7 +88,7 @@ impl RunLock {
         }
     }
 
-    /// The directory that this lock protects.
+    /// Returns the directory that this lock protects.
     pub fn run_dir(&self) -> &Path {
         &self.run_dir
     }

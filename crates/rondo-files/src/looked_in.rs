@@ -3,8 +3,8 @@
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 
-/// Returns an addition to the message that `path` could not be read because of `error`: the current
-/// folder, if the path is relative and nothing was found; otherwise an empty string.
+/// Returns text to append to the message that `path` could not be read because of `error`. If
+/// `path` is relative and does not exist, the text names the current folder; otherwise it is empty.
 pub fn looked_in(path: &Path, error: &Error) -> String {
     let is_missing = error.kind() == ErrorKind::NotFound;
     if path.is_absolute() || path.as_os_str().is_empty() || !is_missing {

@@ -1,4 +1,4 @@
-//! What differs between the tensors a model expects and those a checkpoint holds.
+//! The difference between the tensors that a model expects and those in a checkpoint.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,18 +6,18 @@ use std::fmt;
 /// The difference between two sets of named shapes; each list is sorted by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Mismatch {
-    /// Expected and not found, with the expected shape.
+    /// Tensors that were expected but not found, with the expected shape.
     pub missing: Vec<(String, Vec<usize>)>,
-    /// Found and not expected, with the found shape.
+    /// Tensors that were found but not expected, with the found shape.
     pub unexpected: Vec<(String, Vec<usize>)>,
-    /// Found with another shape.
+    /// Tensors that were found with another shape than expected.
     pub misshaped: Vec<Misshaped>,
 }
 
 /// One tensor whose shapes differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misshaped {
-    /// The tensor.
+    /// The name of the tensor.
     pub name: String,
     /// The shape in the model.
     pub expected: Vec<usize>,
@@ -25,7 +25,7 @@ pub struct Misshaped {
     pub found: Vec<usize>,
 }
 
-/// Compares what a model expects with what was found, by name and shape; order is irrelevant.
+/// Compares the expected and the found tensors by name and shape; their order is irrelevant.
 pub fn compare(expected: &[(String, Vec<usize>)], found: &[(String, Vec<usize>)]) -> Mismatch {
     let mut unmatched: BTreeMap<_, _> = found.iter().map(|(name, shape)| (name, shape)).collect();
     let expected: BTreeMap<_, _> = expected.iter().map(|(name, shape)| (name, shape)).collect();
@@ -49,7 +49,7 @@ pub fn compare(expected: &[(String, Vec<usize>)], found: &[(String, Vec<usize>)]
 }
 
 impl Mismatch {
-    /// Whether the two sets were equal.
+    /// Whether the two sets are equal.
     pub fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.unexpected.is_empty() && self.misshaped.is_empty()
     }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-/// Returns the free bytes of the disk that holds `path`. The path need not exist: its nearest
-/// existing parent counts. None if the system does not say.
+/// Returns the free bytes of the disk that contains `path`; `None` if the system does not report
+/// them. If `path` does not exist, its nearest existing parent is used.
 pub fn free_space(path: &Path) -> Option<u64> {
     let path = std::path::absolute(path).ok()?;
     path.ancestors().find_map(free_at)

@@ -1,4 +1,5 @@
-//! Replaces one file so that every reader, after any crash, sees the old bytes or the new.
+//! Replaces one file so that every reader, even after a crash, sees either the old or the new
+//! bytes.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufWriter, Write};
@@ -8,32 +9,32 @@ use crate::content::Content;
 use crate::disk::{Disk, FileSystem, if_there, sync_parent};
 use crate::error::{FileError, at};
 
-/// The prefix and suffix of a file's name while its new content is being written.
+/// The prefix and the suffix of the temporary name under which new content is written.
 const ASIDE: (&str, &str) = (".", ".aside");
 
-/// A file that is written beside its target, as `.NAME.aside`, and synced to the device. Dropping
-/// it before a commit removes it.
+/// A file that was written beside its target, as `.NAME.aside`, and synced to the device. If this
+/// value is dropped without a commit, the file is removed.
 ///
-/// A symbolic link at the target is replaced, not followed. Two writers of one path must not run at
-/// once; the run lock prevents it.
+/// If the target is a symbolic link, the link is replaced and not followed. Two processes must not
+/// write to one path at the same time; the run lock prevents it.
 pub struct StagedFile<D: Disk = FileSystem> {
     file: D::File,
     aside: Aside<D>,
     target: PathBuf,
 }
 
-/// The temporary name of a file before it is renamed.
+/// The file under its temporary name, before it is renamed.
 struct Aside<D: Disk> {
     disk: D,
     path: PathBuf,
 }
 
 impl<D: Disk> StagedFile<D> {
-    /// Writes a file whose target is `path`.
+    /// Writes new content for `path` to a temporary file.
     ///
     /// # Errors
-    /// Where `write` fails, the system refuses or `path` names no file; then nothing is left
-    /// behind.
+    /// Returns an error if `write` fails, the file system refuses, or `path` has no file name. No
+    /// file is left behind after an error.
     pub fn write(
         disk: &D,
         path: &Path,
@@ -57,12 +58,12 @@ impl<D: Disk> StagedFile<D> {
         })
     }
 
-    /// Renames the file to its target, makes the name durable and returns the open file: later
-    /// writes append to it.
+    /// Renames the file to its target, syncs the name to the device, and returns the open file.
+    /// Later writes append to the file.
     ///
     /// # Errors
-    /// Where the file cannot be renamed: the old content stays and the new is removed. Where its
-    /// folder cannot be synced: the new content stays.
+    /// Returns an error if the file cannot be renamed; the old content stays, and the new file is
+    /// removed. Also returns an error if the folder cannot be synced; the new content stays.
     pub fn commit(self) -> Result<D::File, FileError> {
         let Aside { disk, path } = &self.aside;
         disk.rename(path, &self.target)
@@ -74,17 +75,17 @@ impl<D: Disk> StagedFile<D> {
 
 impl<D: Disk> Drop for Aside<D> {
     fn drop(&mut self) {
-        // After a commit nothing is here to remove; otherwise the error that led here is the one
-        // worth reporting.
+        // After a commit, no file is left to remove. Otherwise, the error that prevented the commit
+        // is more important than an error of this removal.
         let _ = self.disk.remove_file(&self.path);
     }
 }
 
-/// Writes a file that does not exist yet, syncs it to the device and returns it open: later writes
-/// append to it.
+/// Writes a file that does not exist yet, syncs it to the device, and returns the open file. Later
+/// writes append to the file.
 ///
 /// # Errors
-/// Where `write` fails, the path exists, or the system refuses.
+/// Returns an error if `write` fails, the path exists, or the file system refuses.
 pub fn write_new<D: Disk>(
     disk: &D,
     path: &Path,
@@ -99,11 +100,11 @@ pub fn write_new<D: Disk>(
     Ok(file)
 }
 
-/// Replaces the file at `path` by what `write` writes, as [`StagedFile`] does.
+/// Replaces the file at `path` by the bytes that `write` writes, as [`StagedFile`] does.
 ///
 /// # Errors
-/// Those of [`StagedFile`]. After an error `path` has its old content, except when only the last
-/// step, syncing the folder, failed.
+/// Those of [`StagedFile`]. After an error, `path` has its old content, unless only the last
+/// operation, syncing the folder, has failed.
 pub fn replace(
     disk: &impl Disk,
     path: &Path,
@@ -113,24 +114,25 @@ pub fn replace(
     Ok(())
 }
 
-/// Writes `bytes` to `path`, as [`replace`] does.
+/// Replaces the file at `path` by `bytes`, as [`replace`] does.
 ///
 /// # Errors
-/// As [`replace`].
+/// Those of [`replace`].
 pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace(&FileSystem, path, |out| out.write_all(bytes))
 }
 
-/// Writes `content` to `path` without holding all of it in memory, as [`replace`] does.
+/// Replaces the file at `path` by `content`, as [`replace`] does. The content is never in memory as
+/// a whole.
 ///
 /// # Errors
-/// As [`replace`].
+/// Those of [`replace`].
 pub fn atomic_save(path: &Path, content: &dyn Content) -> Result<(), FileError> {
     replace(&FileSystem, path, |out| content.write_to(out))
 }
 
-/// Whether a name is that of a temporary file which a killed writer may have left; the next write
-/// of the same file removes it.
+/// Whether `name` is the name of a temporary file. A killed process may have left such a file; the
+/// next write of the same target removes it.
 pub fn is_leftover(name: impl AsRef<OsStr>) -> bool {
     let name = name.as_ref().as_encoded_bytes();
     let (before, after) = (ASIDE.0.as_bytes(), ASIDE.1.as_bytes());

@@ -1,5 +1,5 @@
-//! A folder written beside its target and moved there by one rename: readers see all of it or
-//! nothing.
+//! A folder that is written beside its target and moved there by one rename. Readers see either the
+//! complete folder or no folder.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -11,26 +11,26 @@ use crate::error::{FileError, at};
 use crate::lock::{LOCK_FILE, LockError, RunLock};
 use crate::staged_file::write_new;
 
-/// A folder that is being written, as `.NAME.PROCESS.partial` beside its target. Dropping it before
-/// it is committed removes it. A folder that can be resumed is `.NAME.partial`, and stays if
-/// [`StagedFolder::keep`] is called.
+/// A folder that is being written beside its target, as `.NAME.PROCESS.partial`. If this value is
+/// dropped without a commit, the folder is removed. A folder that a later process can resume is
+/// called `.NAME.partial`; it stays if [`StagedFolder::keep`] is called.
 pub struct StagedFolder<D: Disk = FileSystem> {
     disk: D,
     path: PathBuf,
     target: PathBuf,
-    /// The parents of the target that did not exist, the highest first.
+    /// The parents of the target that did not exist, outermost first.
     made: Vec<PathBuf>,
-    /// Locks a folder that can be resumed against other processes.
+    /// For a folder that can be resumed: prevents other processes from using it.
     lock: Option<RunLock>,
     kept: bool,
 }
 
 impl<D: Disk> StagedFolder<D> {
     /// Makes an empty folder beside `target`. If `target` is a link to a folder, the linked folder
-    /// is the target and the link stays.
+    /// becomes the target and the link stays.
     ///
     /// # Errors
-    /// Where the folder cannot be made.
+    /// Returns an error if the folder cannot be made.
     pub fn create(disk: &D, target: &Path) -> Result<Self, FileError> {
         let folder = Self::beside(disk, target, &format!("{}.partial", process::id()))?;
         // A killed process with the same process number may have left a folder.
@@ -40,11 +40,11 @@ impl<D: Disk> StagedFolder<D> {
         Ok(folder)
     }
 
-    /// Makes a folder beside `target` as [`StagedFolder::create`] does, or resumes the one that an
-    /// earlier process left; none if another process is using the folder.
+    /// Makes a folder beside `target` as [`StagedFolder::create`] does, or resumes the folder that
+    /// an earlier process left. Returns `None` if another process is using the folder.
     ///
     /// # Errors
-    /// Where the folder cannot be made, or its file system has no locks.
+    /// Returns an error if the folder cannot be made, or if its file system does not support locks.
     pub fn resume(disk: &D, target: &Path) -> Result<Option<Self>, FileError> {
         let mut folder = Self::beside(disk, target, "partial")?;
         match RunLock::acquire(&folder.path) {
@@ -61,12 +61,13 @@ impl<D: Disk> StagedFolder<D> {
         Ok(Some(folder))
     }
 
-    /// Leaves the folder for [`StagedFolder::resume`].
+    /// Keeps the folder, so that [`StagedFolder::resume`] can continue it.
     pub fn keep(mut self) {
         self.kept = true;
     }
 
-    /// Chooses a folder beside `target`, and notes which of its parents do not exist.
+    /// Chooses the path of a folder beside `target`, and records which parents of `target` do not
+    /// exist.
     fn beside(disk: &D, target: &Path, what: &str) -> Result<Self, FileError> {
         let linked = target.is_symlink().then(|| target.canonicalize());
         let linked = linked.transpose().map_err(at("follow the link", target))?;
@@ -87,8 +88,8 @@ impl<D: Disk> StagedFolder<D> {
         })
     }
 
-    /// Returns the path of the folder before it is committed. Files that are put there by other
-    /// means than [`StagedFolder::write`] must be synced before that.
+    /// Returns the current path of the folder. Files that are not written with
+    /// [`StagedFolder::write`] must be synced before the commit.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -96,7 +97,7 @@ impl<D: Disk> StagedFolder<D> {
     /// Writes a new file into the folder and syncs it to the device.
     ///
     /// # Errors
-    /// Where `write` fails or the system refuses.
+    /// Returns an error if `write` fails or the file system refuses.
     pub fn write(
         &self,
         name: &str,
@@ -109,19 +110,19 @@ impl<D: Disk> StagedFolder<D> {
     /// Moves the folder to its target, which must not exist.
     ///
     /// # Errors
-    /// Where the target exists, and where the system refuses.
+    /// Returns an error if the target exists or the file system refuses.
     pub fn commit(mut self) -> Result<(), FileError> {
         self.sync()?;
         self.rename()?;
         sync_parent(&self.disk, &self.target)
     }
 
-    /// Moves the folder to its target; a former folder there is removed afterwards.
+    /// Moves the folder to its target. If the target exists, its old folder is removed afterwards.
     ///
     /// # Errors
-    /// Where a folder cannot be renamed: the target stays as it was. Where the target's name cannot
-    /// be synced, or the former folder cannot be removed: the former folder stays beside the
-    /// target.
+    /// Returns an error if a folder cannot be renamed; the target stays unchanged. Also returns an
+    /// error if the name of the target cannot be synced or the old folder cannot be removed; the
+    /// old folder then stays beside the target.
     pub fn replace(mut self) -> Result<(), FileError> {
         if !self.target.exists() {
             return self.commit();
@@ -154,7 +155,8 @@ impl<D: Disk> StagedFolder<D> {
 
     fn rename(&mut self) -> Result<(), FileError> {
         if self.lock.is_some() {
-            // The lock holds until the folder is moved; its file must not move with it.
+            // The lock is held until the folder is moved. The lock file must not move with the
+            // folder.
             let file = self.path.join(LOCK_FILE);
             if_there(self.disk.remove_file(&file)).map_err(at("remove", &file))?;
         }
@@ -171,11 +173,11 @@ impl<D: Disk> Drop for StagedFolder<D> {
         if self.kept {
             return;
         }
-        // After a commit nothing is here to remove; otherwise the error that led here is the one
-        // worth reporting.
+        // After a commit, no folder is left to remove. Otherwise, the error that prevented the
+        // commit is more important than an error of this removal.
         let _ = self.disk.remove_dir_all(&self.path);
         for folder in self.made.iter().rev() {
-            // A folder in which someone else has put files stays.
+            // If another process has put files into a parent folder, the parent stays.
             let _ = self.disk.remove_dir(folder);
         }
     }
@@ -194,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder for `target` with one file in it, which holds `content`.
+    /// Returns a staged folder for `target` that contains one file with `content`.
     fn staged(target: &Path, content: &str) -> StagedFolder {
         let folder = StagedFolder::create(&FileSystem, target).expect("a folder");
         let written = folder.write(content, |out| out.write_all(content.as_bytes()));

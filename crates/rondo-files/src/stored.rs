@@ -9,11 +9,11 @@ use crate::header::{Located, locate};
 use crate::tensor_error::TensorError;
 use crate::tensors::NamedTensor;
 
-/// The tensors of a file that stays open; elements are only read on request.
+/// The tensors of a file that stays open. Elements are read only on request.
 #[derive(Debug)]
 pub struct StoredTensors {
     file: File,
-    /// By ascending name.
+    /// The tensors, sorted by name.
     tensors: Vec<Located>,
 }
 
@@ -21,29 +21,29 @@ impl StoredTensors {
     /// Reads the header of `file`.
     ///
     /// # Errors
-    /// As [`locate`].
+    /// Those of [`locate`].
     pub fn open(file: File) -> Result<Self, TensorError> {
         let bytes = file.metadata()?.len();
         let tensors = locate(&mut BufReader::new(&file), bytes)?;
         Ok(Self { file, tensors })
     }
 
-    /// Every name and shape, by ascending name.
+    /// Returns the name and the shape of every tensor, sorted by name.
     pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
         let pair = |tensor: &Located| (tensor.name.clone(), tensor.shape.clone());
         self.tensors.iter().map(pair).collect()
     }
 
-    /// The type of each tensor's elements, by ascending name.
+    /// Returns the name and the element type of every tensor, sorted by name.
     pub fn types(&self) -> impl Iterator<Item = (&str, Dtype)> {
         let tensors = self.tensors.iter();
         tensors.map(|tensor| (tensor.name.as_str(), tensor.dtype))
     }
 
-    /// Reads the tensor of this name; `None` where there is none.
+    /// Reads the tensor called `name`; `None` if the file has no such tensor.
     ///
     /// # Errors
-    /// [`TensorError::Io`] where the file cannot be read, or was truncated since it was opened.
+    /// [`TensorError::Io`] if the file cannot be read, or was truncated after it was opened.
     pub fn read(&self, name: &str) -> Result<Option<NamedTensor<'static>>, TensorError> {
         let found = self
             .tensors

@@ -1,4 +1,4 @@
-//! Tensor files larger than memory: written one tensor at a time.
+//! Writes tensor files that are larger than memory, one tensor at a time.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -9,24 +9,24 @@ use crate::content::Content;
 use crate::header::Header;
 use crate::tensor_error::TensorError;
 
-/// Writes the elements of the tensor of this name.
+/// Writes the elements of the tensor with the given name.
 type WriteElements<'w> = Box<dyn Fn(&str, &mut dyn Write) -> io::Result<()> + 'w>;
 
-/// A tensor file whose elements are computed when they are written.
+/// A tensor file whose elements are computed while the file is written.
 ///
-/// The same tensors always make the same bytes.
+/// The same tensors always produce the same bytes.
 pub struct TensorStream<'w> {
     header: Header,
     write: WriteElements<'w>,
 }
 
 impl<'w> TensorStream<'w> {
-    /// Prepares a file of `tensors`, given in any order; `write` is called once for each and writes
-    /// its elements.
+    /// Prepares a file of `tensors`, which may be given in any order. `write` is called once for
+    /// each tensor and writes its elements.
     ///
     /// # Errors
-    /// [`TensorError`] for a name given twice or reserved, for a shape whose size overflows, and
-    /// for a header beyond 16 MiB.
+    /// Returns an error if a name is given twice or reserved, the size of a shape overflows, or the
+    /// header is larger than 16 MiB.
     pub fn new(
         tensors: impl IntoIterator<Item = (String, Dtype, Vec<usize>)>,
         metadata: &BTreeMap<String, String>,
@@ -38,7 +38,7 @@ impl<'w> TensorStream<'w> {
         })
     }
 
-    /// The size of the whole file in bytes.
+    /// Returns the size of the whole file in bytes.
     pub fn bytes(&self) -> u64 {
         let last = self.header.tensors.last();
         last.map_or(self.header.bytes.len() as u64, |last| last.range.end)
@@ -62,7 +62,7 @@ impl Content for TensorStream<'_> {
     }
 }
 
-/// Counts the bytes that are written through it.
+/// Counts the bytes that are written to `out`.
 struct Counted<'o> {
     out: &'o mut dyn Write,
     written: u64,

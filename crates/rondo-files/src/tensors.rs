@@ -1,4 +1,5 @@
-//! Named tensors in memory, in the safetensors format: `[length: u64][header: JSON][bytes]`, little-endian.
+//! Named tensors in memory, in the safetensors format: `[length: u64][header: JSON][bytes]`. All
+//! numbers are little-endian.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,25 +12,25 @@ use crate::header::{self, Located};
 use crate::stream::TensorStream;
 use crate::tensor_error::TensorError;
 
-/// One tensor: contiguous, row-major, little-endian.
+/// One tensor; the elements are contiguous, row-major and little-endian.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedTensor<'a> {
-    /// Its path in the model, unique in a file.
+    /// The path of the tensor in the model, unique in a file.
     pub name: String,
-    /// The type of its elements.
+    /// The type of the elements.
     pub dtype: Dtype,
-    /// Its extents, outermost first; empty for a scalar.
+    /// The size of each dimension, outermost first; empty for a scalar.
     pub shape: Vec<usize>,
-    /// Its elements.
+    /// The elements.
     pub bytes: Cow<'a, [u8]>,
 }
 
 impl NamedTensor<'_> {
-    /// Copies the elements out as 32-bit floats.
+    /// Returns the elements as 32-bit floats.
     ///
     /// # Errors
-    /// [`TensorError::WrongType`] when the tensor stores another type; [`TensorError::Length`] when
-    /// its bytes do not fit its shape, which no tensor of a [`TensorFile`] does.
+    /// [`TensorError::WrongType`] if the tensor has another type; [`TensorError::Length`] if its
+    /// bytes do not fit its shape, which cannot happen to a tensor from a [`TensorFile`].
     pub fn f32_values(&self) -> Result<Vec<f32>, TensorError> {
         if self.dtype != Dtype::F32 {
             let (expected, actual) = (Dtype::F32, self.dtype);
@@ -57,24 +58,25 @@ impl NamedTensor<'_> {
     }
 }
 
-/// A set of named tensors, to be written or as read.
+/// A set of named tensors that will be written or was read.
 ///
-/// It borrows the bytes both ways, so that a large model is never copied: as [`Content`] it is
-/// streamed to disk, and [`TensorFile::parse`] points into the file's bytes.
+/// The set borrows the bytes, so that a large model is never copied. When it is written, it is
+/// streamed to disk as [`Content`]. When it is read, [`TensorFile::parse`] refers to the bytes of
+/// the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorFile<'a> {
-    /// By ascending name.
+    /// The tensors, sorted by name.
     tensors: Vec<NamedTensor<'a>>,
     metadata: BTreeMap<String, String>,
 }
 
 impl<'a> TensorFile<'a> {
-    /// Collects `tensors`, given in any order, and `metadata`. The same set always makes the same
-    /// bytes.
+    /// Collects `tensors`, given in any order, and `metadata`. The same set always produces the
+    /// same bytes.
     ///
     /// # Errors
-    /// [`TensorError`] for a name given twice or reserved, for bytes that do not fit type and
-    /// shape, and for a header beyond 16 MiB.
+    /// Returns an error if a name is given twice or reserved, the bytes do not fit the type and the
+    /// shape, or the header is larger than 16 MiB.
     pub fn new(
         tensors: impl IntoIterator<Item = NamedTensor<'a>>,
         metadata: BTreeMap<String, String>,
@@ -90,8 +92,8 @@ impl<'a> TensorFile<'a> {
     /// Reads a file from arbitrary bytes without copying the elements.
     ///
     /// # Errors
-    /// [`TensorError::Size`] for a truncated or extended file, [`TensorError::HeaderTooLarge`] and
-    /// [`TensorError::Header`] for an invalid header.
+    /// [`TensorError::Size`] if the file is too short or too long, [`TensorError::HeaderTooLarge`]
+    /// if the header is too large, and [`TensorError::Header`] if the header is invalid.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, TensorError> {
         let (located, metadata) = header::read(&mut { bytes }, bytes.len() as u64)?;
         let tensors = located.into_iter().map(|tensor| {
@@ -114,17 +116,17 @@ impl<'a> TensorFile<'a> {
         })
     }
 
-    /// The tensors by ascending name.
+    /// Returns the tensors, sorted by name.
     pub fn tensors(&self) -> &[NamedTensor<'a>] {
         &self.tensors
     }
 
-    /// Returns the tensors themselves, by ascending name.
+    /// Converts the set into its tensors, sorted by name.
     pub fn into_tensors(self) -> Vec<NamedTensor<'a>> {
         self.tensors
     }
 
-    /// The tensor called `name`.
+    /// Returns the tensor called `name`.
     pub fn get(&self, name: &str) -> Option<&NamedTensor<'a>> {
         let index = self
             .tensors
@@ -133,7 +135,8 @@ impl<'a> TensorFile<'a> {
         self.tensors.get(index)
     }
 
-    /// Names and shapes by ascending name, as [`compare`](crate::compare) takes them.
+    /// Returns names and shapes, sorted by name, in the form that [`compare`](crate::compare)
+    /// takes.
     pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
         self.tensors
             .iter()
@@ -141,15 +144,16 @@ impl<'a> TensorFile<'a> {
             .collect()
     }
 
-    /// The metadata that the writer added.
+    /// Returns the metadata of the file.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
 
-    /// Returns the whole file in memory; to write a file without this copy, use it as [`Content`].
+    /// Returns the whole file in memory. To write a file without this copy, use the set as
+    /// [`Content`].
     ///
     /// # Errors
-    /// [`TensorError::Header`] when the header cannot be put into JSON.
+    /// [`TensorError::Header`] if the header cannot be written as JSON.
     pub fn to_bytes(&self) -> Result<Vec<u8>, TensorError> {
         let stream = self.stream()?;
         let mut bytes = Vec::with_capacity(stream.bytes() as usize);
@@ -157,7 +161,7 @@ impl<'a> TensorFile<'a> {
         Ok(bytes)
     }
 
-    /// Returns the file as a stream that writes each tensor's own elements.
+    /// Returns the file as a stream that writes the elements of this set.
     fn stream(&self) -> Result<TensorStream<'_>, TensorError> {
         let tensors = self.tensors.iter();
         let announced =

@@ -1,5 +1,5 @@
-//! Replaces a file or a folder while the process is killed, or the disk fails, at any call that
-//! changes something.
+//! Replaces a file or a folder while the process is killed, or the disk fails, at each of the calls
+//! that change something.
 
 use std::fs;
 use std::path::Path;
@@ -7,12 +7,13 @@ use std::path::Path;
 use crate::faulty::{Fault, Faulty, Then};
 use crate::{FileError, StagedFolder, replace};
 
-/// What is written, and what must hold wherever the write ends.
+/// A write, and the conditions that must hold however the write ends.
 struct Scene<'s> {
-    /// Prepares the folder that the writer finds.
+    /// Prepares the folder before the write.
     prepare: &'s dyn Fn(&Path),
     write: &'s dyn Fn(&Faulty, &Path) -> Result<(), FileError>,
-    /// Checks the folder; gets how the write ended, and the place for the message.
+    /// Checks the folder. Gets how the write ended, and the text that identifies the case in
+    /// messages.
     check: &'s dyn Fn(&Path, End, &str),
 }
 
@@ -25,8 +26,8 @@ enum End {
 }
 
 impl Scene<'_> {
-    /// Ends the write at each of its calls, in every way, tries again after each, and returns the
-    /// calls.
+    /// Makes each call of the write fail in every way, and repeats the write after each failure.
+    /// Returns the calls of a write without failure.
     fn play(&self) -> Vec<String> {
         let (calls, result) = self.write_with(None);
         result.expect("a disk without faults");
@@ -55,7 +56,7 @@ impl Scene<'_> {
     }
 }
 
-/// The content of the file or folder `name`; none if it does not exist.
+/// Returns the content of the file or folder `name`; `None` if it does not exist.
 fn held(dir: &Path, name: &str) -> Option<Vec<String>> {
     let path = dir.join(name);
     let text = |path: &Path| fs::read_to_string(path).expect("a text");
@@ -115,7 +116,7 @@ fn a_file_has_its_old_content_or_its_new_at_every_call() {
     );
 }
 
-/// Writes two files into a folder, which is then moved to its target.
+/// Writes two files into a folder, and moves the folder to its target.
 fn folder(
     disk: &Faulty,
     target: &Path,
@@ -133,7 +134,8 @@ fn a_folder_for_a_free_place_is_whole_or_not_there_at_every_call() {
         prepare: &|_| {},
         write: &|disk, dir| {
             let target = dir.join("above/run");
-            // If the first try failed only after the commit, the second finds the folder.
+            // If the first attempt failed only after the commit, the second attempt finds the
+            // folder.
             match target.exists() {
                 true => Ok(()),
                 false => folder(disk, &target, StagedFolder::commit),
@@ -180,7 +182,7 @@ fn a_folder_in_a_taken_place_is_old_or_new_and_never_lost_at_any_call() {
             fs::write(dir.join("run/a"), "old").expect("a file");
         },
         write: &|disk, dir| {
-            // A folder that a killed process has moved away must be put back by a person.
+            // A folder that a killed process has moved away must be moved back by a person.
             if held(dir, "run").is_none() {
                 fs::rename(dir.join(aside("replaced")), dir.join("run")).expect("the old folder");
             }

@@ -1,4 +1,5 @@
-//! The bytes of a tensor file: readable by the reference, the same every time, safe to read back.
+//! The bytes of a tensor file: the `safetensors` crate can read them, they are always the same, and
+//! invalid bytes cause no harm.
 
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
@@ -132,7 +133,7 @@ fn headers_that_announce_more_than_memory_holds_are_refused() {
         bytes.extend_from_slice(header.as_bytes());
         bytes
     };
-    // Eight tensors of 2^61 - 1 bytes: with the frame, their sum exceeds 2^64.
+    // Eight tensors of 2^61 - 1 bytes: their sum, together with the header, exceeds 2^64.
     let size = (1_usize << 61) - 1;
     let tensors: Vec<_> = (0..8)
         .map(|i| {
