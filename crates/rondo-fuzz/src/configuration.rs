@@ -1,4 +1,4 @@
-//! Configuration: a TOML file, with overrides on top.
+//! Reads a configuration: a TOML file, with overrides on top.
 
 use rondo_config::report::section;
 use rondo_config::{Document, Report, to_toml};
@@ -8,10 +8,10 @@ use rondo_schedule::{Run, Schedule, ScheduleConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The prefix of a line that is an override rather than a part of the file.
+/// The prefix of a line that holds an override. All other lines are part of the TOML file.
 const SET: &str = "--set ";
 
-/// Every section whose crate builds without Burn.
+/// All configuration sections whose crates build without Burn.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Sections {
@@ -29,11 +29,11 @@ impl Sections {
 }
 
 /// Reads a run's configuration as the trainer does. Lines that begin with `--set ` are overrides;
-/// the other lines are the file.
+/// the other lines are the TOML file.
 ///
-/// A configuration that is accepted must print as one that reads back equal, have a rate of at
-/// least 0 at every step, and have a chance accuracy, if any, above 0 and at most 1. A refusal must
-/// have a message.
+/// If the configuration is accepted, its printed text must read back as an equal configuration, the
+/// learning rate must be at least 0 at every step, and the chance accuracy, if it has one, must be
+/// above 0 and at most 1. If it is refused, the error must have a message.
 ///
 /// # Panics
 ///

@@ -1,19 +1,20 @@
-//! Tables of losses.
+//! Reads tables of losses.
 
 use std::fmt::Write as _;
 
 use rondo_laws::table::{self, Table};
 use rondo_laws::{Curve, Law, LawKind, Point, fit, score};
 
-/// The longest curve that a law is applied to, in steps. Longer ones would work, but take time.
+/// Laws predict only curves with fewer steps than this, because longer curves would take too long.
 const PREDICTED_STEPS: u64 = 4096;
-/// The longest curve that a law is fitted to, in steps.
+/// Laws are fitted only to curves with fewer steps than this.
 const FITTED_STEPS: u64 = 12;
 
 /// Reads a CSV table `step,lr,loss` and makes curves of it, with and without a warm-up. Both laws
-/// predict the short curves, and are fitted to the very short ones without a warm-up.
+/// predict the curves with fewer than [`PREDICTED_STEPS`] steps. They are fitted to the curves
+/// without a warm-up that have fewer than [`FITTED_STEPS`] steps.
 ///
-/// The points must print as a table that reads back the same, bit for bit.
+/// The points, printed as a table, must read back the same, bit for bit.
 ///
 /// # Panics
 ///
@@ -55,7 +56,7 @@ fn printed(points: &[Point]) -> String {
     text
 }
 
-/// Returns a point's numbers as bits; all NaN compare equal.
+/// Returns the bits of a point's numbers; all NaN values count as equal.
 fn bits(point: &Point) -> (u64, Option<u64>, Option<u64>) {
     let bits = |x: f64| (!x.is_nan()).then_some(x.to_bits());
     (point.step, bits(point.rate), bits(point.loss))

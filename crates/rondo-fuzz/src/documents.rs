@@ -1,13 +1,13 @@
-//! Files of a corpus.
+//! Reads files of a corpus.
 
 use rondo_data::{CorpusSource, Tokenizer, encode_source};
 
 use crate::scratch;
 
-/// Reads the bytes as a document file, once for each file name that selects a form: text, JSON
-/// lines, a JSON list, gzip and Zstandard.
+/// Reads the bytes as a document file under several file names. Each name selects one format: text,
+/// JSON lines, a JSON list, gzip or Zstandard.
 ///
-/// An accepted file must have as many tokens as bytes, and one more for the end of each document.
+/// An accepted file must give one token for each byte, and one more for the end of each document.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Items of benchmarks, which are made into rows.
+//! Reads benchmark items and makes rows of them.
 
 use rondo_tasks::item::Kind;
 use rondo_tasks::prompt::Template;
@@ -8,13 +8,13 @@ use rondo_tasks::task::Task;
 
 use crate::scratch;
 
-/// Positions of a model's context.
+/// The number of positions in the model's context.
 const CONTEXT: usize = 16;
 
-/// Reads a file of items and makes rows of bytes from it under both scoring rules, without examples
-/// and with one.
+/// Reads a file of benchmark items and makes rows of bytes from the items. It uses both scoring
+/// rules, without examples and with one example.
 ///
-/// Every row must fit the context, and its scored part must lie within it.
+/// Every row must fit the context, and the scored part of a row must lie within the row.
 ///
 /// # Panics
 ///

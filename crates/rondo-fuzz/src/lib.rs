@@ -1,13 +1,13 @@
 //! Fuzz targets of Rondo's readers: one function for each kind of file that may come from a
 //! stranger.
 //!
-//! Each function takes any bytes and returns. It must not panic, take memory without bound, or run
-//! long. If a reader accepts the bytes, what it read must have the properties that the function's
-//! comment lists. Besides the fuzzer, a test calls each function with every file of
-//! `tests/corpus/NAME` and with several hundred changed copies of them. A file that once broke
-//! something is named after what it broke.
+//! Each function takes any bytes. It must return without a panic, with limited memory, and in a
+//! short time. If a reader accepts the bytes, its result must have the properties that the
+//! function's comment lists. Besides the fuzzer, a test calls each function with every file of
+//! `tests/corpus/NAME` and with several hundred modified copies of these files. A file that once
+//! caused a failure is named after the failure.
 //!
-//! | module | what it reads |
+//! | module | input |
 //! |---|---|
 //! | [`configuration`](fn@configuration) | a run's TOML, with `--set` overrides |
 //! | `sweeps`: [`sweep`] | a sweep's TOML, expanded |
@@ -23,8 +23,8 @@
 //! | [`items`](fn@items) | items of benchmarks |
 //! | `scratch` | temporary files for readers that take a path |
 //!
-//! To search for more, run from the repository root, with `cargo install cargo-fuzz` and a nightly
-//! toolchain:
+//! To search for more failures, run these commands from the repository root. They need a nightly
+//! toolchain and `cargo install cargo-fuzz`.
 //!
 //! ```text
 //! mkdir -p target/corpus/TARGET
@@ -32,12 +32,14 @@
 //!     -max_len=4096 -timeout=20 -max_total_time=600
 //! ```
 //!
-//! `TARGET` is a name of [`INPUTS`]. Inputs that reach new code are put into the first folder,
-//! inputs that break something into `fuzz/artifacts/TARGET`.
+//! `TARGET` is a name of [`INPUTS`]. The fuzzer puts inputs that reach new code into the first
+//! folder, and inputs that cause a failure into `fuzz/artifacts/TARGET`.
 //!
-//! Absences: no Burn, so this crate cannot read the whole configuration of a run or the import of a
-//! model's `config.json`; no reader of its own; no code of the fuzzer, which is in `fuzz/`, a
-//! separate workspace.
+//! # Limits
+//!
+//! This crate does not depend on Burn, so it cannot read the whole configuration of a run, or
+//! import a model's `config.json`. It contains no readers. The code that calls the fuzzer is in
+//! `fuzz/`, a separate workspace.
 
 mod configuration;
 mod curves;
@@ -69,7 +71,8 @@ pub use tensors::tensors;
 pub use token_files::token_files;
 pub use tokenizers::tokenizer;
 
-/// A kind of file, by the name of its fuzz target and of its folder in `tests/corpus`.
+/// A kind of file. Its name is also the name of its fuzz target and of its folder in
+/// `tests/corpus`.
 #[derive(Clone, Copy, Debug)]
 pub struct Input {
     /// The name.

@@ -1,4 +1,4 @@
-//! Checkpoint manifests.
+//! Reads checkpoint manifests.
 
 use std::error::Error;
 use std::path::Path;
@@ -7,16 +7,17 @@ use rondo_checkpoint::{Checkpoint, CheckpointError, Manifest, Which, open, open_
 
 use crate::scratch;
 
-/// A file in the same folder as the manifest.
+/// The name and the content of the file in the same folder as the manifest.
 const FILE: (&str, &[u8]) = ("progress.json", b"{}");
 /// The checkpoint's folder.
 const FOLDER: &str = "run/checkpoints/step-00000007";
 
-/// Opens a checkpoint whose manifest is the given bytes and whose only other file is
-/// `progress.json` with two bytes. Then opens it again with a corrected seal.
+/// Opens a checkpoint with the given bytes as its manifest. Its only other file is `progress.json`
+/// with two bytes. Then opens the checkpoint again with a corrected seal.
 ///
-/// A checkpoint that is accepted by its path must also be accepted as the newest of its run, and
-/// every file of its manifest must be readable. A refusal must have a message.
+/// If the checkpoint is accepted by its path, it must also be accepted as the newest of its run,
+/// and every file of its manifest must be readable. If it is refused, the error must have a
+/// message.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Metrics of a run.
+//! Reads the metrics of a run.
 
 use std::fs;
 
@@ -13,8 +13,8 @@ use crate::scratch;
 
 /// Reads a `metrics.jsonl`, diagnoses its run, and builds a loss curve from it.
 ///
-/// Accepted records must be written as lines that read back to the same text, and a resume from the
-/// middle must keep exactly the records up to that step.
+/// Accepted records, written as lines, must read back to the same text. A resume from the step in
+/// the middle must keep exactly the records up to this step.
 ///
 /// # Panics
 ///
@@ -57,7 +57,7 @@ fn point(record: &Record) -> Option<Point> {
     })
 }
 
-/// Returns the records as text, so that NaN equals NaN.
+/// Returns the records as text, because NaN values are equal as text.
 fn lines(records: &[Record]) -> Vec<String> {
     let line = |record| serde_json::to_string(record).expect("a record has a form in JSON");
     records.iter().map(line).collect()
@@ -65,7 +65,7 @@ fn lines(records: &[Record]) -> Vec<String> {
 
 fn rewritten(records: &[Record]) -> History {
     let path = scratch::path("again.jsonl");
-    // The sink refuses an existing file, and the previous input left one.
+    // The sink refuses to replace a file, and the previous input has left one.
     let _ = fs::remove_file(&path);
     let mut sink = JsonlSink::create(&path).expect("a new file");
     for record in records {

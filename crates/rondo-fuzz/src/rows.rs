@@ -1,17 +1,17 @@
-//! Tokens that a user gives for evaluation.
+//! Reads the tokens that a user gives for evaluation.
 
 use rondo_data::{batches_of_rows, read_tokens};
 
 use crate::scratch;
 
-/// The vocabulary that the tokens must belong to.
+/// The size of the vocabulary that the tokens must belong to.
 const VOCAB_SIZE: usize = 300;
 
-/// Reads tokens for an evaluation, once with the bytes as JSON and once with the same bytes as a
-/// tensor file.
+/// Reads tokens for an evaluation, once with the bytes as JSON and once with the bytes as a tensor
+/// file.
 ///
-/// Accepted rows must contain no token outside the vocabulary, and their batches must predict every
-/// token once, except the first of each row.
+/// Accepted rows must contain no token outside the vocabulary. Their batches must predict every
+/// token once, except the first token of each row.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! A temporary folder for each thread, because most readers take a path, as they do in the trainer.
+//! One temporary folder per thread, for readers that take a path instead of bytes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,8 @@ pub(crate) fn path(name: impl AsRef<Path>) -> PathBuf {
     FOLDER.with(|folder| folder.path().join(name))
 }
 
-/// Writes a file in this thread's folder; it replaces that of the previous input.
+/// Writes a file in this thread's folder. A file of the same name from the previous input is
+/// replaced.
 ///
 /// # Panics
 ///

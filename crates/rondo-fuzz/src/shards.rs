@@ -1,4 +1,4 @@
-//! Token shards.
+//! Reads token shards.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,17 +7,18 @@ use rondo_data::shards::{Shard, ShardWriter};
 
 use crate::scratch;
 
-/// The offsets of the tokenizer's hash, the body's hash and the header's own hash in the header.
+/// The offsets in the header of the tokenizer's hash, of the body's hash, and of the header's own
+/// hash.
 const TOKENIZER: usize = 32;
 const BODY: usize = 64;
 const HEADER: usize = 96;
 const END: usize = 128;
 
-/// Opens a token shard unchanged, and again with corrected hashes. Without them every change would
-/// be refused at the header.
+/// Opens a token shard twice: unchanged, and with corrected hashes. Without corrected hashes, every
+/// change would be refused when the header is checked.
 ///
-/// An accepted shard must hold at least one token, none outside the vocabulary, and the same tokens
-/// after it is written again.
+/// An accepted shard must hold at least one token and no token outside the vocabulary. If it is
+/// written again, it must hold the same tokens.
 ///
 /// # Panics
 ///
@@ -63,7 +64,7 @@ fn opened(bytes: &[u8]) {
 
 fn written(vocab_size: usize, tokenizer: [u8; 32], tokens: &[u32]) -> PathBuf {
     let path = scratch::path("again.tokens");
-    // The writer refuses an existing file, and the previous input left one.
+    // The writer refuses to replace a file, and the previous input has left one.
     let _ = fs::remove_file(&path);
     let mut writer = ShardWriter::create(&path, vocab_size, tokenizer).expect("a new file");
     writer.push(tokens).expect("tokens of the vocabulary");

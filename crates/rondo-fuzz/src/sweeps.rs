@@ -1,19 +1,19 @@
-//! Sweep files.
+//! Reads sweep files.
 
 use std::collections::BTreeSet;
 
 use rondo_config::{Document, to_toml};
 use rondo_sweep::SweepFile;
 
-/// The most runs whose layout is checked.
+/// The maximum number of runs of a sweep whose layout is checked.
 const LAID_OUT: usize = 1000;
 /// The number of runs of a sweep that are checked in detail.
 const CLOSELY: usize = 8;
 
 /// Reads a sweep file and expands it.
 ///
-/// An accepted sweep must print as a file that reads back equal. It must expand to runs with
-/// distinct names, and a configuration must accept their assignments. If it has a layout that fits,
+/// An accepted sweep, printed as a file, must read back equal. It must expand to runs with distinct
+/// names, and a configuration must accept their assignments. If the sweep has a layout that fits,
 /// the layout must contain each run once.
 ///
 /// # Panics
@@ -35,7 +35,7 @@ pub fn sweep(bytes: &[u8]) {
     assert_eq!(again.as_ref(), Ok(&file), "{printed}");
 
     let runs = file.runs();
-    // Some file systems ignore case in names.
+    // The names must differ even without case, because some file systems ignore it.
     let names: BTreeSet<String> = runs.iter().map(|run| run.name.to_lowercase()).collect();
     assert!(!runs.is_empty() && names.len() == runs.len(), "{printed}");
     let is_safe = |c: char| c.is_ascii_alphanumeric() || "._+-=,".contains(c);

@@ -1,4 +1,4 @@
-//! Tensor files.
+//! Reads tensor files.
 
 use std::fs::File;
 
@@ -9,8 +9,8 @@ use crate::scratch;
 /// Reads a tensor file (safetensors) in all three ways: from memory, by its header alone, and from
 /// disk one tensor at a time.
 ///
-/// Either all three accept it or all three refuse it. They must find the same names, types, shapes
-/// and bytes, and a file written from them must read back equal.
+/// All three ways must accept the file, or all three must refuse it. They must find the same names,
+/// types, shapes and bytes. A file written from these tensors must read back equal.
 ///
 /// # Panics
 ///

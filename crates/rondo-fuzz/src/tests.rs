@@ -1,4 +1,4 @@
-//! Calls every reader with every file of `tests/corpus`, and with changed copies of them.
+//! Calls every reader with every file of `tests/corpus`, and with modified copies of these files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::INPUTS;
 
-/// The number of changed files for each reader.
+/// The number of modified files for each reader.
 const CHANGED: usize = 400;
 /// Bytes that may be inserted: the punctuation of the formats, and bytes that belong to no format.
 const INSERTED: &[u8] = b"[]{}(),.:=\"'\\#-+_09eE \n\r\0\x7f\x80\xff";
@@ -26,7 +26,7 @@ fn names(folder: &Path) -> BTreeSet<String> {
     entries.map(|entry| name(entry.expect("a name"))).collect()
 }
 
-/// Returns the files of an input's corpus by name.
+/// Returns the corpus of an input: the name and the content of each file.
 fn corpus(input: &str) -> Vec<(String, Vec<u8>)> {
     let folder = repository().join("tests/corpus").join(input);
     let read = |name: String| {
@@ -69,13 +69,13 @@ fn no_change_of_a_file_of_the_corpus_breaks_its_reader() {
     }
 }
 
-/// Calls a reader with bytes. If it panics, the message contains the bytes.
+/// Calls a reader with bytes. If the reader panics, the test's message contains the bytes.
 fn read(what: &str, bytes: &[u8], read: fn(&[u8])) {
     let survived = catch_unwind(AssertUnwindSafe(|| read(bytes))).is_ok();
     assert!(survived, "{what}: {}", bytes.escape_ascii());
 }
 
-/// A random generator of changed files.
+/// A random generator of modified files.
 struct Dice(ChaCha8Rng);
 
 impl Dice {
@@ -83,7 +83,8 @@ impl Dice {
         self.0.next_u32() as usize % bound
     }
 
-    /// Returns the name of one of the seeds and its content with one to four changes.
+    /// Modifies one of the `seeds` in one to four places. Returns its name and the modified
+    /// content.
     fn changed<'s>(&mut self, seeds: &'s [(String, Vec<u8>)]) -> (&'s str, Vec<u8>) {
         let (name, seed) = &seeds[self.below(seeds.len())];
         let mut bytes = seed.clone();

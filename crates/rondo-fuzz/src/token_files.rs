@@ -1,4 +1,4 @@
-//! Token files written by other trainers.
+//! Reads token files written by other trainers.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -7,10 +7,10 @@ use rondo_data::{DataConfig, RawWidth, Source, TokenizerConfig};
 
 use crate::scratch;
 
-/// Opens the bytes as `.bin`, as `.npy`, and as a Megatron index of a token file.
+/// Opens the bytes as `.bin`, as `.npy`, and as the Megatron index of a token file.
 ///
-/// Accepted files must hold no token outside the vocabulary of bytes, in training rows and in
-/// validation rows.
+/// The training rows and the validation rows of an accepted file must hold no token outside the
+/// vocabulary of bytes.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Tokenizer files.
+//! Reads tokenizer files.
 
 use rondo_data::Tokenizer;
 
@@ -17,9 +17,9 @@ const DECODED: usize = 300;
 
 /// Loads a `tokenizer.json`, encodes texts with it and decodes the resulting ids.
 ///
-/// The `tokenizers` library can panic on a crafted file; Rondo must report that as an error. An
-/// accepted tokenizer must give no token outside its vocabulary, and its own text must load as the
-/// same tokenizer.
+/// The `tokenizers` library can panic on a crafted file; Rondo must report the panic as an error.
+/// An accepted tokenizer must return no token outside its vocabulary. The text of the tokenizer
+/// must load as the same tokenizer.
 ///
 /// # Panics
 ///
