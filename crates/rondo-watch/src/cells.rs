@@ -1,5 +1,5 @@
-//! Converts cells of a screen to the bytes that draw them: a ratatui backend with crossterm's
-//! commands.
+//! Converts cells of a screen to the bytes that draw them: a backend for ratatui that uses
+//! crossterm's commands.
 
 use std::io::{self, Write};
 
@@ -12,14 +12,14 @@ use ratatui::layout::{Position, Size};
 use ratatui::style::{Color, Modifier};
 use ratatui::text::Span;
 
-/// A terminal that is written to.
+/// A terminal that receives the bytes through `out`.
 #[derive(Debug)]
 pub(crate) struct Cells<W: Write> {
     out: W,
 }
 
 impl<W: Write> Cells<W> {
-    /// Draws on the terminal behind `out`.
+    /// Makes a backend that writes to `out`.
     pub(crate) fn new(out: W) -> Self {
         Self { out }
     }
@@ -32,7 +32,7 @@ impl<W: Write> Backend for Cells<W> {
     where
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
-        // The cursor's place and the current style, if they are known.
+        // The cursor's position and the current style, if they are known.
         let (mut place, mut style) = (None, None);
         for (x, y, cell) in content {
             if place != Some((x, y)) {
@@ -119,7 +119,7 @@ impl<W: Write> Cells<W> {
     }
 }
 
-/// Returns a colour of the palette as crossterm's type; none for the terminal's default colour.
+/// Returns a colour of the palette as crossterm's type; `None` for the terminal's default colour.
 fn ground(colour: Color) -> Option<Ground> {
     match colour {
         Color::Red => Some(Ground::DarkRed),
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use crate::palette::Palette;
 
-    /// Returns the bytes that draw a line of text in a style, without those that set colours.
+    /// Returns the bytes that draw a line of text in a style, without the bytes that set colours.
     fn drawn(text: &str, style: Style) -> String {
         let before = Buffer::empty(Rect::new(0, 0, 8, 2));
         let mut after = before.clone();

@@ -2,8 +2,8 @@
 //!
 //! In reading order: `layout` (chooses and places the panels that fit), `words` (wraps text),
 //! `header` (describes one run), `overview` (a table of several runs), `panels` (the content of
-//! each panel), `curves` (the data of its curves), `chart` (draws curves and axes), `events`,
-//! `footer`.
+//! each panel), `curves` (the data of a panel's curves), `chart` (draws curves and axes), `events`
+//! (draws the events), `footer` (draws the keys).
 
 mod chart;
 mod curves;
@@ -30,7 +30,7 @@ use crate::view::{Arrangement, View};
 /// The smallest window in which anything is drawn.
 const SMALLEST: (u16, u16) = (24, 8);
 
-/// The least width of a run's column when runs are side by side.
+/// The minimum width of a run's column when runs are side by side.
 const BESIDE: u16 = 38;
 
 /// The content of the screen.
@@ -42,11 +42,11 @@ pub struct Scene<'a> {
     pub view: &'a View,
     /// The colours to use.
     pub palette: Palette,
-    /// The current time, to show how long a run has been silent.
+    /// The current time. It determines how long a run has been silent.
     pub now: SystemTime,
 }
 
-/// A run with its index among all runs.
+/// A run and its index among all runs.
 type Numbered<'a> = (usize, &'a Run);
 
 /// Draws the runs, and returns how many pages of panels there are.
@@ -72,8 +72,8 @@ pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>) -> usize {
     pages
 }
 
-/// Draws all runs into the same charts, below a table. Returns the number of pages, and the range
-/// of runs in the table.
+/// Draws all runs into the same charts, below a table. Returns the number of pages, and which runs
+/// the table shows.
 fn overlaid(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -96,8 +96,8 @@ fn overlaid(
     (grid.pages, shown)
 }
 
-/// Draws as many runs as fit, each in its own column, with the same axes. Returns the number of
-/// pages, and the range of drawn runs.
+/// Draws as many runs as fit, each in its own column and all with the same axes. Returns the number
+/// of pages, and which runs are drawn.
 fn beside(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -135,7 +135,7 @@ fn beside(
     (pages, shown)
 }
 
-/// Splits an area into lines at the top, with at most half of it, and the rest.
+/// Splits an area in two: the top for `lines`, at most half of the area, and the rest.
 fn split(area: Rect, lines: &[Line<'_>]) -> [Rect; 2] {
     let height = (lines.len() as u16).min(area.height / 2);
     Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area)

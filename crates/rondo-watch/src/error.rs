@@ -11,20 +11,20 @@ pub enum WatchError {
     Gone {
         /// The first run's directory.
         path: PathBuf,
-        /// How long it has been gone.
+        /// How long the directory has been missing.
         seconds: u64,
-        /// The last step of its records.
+        /// The last step in the run's records.
         step: u64,
     },
     /// The terminal refused a command.
     #[error("cannot {action} the terminal; `trainer watch RUN | cat` prints a table instead")]
     Terminal {
-        /// What was tried.
+        /// The verb of the refused command.
         action: &'static str,
-        /// The system's reason.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The system refused a thread.
+    /// The operating system could not start a thread.
     #[error("cannot start the thread that reads the records")]
     Thread(#[source] io::Error),
 }

@@ -1,4 +1,4 @@
-//! The loop of keys, records and drawing.
+//! The loop that handles keys, reads records and draws.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,21 +14,22 @@ use crate::screen::Screen;
 use crate::source::Condition;
 use crate::view::{View, Wish};
 
-/// The longest wait for a key before records and signals are checked.
+/// The maximum wait for a key before records and signals are checked.
 const WAIT: Duration = Duration::from_millis(100);
-/// After this time a frame is drawn even without new records, because the displayed times change.
+/// After this time, a frame is drawn even without new records, because the shown times change.
 const FRAME: Duration = Duration::from_secs(1);
-/// How long the first frame waits for the first records.
+/// The maximum wait of the first frame for the first records.
 const FIRST: Duration = Duration::from_millis(500);
-/// How long the folders of all runs may be missing: restarting a run removes its folder first.
+/// How long the folders of all runs may be missing before the view ends. A restarted run removes
+/// its folder first.
 const GONE: Duration = Duration::from_secs(30);
 
-/// Why the view has ended.
+/// Why the live view has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// By a key.
+    /// The user pressed the key to quit.
     Quit,
-    /// By a signal.
+    /// A signal arrived.
     Signalled,
 }
 
@@ -39,13 +40,13 @@ enum Deed {
     Change(Wish),
 }
 
-/// Shows runs on the terminal of standard output until a key or `is_asked` ends it. Their files are
-/// read every `interval`.
+/// Shows runs on the terminal of standard output until a key or `is_asked` ends the view. The files
+/// of the runs are read every `interval`.
 ///
 /// # Errors
 ///
-/// Where the terminal refuses, or all run directories have been removed. The terminal is restored,
-/// even after a panic.
+/// Returns an error if the terminal refuses a command or all run directories have been removed. The
+/// terminal is always restored, even after a panic.
 pub fn live(
     dirs: &[PathBuf],
     interval: Duration,
@@ -57,7 +58,7 @@ pub fn live(
     let mut reader = Reader::start(dirs, interval).map_err(WatchError::Thread)?;
     let mut screen = Screen::take()?;
     let (mut pages, mut gone) = (1, None);
-    // The first frame is drawn after the first records; if they are late, it says so.
+    // The first frame is drawn after the first records arrive. If they are late, the frame says so.
     let mut stale_at = Instant::now() + FIRST;
     loop {
         for (index, update) in reader.updates() {
@@ -82,7 +83,7 @@ pub fn live(
         let mut wait = WAIT;
         while event::poll(wait).map_err(unreadable)? {
             wait = Duration::ZERO;
-            // Every event is followed by a frame, including a change of the window's size.
+            // A frame follows every event, including a change of the window's size.
             stale_at = Instant::now();
             if let Event::Key(key) = event::read().map_err(unreadable)? {
                 match deed(key) {
@@ -118,7 +119,7 @@ fn deed(key: KeyEvent) -> Option<Deed> {
     Some(Deed::Change(wish))
 }
 
-/// Checks that the folder of at least one run exists, or existed a short time ago.
+/// Returns an error if the folders of all runs have been missing for too long.
 fn still_there(runs: &[Run], gone: &mut Option<Instant>) -> Result<(), WatchError> {
     if !runs.iter().all(|run| *run.condition() == Condition::Gone) {
         *gone = None;

@@ -1,5 +1,5 @@
 //! Colours, or letters if there are no colours. Only the terminal's own sixteen colours are used,
-//! because its theme keeps them readable on light and dark backgrounds.
+//! because the terminal's theme makes them readable on light and dark backgrounds.
 
 use std::ffi::OsStr;
 
@@ -16,7 +16,7 @@ const COLOURS: [Color; 6] = [
     Color::Red,
 ];
 
-/// How lines and words are distinguished.
+/// How lines and words are marked to distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Palette {
     has_colour: bool,
@@ -28,22 +28,24 @@ impl Palette {
         Self { has_colour }
     }
 
-    /// Uses colours unless `NO_COLOR` is set and not empty, see <https://no-color.org>.
+    /// Uses colours, unless the environment variable `NO_COLOR` is set and not empty, see
+    /// <https://no-color.org>.
     pub fn of_environment(no_color: Option<&OsStr>) -> Self {
         Self::new(no_color.is_none_or(OsStr::is_empty))
     }
 
-    /// Returns whether there are colours.
+    /// Whether there are colours.
     pub fn has_colour(self) -> bool {
         self.has_colour
     }
 
-    /// Returns the style of one of several lines, counted from 0.
+    /// Returns the style of the line at `index`, from 0.
     pub(crate) fn line(self, index: usize) -> Style {
         self.coloured(COLOURS[index % COLOURS.len()])
     }
 
-    /// Returns the marker of one of several lines: fine dots or, without colours, its letter.
+    /// Returns the marker of the line at `index` among `of` lines: fine dots or, without colours,
+    /// the line's letter.
     pub(crate) fn marker(self, index: usize, of: usize) -> Marker {
         match self.has_colour || of == 1 {
             true => Marker::Braille,
@@ -51,7 +53,7 @@ impl Palette {
         }
     }
 
-    /// Returns the prefix of a line's name that identifies the line if there are no colours.
+    /// Returns the prefix of a line's name. It identifies the line if there are no colours.
     pub(crate) fn label(self, index: usize, of: usize) -> String {
         match self.has_colour || of == 1 {
             true => String::new(),

@@ -1,17 +1,18 @@
-//! Reads a run's length and thresholds from its `config.toml`. Everything else is ignored, so that
+//! Reads a run's length and thresholds from its `config.toml`. All other keys are ignored, so that
 //! a configuration of any version can be read.
 
 use rondo_diagnosis::DiagnosisConfig;
 use serde::Deserialize;
 
-/// The planned length of a run, and its thresholds.
+/// The planned length of a run, and the thresholds of its diagnosis.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// Steps of the whole run; none if unknown.
+    /// The number of steps of the whole run; `None` if unknown.
     pub steps: Option<u64>,
-    /// When a reading counts as a failure; the defaults if unknown.
+    /// The thresholds at which a reading counts as a failure; the defaults if the configuration is
+    /// unknown.
     pub thresholds: DiagnosisConfig,
-    /// Why a part of it is unknown.
+    /// Why a part of the plan is unknown.
     pub note: Option<String>,
 }
 
@@ -56,7 +57,7 @@ impl Plan {
         }
     }
 
-    /// Makes an unknown plan, with the reason.
+    /// Makes a plan without a known part. `reason` explains why.
     pub(crate) fn unknown(reason: &str) -> Self {
         Self {
             note: Some(format!("{reason}: no number of steps, default thresholds")),

@@ -1,5 +1,5 @@
-//! Polls each run directory on its own thread, so that a file system that hangs delays neither a
-//! key nor another run.
+//! Polls each run directory on its own thread, so that a file system that hangs delays neither the
+//! handling of keys nor another run.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -9,7 +9,7 @@ use std::{io, panic};
 
 use crate::source::{Source, Update};
 
-/// The most updates per run that wait to be processed; a thread that is further ahead waits too.
+/// The maximum number of unprocessed updates per run. A thread waits before it exceeds this number.
 const AHEAD: usize = 2;
 
 /// The updates of several runs, each with the index of its run.
@@ -19,11 +19,11 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Starts polling. The threads end after the reader is dropped, each at its next update.
+    /// Starts polling. The threads end at their next update after the reader is dropped.
     ///
     /// # Errors
     ///
-    /// Where the system refuses a thread.
+    /// Returns an error if the operating system cannot start a thread.
     pub(crate) fn start(dirs: &[PathBuf], interval: Duration) -> io::Result<Self> {
         let (sender, updates) = sync_channel(AHEAD * dirs.len());
         let start = |(index, dir): (usize, &PathBuf)| {
@@ -43,7 +43,7 @@ impl Reader {
         self.updates.try_iter()
     }
 
-    /// Repeats the panic of a thread that has panicked.
+    /// Panics again if one of the threads has panicked.
     pub(crate) fn pass_on_a_panic(&mut self) {
         for thread in self.threads.extract_if(.., |thread| thread.is_finished()) {
             if let Err(panic) = thread.join() {
@@ -53,7 +53,7 @@ impl Reader {
     }
 }
 
-/// Sends changes until the receiver is gone.
+/// Sends changes until the receiver has been dropped.
 fn poll(
     index: usize,
     mut source: Source,
@@ -94,7 +94,7 @@ mod tests {
         }
         let reader = Reader::start(&dirs, Duration::from_millis(1)).unwrap();
         let mut read = [0, 0];
-        // Each run sends at least one update; `recv` waits for it.
+        // Each run sends at least one update, for which `recv` waits.
         while read != [1, 2] {
             let (index, update) = reader.updates.recv().unwrap();
             read[index] += update.records.len();

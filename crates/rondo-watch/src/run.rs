@@ -18,11 +18,11 @@ use crate::source::{Condition, Source, Update};
 /// The stage of a run, according to its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// It has steps left.
+    /// The run has steps left.
     Training,
-    /// It has reached its last step.
+    /// The run has reached its last step.
     Finished,
-    /// It ended before its last step and recorded that.
+    /// The run ended before its last step, and its records say so.
     Stopped,
 }
 
@@ -38,7 +38,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Starts without records.
+    /// Makes a run without records.
     pub fn new(name: impl Into<String>, dir: &Path) -> Self {
         let plan = Plan::default();
         Self {
@@ -51,7 +51,7 @@ impl Run {
         }
     }
 
-    /// Makes the runs of directories; each is named after its folder, or by its path if several
+    /// Makes one run for each directory. A run is named after its folder, or by its path if several
     /// folders have the same name.
     pub fn all(dirs: &[PathBuf]) -> Vec<Self> {
         let name = |dir: &PathBuf| {
@@ -72,7 +72,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// Where its records cannot be read, or a complete line is not a record.
+    /// Returns an error if the records cannot be read, or if a complete line is not a record.
     pub fn read(&mut self) -> Result<(), JsonlError> {
         let mut source = Source::new(&self.dir);
         while let Some(update) = source.look() {
@@ -84,7 +84,7 @@ impl Run {
         Ok(())
     }
 
-    /// Applies the changes in its directory.
+    /// Applies an update from the run's directory.
     pub fn apply(&mut self, update: Update) {
         if let Some(plan) = update.plan {
             self.plan = plan;
@@ -103,42 +103,42 @@ impl Run {
         self.modified = update.modified.or(self.modified);
     }
 
-    /// Returns its name.
+    /// Returns the name of the run.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns its directory.
+    /// Returns the directory of the run.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Returns its plan.
+    /// Returns the plan of the run.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// Returns whether it can be read.
+    /// Returns whether the run can be read.
     pub fn condition(&self) -> &Condition {
         &self.condition
     }
 
-    /// Returns whether it has records.
+    /// Whether the run has records.
     pub fn has_records(&self) -> bool {
         self.seen.records > 0
     }
 
-    /// Returns the last step.
+    /// Returns the last step of the run.
     pub fn step(&self) -> u64 {
         self.seen.step
     }
 
-    /// Returns the seconds from its start to its last record.
+    /// Returns the seconds from the start of the run to its last record.
     pub fn seconds(&self) -> Option<f64> {
         self.seen.seconds
     }
 
-    /// Returns its stage.
+    /// Returns the stage of the run.
     pub fn stage(&self) -> Stage {
         if self.plan.steps.is_some_and(|steps| self.seen.step >= steps) {
             Stage::Finished
@@ -149,25 +149,25 @@ impl Run {
         }
     }
 
-    /// Returns the seconds for the remaining steps at the recent pace.
+    /// Returns how many seconds the remaining steps take at the recent speed.
     pub fn seconds_left(&self) -> Option<f64> {
         self.seen.time_left.until(self.plan.steps?)
     }
 
-    /// Returns the seconds since its last record, if the run is unusually silent: more than a
-    /// minute, and more than twenty times the mean time between two records.
+    /// Returns the seconds since the last record if the run is unusually silent: for more than a
+    /// minute, and for more than twenty times the mean time between two records.
     pub fn silence(&self, now: SystemTime) -> Option<f64> {
         let silent = now.duration_since(self.modified?).ok()?.as_secs_f64();
         let usual = self.seen.seconds.unwrap_or(0.0) / self.seen.records.max(1) as f64;
         (self.stage() == Stage::Training && silent > (20.0 * usual).max(60.0)).then_some(silent)
     }
 
-    /// Returns the verdict at its last record.
+    /// Returns the verdict at the last record of the run.
     pub fn verdict(&self) -> Verdict {
         self.seen.diagnosis.verdict()
     }
 
-    /// Returns the finding behind a verdict that is not healthy.
+    /// Returns the finding behind the verdict; `None` if the run is healthy.
     pub fn finding(&self) -> Option<&Finding> {
         let failure = self.verdict().failure()?;
         let mut lasting = self.seen.diagnosis.lasting();
@@ -179,7 +179,7 @@ impl Run {
         &self.seen.loss
     }
 
-    /// Returns the correlation of the hidden states of two tokens.
+    /// Returns the mean correlation between the hidden states of two tokens.
     pub fn correlation(&self) -> &Series {
         &self.seen.correlation
     }
@@ -194,7 +194,7 @@ impl Run {
         &self.seen.speed
     }
 
-    /// Returns the iterations drawn, `n + k`.
+    /// Returns the number of drawn iterations per step, `n + k`.
     pub fn recurrence(&self) -> &Series {
         &self.seen.recurrence
     }
@@ -204,12 +204,13 @@ impl Run {
         &self.seen.perplexity
     }
 
-    /// Returns the iterations of the last step, without and with gradient.
+    /// Returns the number of iterations in the last step: those without gradient, and those with
+    /// gradient.
     pub fn drawn(&self) -> Option<(f64, f64)> {
         self.seen.drawn
     }
 
-    /// Iterates over its events, newest first.
+    /// Iterates over the events of the run, newest first.
     pub fn happenings(&self) -> impl Iterator<Item = &Happening> {
         self.seen.happenings.iter().rev()
     }

@@ -1,6 +1,6 @@
-//! The terminal while it is in use: an alternate screen without a cursor, with keys read one by
-//! one. It is restored after a return, an error or a panic. Only SIGKILL, which no program can
-//! handle, leaves it changed, until `reset; tput rmcup`.
+//! The terminal while the live view uses it: an alternate screen without a cursor, on which keys
+//! are read one by one. The terminal is restored after a return, an error or a panic. After
+//! SIGKILL, which no program can handle, the user must restore it with `reset; tput rmcup`.
 
 use std::io::{self, Stdout, Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +15,10 @@ use ratatui::{Frame, Terminal};
 use crate::cells::Cells;
 use crate::error::WatchError;
 
-/// Whether standard output is in use, so that it is only restored once.
+/// Whether standard output is in use. It ensures that the terminal is restored only once.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Restores the terminal, if it is in use, before the process exits without returning.
+/// Restores the terminal if it is in use. For a process that exits without returning.
 pub fn give_back_terminal() {
     give_back(&mut stdout(), &IS_TAKEN);
 }
@@ -34,7 +34,7 @@ impl Screen {
     ///
     /// # Errors
     ///
-    /// Where the terminal refuses; then it is unchanged.
+    /// Returns an error if the terminal refuses a command; the terminal is then unchanged.
     pub(crate) fn take() -> Result<Self, WatchError> {
         let taken = Taken::take(stdout(), &IS_TAKEN, enable_raw_mode).map_err(refused)?;
         let terminal = Terminal::new(Cells::new(stdout())).map_err(refused)?;
@@ -48,7 +48,7 @@ impl Screen {
     ///
     /// # Errors
     ///
-    /// Where the terminal refuses.
+    /// Returns an error if the terminal refuses a command.
     pub(crate) fn draw<T>(
         &mut self,
         draw: impl FnOnce(&mut Frame<'_>) -> T,
@@ -68,7 +68,7 @@ fn refused(source: io::Error) -> WatchError {
     }
 }
 
-/// A terminal that is restored when this is dropped.
+/// A terminal that is restored when this value is dropped.
 struct Taken<W: Write> {
     out: W,
     is_taken: &'static AtomicBool,
@@ -80,7 +80,7 @@ impl<W: Write> Taken<W> {
         is_taken: &'static AtomicBool,
         set_raw: fn() -> io::Result<()>,
     ) -> io::Result<Self> {
-        // This value is made first, so that its drop also undoes a take-over that fails half-way.
+        // This value is made first, so that dropping it also undoes a partial take-over.
         let mut taken = Self { out, is_taken };
         is_taken.store(true, Ordering::SeqCst);
         set_raw()?;
@@ -95,14 +95,14 @@ impl<W: Write> Drop for Taken<W> {
     }
 }
 
-/// Restores a terminal, once.
+/// Restores a terminal if it has not been restored yet.
 fn give_back(out: &mut impl Write, is_taken: &AtomicBool) {
     if is_taken.swap(false, Ordering::SeqCst) {
-        // Each command is tried by itself: a terminal that is gone refuses them all, and there is
-        // nowhere to report it.
+        // The result of each command is ignored. A terminal that is gone refuses all of them, and
+        // there is no place left to report the errors.
         let _ = disable_raw_mode();
-        // Cleared, because tmux moves rows of an alternate screen that has grown into the main
-        // screen.
+        // The screen is cleared first: if an alternate screen has grown, tmux would move its rows
+        // into the main screen.
         let _ = execute!(out, Clear(ClearType::All), LeaveAlternateScreen, Show);
     }
 }
@@ -141,8 +141,8 @@ mod tests {
         });
         assert!(panic.is_err());
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        // DEC's private modes: 1049 is the alternate screen, 25 the cursor; h sets, l resets. 2J
-        // clears.
+        // The private modes of DEC terminals: 1049 is the alternate screen and 25 is the cursor;
+        // `h` sets a mode and `l` resets it. `2J` clears the screen.
         assert_eq!(
             text,
             "\u{1b}[?1049h\u{1b}[?25l\u{1b}[2J\u{1b}[?1049l\u{1b}[?25h"

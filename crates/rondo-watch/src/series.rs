@@ -1,4 +1,4 @@
-//! A metric over steps, and a reduction of its points to the columns of a chart.
+//! A metric over steps. Its points can be reduced to the columns of a chart.
 
 /// A metric over steps.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,9 +23,9 @@ impl Series {
         self.points[from..].iter().map(|(_, value)| *value)
     }
 
-    /// Returns the finite points from a step on. If there are many, only the first, the lowest, the
-    /// highest and the last of each of `columns` parts of the steps are returned, so that no peak
-    /// is lost.
+    /// Returns the finite points from the step `from` on. If there are many, the steps are divided
+    /// into `columns` parts, and only the first, the lowest, the highest and the last point of each
+    /// part are returned. No peak is lost this way.
     pub(crate) fn thinned(&self, from: f64, columns: usize) -> Vec<(f64, f64)> {
         let first = self.points.partition_point(|(step, _)| *step < from);
         let finite = self.points[first..].iter().copied();

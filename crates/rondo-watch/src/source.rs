@@ -13,14 +13,14 @@ use crate::tail::{Look, Tail};
 /// Whether a run can be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
-    /// It has no records yet.
+    /// The run has no records yet.
     #[default]
     Waiting,
-    /// Its records are read.
+    /// The records can be read.
     Reading,
-    /// Its folder existed, but no longer does.
+    /// The run's folder existed, but no longer does.
     Gone,
-    /// Its records cannot be read, for this reason; reading is tried again.
+    /// The records cannot be read, for this reason. Reading is tried again later.
     Faulty(String),
 }
 
@@ -35,9 +35,9 @@ pub struct Update {
     pub records: Vec<Record>,
     /// Whether the run can be read.
     pub condition: Condition,
-    /// When its records were last changed.
+    /// When the run's records were last changed.
     pub modified: Option<SystemTime>,
-    /// Whether more records can be read at once.
+    /// Whether more records are ready to be read.
     pub more: bool,
 }
 
@@ -47,16 +47,16 @@ pub(crate) struct Source {
     dir: PathBuf,
     tail: Tail,
     plan: Option<Plan>,
-    /// Length and time of the last configuration that was read.
+    /// The size and the modification time of the configuration file when it was last read.
     config: Option<(u64, Option<SystemTime>)>,
     condition: Condition,
-    /// The error when the metrics file was last found changed.
+    /// The error that occurred when a changed metrics file was last read.
     fault: Option<JsonlError>,
     was_there: bool,
 }
 
 impl Source {
-    /// Starts with a run directory, which need not exist yet.
+    /// Makes the source of a run directory. The directory need not exist yet.
     pub(crate) fn new(dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
@@ -75,7 +75,7 @@ impl Source {
         let plan = self.new_plan();
         let void = plan.is_some() && !is_first;
         if void {
-            // All records are read again, because other thresholds may give another diagnosis.
+            // All records are read again, because other thresholds may lead to another diagnosis.
             self.tail.rewind();
         }
         let (look, condition) = self.records();
@@ -92,7 +92,7 @@ impl Source {
         })
     }
 
-    /// Returns the error of the metrics file, once.
+    /// Returns the error of the metrics file, and clears it.
     pub(crate) fn take_fault(&mut self) -> Option<JsonlError> {
         self.fault.take()
     }
@@ -144,8 +144,8 @@ impl Source {
                 }
                 Err(error) => Plan::unknown(&format!("config.toml cannot be read ({error})")),
             },
-            // If a configuration cannot be read for a moment, the last one that was read stays
-            // valid.
+            // If a configuration cannot be read for a moment, the last configuration that was read
+            // stays valid.
             Err(_) if self.plan.is_some() => return None,
             Err(error) if error.kind() == ErrorKind::NotFound => Plan::unknown("no config.toml"),
             Err(error) => Plan::unknown(&format!("config.toml cannot be read ({error})")),

@@ -1,8 +1,9 @@
 //! Reads the records that were appended to a metrics file since the last call.
 //!
-//! A resume shortens a metrics file and then appends to it again, by renaming another file over it.
-//! On a mounted folder neither inodes nor times show that reliably, so the content is checked:
-//! before anything is read, the last line that was read must still be at its place.
+//! A resume shortens the metrics file by renaming another file over it, and then appends to it
+//! again. On a mounted folder, neither inodes nor modification times show this reliably. Therefore
+//! the content is checked: before new records are read, the last line that was read must still be
+//! in its place.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -11,11 +12,11 @@ use std::time::SystemTime;
 
 use rondo_metrics::{JsonlError, Record};
 
-/// The number of bytes after which a call returns, so that the first numbers of a long run are
-/// shown while the rest is read.
+/// The number of bytes after which a call returns. The first values of a long run can then be shown
+/// while the rest is read.
 const PORTION: u64 = 4 << 20;
 
-/// The longest line that is read, in bytes; the same as in every other reader of metrics.
+/// The maximum length of a line, in bytes. It is the same in every reader of metrics.
 const MAX_LINE: u64 = 64 << 20;
 
 /// The result of reading a file.
@@ -25,7 +26,7 @@ pub(crate) struct Look {
     pub(crate) restarted: bool,
     /// Records that were appended since the last call.
     pub(crate) records: Vec<Record>,
-    /// Whether there is more to read at once.
+    /// Whether more records are ready to be read.
     pub(crate) more: bool,
     /// Why reading ended before the end of the file; the next call tries again.
     pub(crate) fault: Option<JsonlError>,
@@ -37,18 +38,18 @@ pub(crate) struct Look {
 #[derive(Debug)]
 pub(crate) struct Tail {
     path: PathBuf,
-    /// The bytes of the records that were read.
+    /// How many bytes of the file have been read as records.
     offset: u64,
-    /// The number of their lines.
+    /// How many lines have been read.
     lines: usize,
-    /// The last of these lines, with its line end.
+    /// The last line that was read, with its line end.
     last: Vec<u8>,
-    /// Length and time of the file when it was last read to its end.
+    /// The size and the modification time of the file when it was last read to its end.
     seen: Option<(u64, Option<SystemTime>)>,
 }
 
 impl Tail {
-    /// Starts at the beginning of a file, which need not exist yet.
+    /// Makes a position at the beginning of a file. The file need not exist yet.
     pub(crate) fn new(path: PathBuf) -> Self {
         Self {
             path,
@@ -59,17 +60,17 @@ impl Tail {
         }
     }
 
-    /// Drops everything that was read, so that the next call starts from the beginning.
+    /// Resets the position, so that the next call reads from the beginning.
     pub(crate) fn rewind(&mut self) {
         *self = Self::new(std::mem::take(&mut self.path));
     }
 
-    /// Reads the records that were appended since the last call; none if nothing has changed.
+    /// Reads the records that were appended since the last call; `None` if nothing has changed.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be opened or read. A line that is not a record is reported as a fault
-    /// in the result, which contains the records before it.
+    /// Returns an error if the file cannot be opened or read. A line that is not a record is no
+    /// error: the result contains the fault, and the records before this line.
     pub(crate) fn look(&mut self) -> Result<Option<Look>, JsonlError> {
         // After an error the file is read again even if it has not changed.
         let look = self.try_look();
@@ -121,7 +122,7 @@ impl Tail {
         }
     }
 
-    /// Reads records until the end of the file or of the portion.
+    /// Reads records until the end of the file, or until [`PORTION`] bytes have been read.
     fn read(&mut self, input: &mut BufReader<File>, look: &mut Look) -> io::Result<()> {
         let end = self.offset + PORTION;
         let mut line = Vec::new();
@@ -140,12 +141,12 @@ impl Tail {
                 let reason = format!("line {} has more than {MAX_LINE} bytes", self.lines + 1);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
             }
-            // The line end of a record that was read earlier.
+            // This is the line end of a record that was read earlier.
             let is_rest = line == b"\n" && !self.last.is_empty() && !self.last.ends_with(b"\n");
             if !is_rest {
                 match serde_json::from_slice::<Record>(&line) {
                     Ok(record) => look.records.push(record),
-                    // A line that is still being written, or that a killed process left incomplete.
+                    // This line is still being written, or a killed process left it incomplete.
                     Err(_) if !is_whole => return Ok(()),
                     Err(source) => {
                         look.fault = Some(JsonlError::Malformed {

@@ -1,11 +1,11 @@
-//! The part of the runs that is shown, and the keys that change it.
+//! Which runs, panels and steps are shown, and the keys that change the selection.
 
 /// How several runs are arranged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrangement {
-    /// In the same charts, below a table.
+    /// All runs share the same charts, below a table.
     Overlaid,
-    /// Each in its own column.
+    /// Each run has its own column.
     SideBySide,
 }
 
@@ -20,44 +20,44 @@ pub enum Span {
     Tenth,
 }
 
-/// The request of a key.
+/// A change of the view, requested by a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Overlaid or side by side.
+    /// Switches between overlaid runs and runs side by side.
     Arrange,
-    /// The next panels, if not all fit.
+    /// Shows the next page of panels, if not all panels fit.
     NextPanels,
-    /// The previous panels.
+    /// Shows the previous page of panels.
     PreviousPanels,
-    /// Later runs, if not all fit.
+    /// Shows later runs, if not all runs fit.
     NextRun,
-    /// Earlier runs.
+    /// Shows earlier runs.
     PreviousRun,
-    /// Another depth for the perplexity of overlaid runs.
+    /// Compares the perplexity of overlaid runs at another depth.
     NextDepth,
-    /// Another share of the steps.
+    /// Shows another share of the steps.
     Zoom,
 }
 
-/// The part of the runs that is shown. Numbers that are too large, after the window or the number
-/// of runs has shrunk, are reduced where they are used.
+/// Which runs, panels and steps are shown. A number may become too large when the window or the
+/// number of runs shrinks; the code that uses the number reduces it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// How several runs are arranged.
     pub arrangement: Arrangement,
-    /// The page of panels.
+    /// The page of panels, counted from 0.
     pub page: usize,
-    /// The first run.
+    /// The index of the first run that is shown.
     pub first: usize,
-    /// How often another depth was requested.
+    /// How often the user requested another depth.
     pub depth: usize,
-    /// The share of the steps.
+    /// The share of the steps that the charts show.
     pub span: Span,
 }
 
 impl View {
-    /// Starts with overlaid runs, or side by side if there are no colours to distinguish their
-    /// lines.
+    /// Starts with overlaid runs; if there are no colours to distinguish their lines, starts with
+    /// runs side by side.
     pub fn new(has_colour: bool) -> Self {
         Self {
             arrangement: match has_colour {
@@ -71,7 +71,7 @@ impl View {
         }
     }
 
-    /// Applies the request of a key, given the numbers of runs and of pages of panels.
+    /// Applies a change of the view, given the number of runs and the number of pages of panels.
     pub fn grant(&mut self, wish: Wish, runs: usize, pages: usize) {
         match wish {
             Wish::Arrange => {
@@ -99,7 +99,7 @@ impl View {
 }
 
 impl Span {
-    /// Returns the first step that is shown, if `last` is the last one.
+    /// Returns the first step that is shown if the last step is `last`.
     pub fn start(self, last: u64) -> f64 {
         let last = last as f64;
         match self {

@@ -10,7 +10,7 @@ use ratatui::widgets::{Axis, Block, Borders, Chart, Dataset, GraphType};
 
 use crate::palette::quiet;
 
-/// A curve: points that are connected, or bars on the axis.
+/// A curve: either points that are connected, or bars that stand on the axis.
 pub(super) struct Curve {
     pub(super) points: Vec<(f64, f64)>,
     pub(super) style: Style,
@@ -41,19 +41,19 @@ impl Scale {
     }
 }
 
-/// A chart without its curves.
+/// The title, the axes and the scale of a chart.
 pub(super) struct Axes {
     pub(super) title: Line<'static>,
     /// Both ends of the horizontal axis, in the units of the points.
     pub(super) x: [f64; 2],
-    /// Both ends of the vertical axis, as heights.
+    /// Both ends of the vertical axis, as heights on the chart's scale.
     pub(super) y: [f64; 2],
     pub(super) scale: Scale,
     /// Formats a value for the vertical axis.
     pub(super) told: fn(f64) -> String,
 }
 
-/// Draws curves; a chart without points says so.
+/// Draws curves. If there are no points, the chart shows a note instead.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, axes: Axes, curves: &[Curve]) {
     let block = Block::new()
         .borders(Borders::TOP)
@@ -81,7 +81,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, axes: Axes, curves: &[Curv
             .graph_type(curve.graph)
     });
     let mut heights = vec![axes.y[0], axes.y[1]];
-    // Title, axis and axis labels take three rows.
+    // The title, the axis and its labels take three rows.
     if area.height >= 10 {
         heights.insert(1, f64::midpoint(axes.y[0], axes.y[1]));
     }

@@ -12,15 +12,15 @@ use crate::run::Run;
 use crate::series::Series;
 use crate::view::Arrangement;
 
-/// The number of last steps that count for the drawn iterations.
+/// How many of the last steps the chart of iterations counts.
 pub(super) const DRAWS: usize = 1000;
 
-/// The part of the steps that a chart shows, and its number of columns.
+/// The part of the steps that a chart shows, and the width of the chart.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
-    /// The first step.
+    /// The first step that is shown.
     pub(super) from: f64,
-    /// Columns of cells.
+    /// The width of the chart, in cells.
     pub(super) columns: usize,
 }
 
@@ -64,7 +64,8 @@ fn of_runs(
         .collect()
 }
 
-/// Returns the curve of a run with its index; a run in its own chart is drawn like the first.
+/// Returns the curve of the run at `index`. A run that has its own chart is drawn like the first
+/// run.
 fn curve(scene: &Scene<'_>, index: usize, points: Vec<(f64, f64)>) -> Curve {
     let (index, of) = match is_alone(scene) {
         true => (0, 1),
@@ -78,8 +79,8 @@ fn curve(scene: &Scene<'_>, index: usize, points: Vec<(f64, f64)>) -> Curve {
     }
 }
 
-/// Returns one curve per depth if the run has its own chart; if runs are overlaid, one curve per
-/// run at the chosen depth.
+/// Returns one curve per depth if each run has its own chart. If runs are overlaid, returns one
+/// curve per run, at the chosen depth.
 fn perplexities(scene: &Scene<'_>, runs: &[Numbered<'_>], window: Window) -> Vec<Curve> {
     if !is_alone(scene) {
         let depth = panels::depth(scene);
@@ -108,8 +109,8 @@ fn perplexities(scene: &Scene<'_>, runs: &[Numbered<'_>], window: Window) -> Vec
     runs.iter().flat_map(|(_, run)| of_run(run)).collect()
 }
 
-/// Returns the share of recent steps for each drawn depth: as bars if the run has its own chart, as
-/// lines if runs are overlaid.
+/// Returns the share of each depth among the recent steps: as bars if each run has its own chart,
+/// as lines if runs are overlaid.
 fn iterations(scene: &Scene<'_>, runs: &[Numbered<'_>], columns: usize) -> Vec<Curve> {
     runs.iter()
         .map(|(index, run)| {
@@ -127,7 +128,7 @@ fn iterations(scene: &Scene<'_>, runs: &[Numbered<'_>], columns: usize) -> Vec<C
         .collect()
 }
 
-/// Returns the share of each depth among the last draws.
+/// Returns the share of each depth among the last [`DRAWS`] steps.
 fn shares(recurrence: &Series) -> Vec<(f64, f64)> {
     let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
     for depth in recurrence.recent(DRAWS).filter(|depth| depth.is_finite()) {
@@ -138,10 +139,10 @@ fn shares(recurrence: &Series) -> Vec<(f64, f64)> {
     counts.into_iter().map(share).collect()
 }
 
-/// Converts each share to points that are close enough to fill four fifths of a depth's width.
+/// Converts each share to enough points to fill four fifths of a depth's width.
 fn bars(shares: &[(f64, f64)], columns: usize) -> Vec<(f64, f64)> {
     let deepest = shares.last().map_or(0.0, |(depth, _)| *depth);
-    // The axis has the depths from 0 to one more than the deepest, and each cell has two columns of
+    // The axis goes from depth 0 to one depth more than the deepest. Each cell has two columns of
     // dots.
     let dots = (2.0 * columns as f64 / (deepest + 1.0)).ceil();
     let of_one = |(depth, share): &(f64, f64)| {
@@ -173,7 +174,7 @@ mod tests {
             .filter(|(_, y)| *y > 0.5)
             .map(|(x, _)| *x)
             .collect();
-        // 24 columns of dots for an axis of six depths: four steps across each.
+        // The axis has 24 columns of dots for 6 depths, so a depth is 4 dots wide: 5 points.
         assert_eq!(xs.len(), 5);
         assert!(
             (xs[0] - 3.6).abs() < 1e-12 && (xs[4] - 4.4).abs() < 1e-12,

@@ -11,8 +11,8 @@ use super::{Numbered, Scene};
 use crate::palette::quiet;
 use crate::run::Happening;
 
-/// Draws as many events as fit; those of several runs are ordered by step, each with its run's
-/// name.
+/// Draws as many events as fit. The events of several runs are sorted by step, and each shows the
+/// name of its run.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, runs: &[Numbered<'_>]) {
     let title = Span::styled("events ", Style::new().add_modifier(Modifier::BOLD));
     let block = Block::new()

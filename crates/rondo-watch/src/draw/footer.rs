@@ -1,4 +1,4 @@
-//! Draws the keys, as many as fit.
+//! Draws as many of the keys as fit.
 
 use std::ops::Range;
 
@@ -9,8 +9,8 @@ use super::Scene;
 use crate::palette::quiet;
 use crate::view::{Arrangement, Span as Share};
 
-/// Returns the keys that have an effect, with the pages of panels and the shown runs if not all are
-/// shown.
+/// Returns the keys that have an effect now. If not everything fits, the line also contains the
+/// page of panels and the range of shown runs.
 pub(super) fn line(
     width: u16,
     scene: &Scene<'_>,

@@ -1,4 +1,4 @@
-//! Describes one run: its name and verdict, its progress, its last numbers, and notes.
+//! Describes one run: its name and verdict, its progress, its last values, and notes.
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -11,7 +11,7 @@ use crate::palette::quiet;
 use crate::run::{Run, Stage};
 use crate::source::Condition;
 
-/// Returns the lines of a run.
+/// Returns the lines that describe a run.
 pub(super) fn lines(width: u16, scene: &Scene<'_>, (_, run): Numbered<'_>) -> Vec<Line<'static>> {
     let palette = scene.palette;
     let name = cut(run.name(), usize::from(width));
@@ -39,7 +39,7 @@ pub(super) fn lines(width: u16, scene: &Scene<'_>, (_, run): Numbered<'_>) -> Ve
     lines
 }
 
-/// Says since when a failure lasts, and what to try.
+/// Describes when a failure began, and what to try.
 pub(super) fn found(finding: &Finding) -> String {
     format!(
         "since step {}; try: {}",
@@ -48,7 +48,8 @@ pub(super) fn found(finding: &Finding) -> String {
     )
 }
 
-/// Returns the last numbers of a run with their names, without those that it does not have.
+/// Returns the last values of a run with their names. Values that the run does not have are left
+/// out.
 fn numbers(run: &Run, scene: &Scene<'_>) -> Vec<String> {
     if !run.has_records() {
         return Vec::new();
@@ -78,7 +79,7 @@ fn numbers(run: &Run, scene: &Scene<'_>) -> Vec<String> {
     .collect()
 }
 
-/// Returns the time left, or how a run has ended; empty if neither is known.
+/// Returns the time left or how the run has ended; empty if neither is known.
 pub(super) fn time(run: &Run, scene: &Scene<'_>) -> String {
     match (run.stage(), run.silence(scene.now)) {
         (Stage::Finished, _) => match run.seconds() {
@@ -94,7 +95,7 @@ pub(super) fn time(run: &Run, scene: &Scene<'_>) -> String {
     }
 }
 
-/// Returns why a run cannot be read, if so.
+/// Returns why a run cannot be read; `None` if it can.
 pub(super) fn trouble(run: &Run) -> Option<String> {
     match run.condition() {
         Condition::Reading => None,

@@ -25,27 +25,28 @@ impl Panel {
     ];
 }
 
-/// The least width of a chart when charts are side by side.
+/// The minimum width of a chart when charts are side by side.
 const WIDTH: u16 = 36;
-/// The least height of a chart: title, three rows of curve, axis, axis labels.
+/// The minimum height of a chart: the title, three rows of curve, the axis, and its labels.
 const HEIGHT: u16 = 6;
-/// The least height of the events: a title and three events.
+/// The minimum height of the events: a title and three events.
 const EVENTS: u16 = 4;
-/// The largest height of a chart; the events get the remaining rows.
+/// The maximum height of a chart. The remaining rows show events.
 const TALL: u16 = 16;
 
-/// The places of charts and events on one page.
+/// The position of each chart and of the events on one page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Grid {
     pub(super) panels: Vec<(Panel, Rect)>,
-    /// None on a page without events.
+    /// `None` on a page without events.
     pub(super) events: Option<Rect>,
-    /// The number of pages for all charts and the events.
+    /// The number of pages that all charts and the events need.
     pub(super) pages: usize,
 }
 
 impl Grid {
-    /// Places one page of charts above the events. In a low window the events have their own page.
+    /// Places the charts of one page above the events. If the window is low, the events have a page
+    /// of their own.
     pub(super) fn of(area: Rect, page: usize) -> Self {
         let columns = (area.width / WIDTH).clamp(1, 3);
         let is_low = area.height < HEIGHT + EVENTS;
@@ -76,7 +77,7 @@ impl Grid {
                 area.width * (column + 1) / columns,
             );
             let (top, bottom) = (height * row / rows, height * (row + 1) / rows);
-            // One empty column between two charts.
+            // One empty column separates two charts.
             let gap = u16::from(column + 1 < columns);
             Rect::new(
                 area.x + left,

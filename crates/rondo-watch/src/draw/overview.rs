@@ -1,5 +1,5 @@
-//! Shows several runs as a table, which is also the legend of their charts. If it is too wide, some
-//! columns are left out; a run in its own column has them all.
+//! Shows several runs as a table, which is also the legend of their charts. If the table is too
+//! wide, some columns are left out. A run that is drawn in its own column shows all values.
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -11,7 +11,8 @@ use crate::palette::quiet;
 use crate::run::Run;
 use crate::source::Condition;
 
-/// The columns in order; the second number is the priority for keeping a column.
+/// The columns in order. If there is too little room, those with the highest number are left out
+/// first.
 const COLUMNS: [(&str, u8); 9] = [
     ("verdict", 3),
     ("step", 4),
@@ -24,10 +25,10 @@ const COLUMNS: [(&str, u8); 9] = [
     ("time", 5),
 ];
 
-/// The least width of the names.
+/// The minimum width of the names.
 const NAME: usize = 8;
 
-/// Returns a header, one line per run, and the failures that last.
+/// Returns the table's header, one line per run, and the failures that have not ended.
 pub(super) fn lines(width: u16, scene: &Scene<'_>, runs: &[Numbered<'_>]) -> Vec<Line<'static>> {
     let depth = panels::depth(scene);
     let cells: Vec<[String; 9]> = runs
@@ -64,7 +65,7 @@ pub(super) fn lines(width: u16, scene: &Scene<'_>, runs: &[Numbered<'_>]) -> Vec
         line.spans.insert(0, name);
         for column in &stay {
             let style = if *column == 0 { verdict } else { Style::new() };
-            // Words are aligned to the left, numbers to the right.
+            // Words are aligned to the left, values to the right.
             let text = match *column {
                 0 => format!("  {:<1$}", cells[*column], widths[*column]),
                 _ => format!("  {:>1$}", cells[*column], widths[*column]),
@@ -93,7 +94,7 @@ pub(super) fn lines(width: u16, scene: &Scene<'_>, runs: &[Numbered<'_>]) -> Vec
     std::iter::once(head).chain(rows).chain(findings).collect()
 }
 
-/// Returns the columns that fit beside the names, in order.
+/// Returns the indices of the columns that fit beside the names, in order.
 fn those_that_fit(widths: &[usize; 9], mut room: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..COLUMNS.len()).collect();
     order.sort_by_key(|column| COLUMNS[*column].1);
@@ -110,7 +111,7 @@ fn those_that_fit(widths: &[usize; 9], mut room: usize) -> Vec<usize> {
     stay
 }
 
-/// Returns the cells of a run; cells without a number are empty.
+/// Returns the cells of a run. The cell of a missing value is empty.
 fn cells(run: &Run, scene: &Scene<'_>, depth: Option<usize>) -> [String; 9] {
     if !run.has_records() {
         let alone = std::iter::once(state(run).to_owned());
@@ -140,7 +141,7 @@ fn cells(run: &Run, scene: &Scene<'_>, depth: Option<usize>) -> [String; 9] {
     ]
 }
 
-/// Says in one word whether a run can be read.
+/// Describes in one word whether a run can be read.
 fn state(run: &Run) -> &'static str {
     match run.condition() {
         Condition::Reading => "reading",

@@ -15,7 +15,7 @@ use super::{Numbered, Scene};
 use crate::run::Run;
 use crate::series::Series;
 
-/// Draws a panel of runs; its axes cover all runs in `among`.
+/// Draws a panel with the given runs. Its axes cover all runs in `among`.
 pub(super) fn draw(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -36,8 +36,8 @@ pub(super) fn draw(
     chart::draw(frame, area, axes, &drawn);
 }
 
-/// Returns the recurrence depth at which the perplexity of overlaid runs is compared: the largest,
-/// or the one that the user chose.
+/// Returns the recurrence depth at which overlaid runs are compared by perplexity: the depth that
+/// the user chose, or else the largest depth.
 pub(super) fn depth(scene: &Scene<'_>) -> Option<usize> {
     let depths = scene.runs.iter().flat_map(|run| run.perplexity().keys());
     let depths: BTreeSet<usize> = depths.copied().collect();
@@ -45,7 +45,7 @@ pub(super) fn depth(scene: &Scene<'_>) -> Option<usize> {
     (!depths.is_empty()).then(|| depths[scene.view.depth % depths.len()])
 }
 
-/// Returns title and axes of a panel, for `steps` and the range of `curves`.
+/// Returns the title and the axes of a panel, for `steps` and the values of `curves`.
 fn axes(
     panel: Panel,
     scene: &Scene<'_>,
@@ -146,7 +146,7 @@ fn axes(
     }
 }
 
-/// Returns the heading of a title.
+/// Returns the first part of a panel's title.
 fn heading(text: &str) -> Span<'static> {
     Span::styled(
         format!("{text} "),
@@ -154,7 +154,7 @@ fn heading(text: &str) -> Span<'static> {
     )
 }
 
-/// Formats the iterations of the last step, and their mean.
+/// Formats the number of iterations in the last step, and the mean over the recent steps.
 fn drawn(run: &Run) -> String {
     let last = run.drawn().map(|(n, k)| format!("{n}+{k}"));
     let recent: Vec<f64> = run.recurrence().recent(DRAWS).collect();
@@ -163,8 +163,8 @@ fn drawn(run: &Run) -> String {
     last.unwrap_or_default() + &mean.unwrap_or_default()
 }
 
-/// Returns the perplexity at each depth, with the colour or the letter of its curve. If that is too
-/// wide, depths in the middle are left out.
+/// Returns the title with the perplexity at each depth, in the colour or with the letter of its
+/// curve. If the title is too wide, depths in the middle are left out.
 fn depths_title(scene: &Scene<'_>, run: &Run, width: u16) -> Line<'static> {
     let of = run.perplexity().len();
     let mut parts: Vec<Span<'static>> = run
@@ -207,7 +207,7 @@ fn depths_title(scene: &Scene<'_>, run: &Run, width: u16) -> Line<'static> {
     }
 }
 
-/// Returns the lowest and the highest of the finite values; 0 and 1 if there are none.
+/// Returns the lowest and the highest of the finite values; 0 and 1 if no value is finite.
 fn ends(values: impl Iterator<Item = f64>) -> [f64; 2] {
     values
         .map(|value| [value, value])
@@ -215,7 +215,7 @@ fn ends(values: impl Iterator<Item = f64>) -> [f64; 2] {
         .unwrap_or([0.0, 1.0])
 }
 
-/// Moves two equal ends apart, so that a constant can be drawn.
+/// Moves the ends apart if they are equal, so that a constant can be drawn.
 fn apart([low, high]: [f64; 2]) -> [f64; 2] {
     if low < high {
         return [low, high];

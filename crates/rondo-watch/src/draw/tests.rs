@@ -227,7 +227,7 @@ fn a_share_of_the_steps_moves_both_axes() {
     let mut view = View::new(true);
     view.grant(Wish::Zoom, 1, 1);
     let text = shown(80, 24, &runs, &view).join("\n");
-    // The last 50 of 100 steps are shown: the loss begins at 5 - 50/100.
+    // The chart shows the last 50 of 100 steps, so the loss begins at 5 - 50/100.
     assert!(
         text.contains("4.50│") && text.contains("    50  "),
         "{text}"

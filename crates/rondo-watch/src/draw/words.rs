@@ -3,8 +3,8 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-/// Puts pieces into lines with two spaces between them; a piece that does not fit begins a new
-/// line.
+/// Puts pieces into lines, with two spaces between two pieces. A piece that does not fit begins a
+/// new line.
 pub(super) fn wrapped(pieces: Vec<Span<'_>>, width: u16) -> Vec<Line<'_>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     for piece in pieces {
@@ -19,7 +19,7 @@ pub(super) fn wrapped(pieces: Vec<Span<'_>>, width: u16) -> Vec<Line<'_>> {
     lines
 }
 
-/// Wraps a sentence into lines between its words.
+/// Wraps a sentence between its words.
 pub(super) fn sentence(text: &str, width: u16, style: Style) -> Vec<Line<'static>> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -38,7 +38,7 @@ pub(super) fn sentence(text: &str, width: u16, style: Style) -> Vec<Line<'static
         .collect()
 }
 
-/// Cuts a text to a width; an ellipsis replaces the rest.
+/// Cuts a text to a width. An ellipsis marks that the rest is missing.
 pub(super) fn cut(text: &str, width: usize) -> String {
     if Span::raw(text).width() <= width {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! The state that is read from the records of a run.
+//! The state of a run that its records determine.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,21 +12,21 @@ use rondo_metrics::{Event, Kind, Record, Severity, TimeLeft, format};
 use crate::plan::Plan;
 use crate::series::Series;
 
-/// The number of events that are kept; older ones are only in the file.
+/// The maximum number of events in memory. Older events are only in the file.
 pub(super) const EVENTS: usize = 200;
 
 /// An event of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Happening {
-    /// Its step.
+    /// The step of the event.
     pub step: u64,
-    /// Its name and its details.
+    /// The name and the details of the event.
     pub text: String,
-    /// Whether it may indicate a problem.
+    /// Whether the event may indicate a problem.
     pub is_warning: bool,
 }
 
-/// The state that is read from the records of a run.
+/// The state of a run that its records determine.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) diagnosis: Diagnosis,
@@ -46,7 +46,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Starts without records.
+    /// Makes the state of a run without records.
     pub(super) fn new(plan: &Plan) -> Self {
         Self {
             diagnosis: Diagnosis::new(&plan.thresholds),
@@ -66,7 +66,7 @@ impl Seen {
         }
     }
 
-    /// Reads the next record.
+    /// Updates the state with the next record.
     pub(super) fn observe(&mut self, record: &Record) {
         self.diagnosis.observe(record);
         self.records += 1;
@@ -110,7 +110,8 @@ impl Seen {
     fn event(&mut self, record: &Record) {
         let event = record.which_event();
         match event {
-            // A new process, whose first interval includes the compilation of kernels.
+            // A new process continues the run. Its first interval includes the compilation of
+            // kernels.
             Some(Event::Resume) => self.time_left = TimeLeft::new(record.step),
             Some(Event::Stopped) => self.was_stopped = true,
             _ => {}

@@ -14,8 +14,8 @@ use rondo_metrics::{Event, Record};
 use super::seen::EVENTS;
 use super::*;
 
-/// Returns a training step with a loss of `5 - step/100`, two seconds per step, and
-/// `8 + step mod 5` + 4 iterations.
+/// Returns the record of a training step with a loss of `5 - step/100` and with `8 + step mod 5` +
+/// 4 iterations. Each step takes two seconds.
 pub(crate) fn step(step: u64, correlation: f64) -> Record {
     let mut draft = Record::train(step, 8 * step);
     let n = 8.0 + (step % 5) as f64;
@@ -31,7 +31,7 @@ pub(crate) fn step(step: u64, correlation: f64) -> Record {
     draft.finish().at_time(2.0 * step as f64)
 }
 
-/// Returns an evaluation at depths 1, 4 and 16.
+/// Returns the record of an evaluation at depths 1, 4 and 16.
 pub(crate) fn evaluation(step: u64, perplexities: [f64; 3]) -> Record {
     let mut draft = Record::eval(step, 8 * step);
     for (depth, perplexity) in [1, 4, 16].into_iter().zip(perplexities) {
@@ -43,7 +43,7 @@ pub(crate) fn evaluation(step: u64, perplexities: [f64; 3]) -> Record {
     draft.finish().at_time(2.0 * step as f64)
 }
 
-/// Returns an update with records of a run with this number of steps.
+/// Returns an update with these records, for a run that has this number of steps.
 pub(crate) fn update(steps: u64, records: Vec<Record>) -> Update {
     Update {
         plan: Some(Plan {
@@ -57,7 +57,8 @@ pub(crate) fn update(steps: u64, records: Vec<Record>) -> Update {
     }
 }
 
-/// Returns a run of 300 steps that has made 100 of them, all logged, with evaluations at 0 and 100.
+/// Returns a run of 300 steps after the first 100. Every step is logged, and there are evaluations
+/// at steps 0 and 100.
 pub(crate) fn run(name: &str, correlation: f64) -> Run {
     let mut run = Run::new(name, Path::new("runs").join(name).as_path());
     let mut records = vec![evaluation(0, [299.0, 287.0, 283.0])];
@@ -77,7 +78,7 @@ fn what_the_records_say_is_known() {
     assert_eq!(run.verdict(), Verdict::Healthy);
     assert_eq!(run.loss().last(), Some(4.0));
     assert_eq!(run.drawn(), Some((8.0, 4.0)));
-    // 200 steps of two seconds each.
+    // 200 steps remain, of two seconds each.
     assert_eq!(run.seconds_left(), Some(400.0));
     let perplexities: Vec<_> = run
         .perplexity()
@@ -134,7 +135,8 @@ fn a_run_that_is_rewritten_is_known_by_its_new_records_alone() {
 fn silence_counts_from_a_minute_on_and_only_while_a_run_trains() {
     let mut run = run("main", 0.3);
     let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-    // At two seconds per step, twenty times the mean time between records is less than a minute.
+    // Each step takes two seconds, so twenty times the mean time between records is less than a
+    // minute.
     assert_eq!(run.silence(at(1059)), None);
     assert_eq!(run.silence(at(1090)), Some(90.0));
     assert_eq!(
