@@ -2,11 +2,12 @@
 //!
 //! The environment variable `RONDO_COMMIT` names the commit for builds without a repository. If it
 //! is not set, git reports the commit. Without git, or outside this repository, the commit is
-//! `unknown`. Cargo reruns the script only if a source of the program has changed. So a commit
-//! alone causes no rebuild: the program then still names the commit before it, `with changes`.
+//! `unknown`. Cargo reruns this script only if a source of the program has changed, so a commit
+//! alone causes no rebuild. A program that was built just before a commit still names the previous
+//! commit, `with changes`.
 //!
-//! The features are written for `trainer --version`. The configurations are compiled into the
-//! program.
+//! The script also writes the cargo features for `trainer --version`, and a table that compiles the
+//! configurations into the program.
 
 #![allow(
     clippy::print_stdout,
@@ -25,9 +26,9 @@ const SOURCES: [&str; 4] = [
     CONFIGS,
     "../../data/first.txt",
 ];
-/// The folder of configurations.
+/// The folder that contains the configurations.
 const CONFIGS: &str = "../../configs";
-/// The cargo features of the program.
+/// The cargo features that `trainer --version` lists.
 const FEATURES: [&str; 10] = [
     "wgpu", "gpu", "cuda", "rocm", "metal", "vulkan", "ndarray", "mpi", "columns", "hub",
 ];
@@ -88,7 +89,7 @@ fn version(commit: &str, changed: &str) -> String {
     )
 }
 
-/// Returns the configurations as a Rust constant.
+/// Returns Rust code that defines a constant with the name and the text of each configuration.
 fn configurations() -> io::Result<String> {
     let mut found = Vec::new();
     for folder in FOLDERS {

@@ -1,5 +1,5 @@
-//! The program's allocator: mimalloc. If the system refuses memory, the program prints one line and
-//! exits with code 6 instead of aborting.
+//! The program's memory allocator: mimalloc. If the system refuses memory, the program prints one
+//! line and exits with code 6 instead of aborting.
 
 #![expect(
     unsafe_code,
@@ -14,12 +14,13 @@ use rondo_train::error::DEVICE;
 
 /// Passes every call to mimalloc, and ends the program if an allocation fails.
 ///
-/// The program ends even if the calling library could handle the failed allocation. The clear
-/// message is worth that, because no part of this program can continue with less memory.
+/// The program ends even if the calling library could handle the failed allocation. A clear message
+/// is more useful than such handling, because no part of this program can continue with less
+/// memory.
 pub(crate) struct Allocator;
 
 // SAFETY: every call is passed on with the caller's arguments, so the caller's guarantees hold for
-// the inner allocator too. A null pointer is never returned, which the trait allows.
+// the inner allocator too. This allocator never returns a null pointer, which the trait allows.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's guarantees hold for the inner allocator.
@@ -50,11 +51,11 @@ fn had(memory: *mut u8, size: usize) -> *mut u8 {
     memory
 }
 
-/// Ends the program after an allocation of `size` bytes was refused.
+/// Prints that an allocation of `size` bytes was refused, and ends the program.
 #[cold]
 fn end(size: usize) -> ! {
     let mut line = Line::default();
-    // A message that is longer than the buffer is cut off.
+    // The buffer cuts off a message that is too long for it.
     let _ = writeln!(
         line,
         "error: not enough memory: the system refused {size} more bytes; what was saved is whole; a smaller \
@@ -64,7 +65,7 @@ fn end(size: usize) -> ! {
     leave()
 }
 
-/// Text on the stack, because no more memory can be allocated.
+/// A line of text on the stack, because no more memory can be allocated.
 struct Line {
     bytes: [u8; 320],
     length: usize,
@@ -91,9 +92,10 @@ impl std::fmt::Write for Line {
 
 #[cfg(unix)]
 impl Line {
-    /// Writes the line to standard error, without the lock, which the allocating thread may hold.
+    /// Writes the line to standard error without taking the lock, because the thread that allocates
+    /// may hold it.
     fn print(&self) {
-        // SAFETY: the pointer and the length belong to one array.
+        // SAFETY: the pointer and the length both come from the array `bytes`.
         unsafe {
             libc::write(libc::STDERR_FILENO, self.bytes.as_ptr().cast(), self.length);
         }
@@ -112,7 +114,7 @@ impl Line {
 /// Ends the process without running exit handlers, which may allocate.
 #[cfg(unix)]
 fn leave() -> ! {
-    // SAFETY: the call takes a number and does not return.
+    // SAFETY: the call only takes a number, and it does not return.
     unsafe { libc::_exit(DEVICE.into()) }
 }
 

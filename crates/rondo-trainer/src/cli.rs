@@ -1,6 +1,7 @@
 //! The arguments of the command line.
 //!
-//! This file holds the list of commands, arguments that several commands share, and training.
+//! This file holds the list of commands, the arguments that several commands share, and the
+//! arguments of training.
 
 mod device_name;
 mod examples;
@@ -56,7 +57,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     /// Print help.
-    // `-h` and `--help` print the same short help, which fits a screen.
+    // `-h` and `--help` print the same short help, which fits on a screen.
     #[arg(short = 'h', long = "help", global = true, action = ArgAction::HelpShort)]
     _help: Option<bool>,
 }
@@ -66,8 +67,8 @@ impl Cli {
     ///
     /// # Errors
     ///
-    /// If the command line is not valid, or if it asks for help or the version. The error holds the
-    /// text to print.
+    /// Returns an error if the command line is not valid, or if it asks for help or the version.
+    /// The error holds the text to print.
     pub(crate) fn read() -> Result<Self, clap::Error> {
         let words: Vec<OsString> = std::env::args_os().collect();
         if let Some(word) = words.get(1).and_then(|word| word.to_str())
@@ -222,13 +223,13 @@ impl ConfigArgs {
     }
 }
 
-/// Returns the overrides, followed by that of `--device`.
+/// Returns the overrides, followed by the override that `--device` stands for.
 fn with_device(overrides: &[String], device: Option<DeviceName>) -> Vec<String> {
     let device = device.map(|name| format!("device.kind={}", DeviceKind::from(name).name()));
     overrides.iter().cloned().chain(device).collect()
 }
 
-/// `--json`.
+/// The argument `--json`.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct JsonArg {
     /// Print one JSON object, and nothing else, on standard output.
@@ -236,7 +237,7 @@ pub(crate) struct JsonArg {
     pub(crate) json: bool,
 }
 
-/// How a configuration is printed.
+/// The form in which a configuration is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Printed {
     /// Keys and values.
@@ -245,7 +246,7 @@ pub(crate) enum Printed {
     Commented,
 }
 
-/// Training, the default command.
+/// The arguments of training, the default command.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct TrainArgs {
@@ -258,21 +259,22 @@ pub(crate) struct TrainArgs {
     pub(crate) shipped: Option<String>,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// The run directory; by default runs/NAME, with the name of the configuration and the
+    /// The run directory; by default runs/NAME, where NAME is the name of the configuration and the
     /// overridden keys that change the results, as in runs/main-peak=1e-3.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// `auto` resumes an interrupted run, `never` refuses to. A run directory resumes that run. A
-    /// checkpoint directory resumes from that checkpoint and keeps later ones as left-*.
+    /// `auto` resumes an interrupted run, and `never` refuses to. With a run directory, that run is
+    /// resumed. With a checkpoint directory, the run is resumed from that checkpoint, and later
+    /// checkpoints are kept as left-*.
     #[arg(long, value_name = "auto|never|DIR", default_value = "auto")]
     pub(crate) resume: Resume,
     /// Replace whatever the run directory holds.
     #[arg(long)]
     pub(crate) overwrite: bool,
-    /// Print sizes and costs, try one step at the largest depth, train nothing.
+    /// Print sizes and costs and try one step at the largest depth, without training.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// With --dry-run: show what each of N ranks would send, and the memory it would need.
+    /// With --dry-run: show how much each of N ranks would send, and how much memory it would need.
     #[arg(long, value_name = "N", requires = "dry_run")]
     pub(crate) ranks: Option<NonZeroUsize>,
     /// Start even if the estimated memory exceeds the free memory.

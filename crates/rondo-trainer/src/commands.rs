@@ -1,4 +1,4 @@
-//! The commands, one file or folder each.
+//! The commands. Each has a file or a folder.
 
 pub(crate) mod bench;
 pub(crate) mod checkpoints;

@@ -1,5 +1,5 @@
-//! Reports a panic, which is a defect of this program or of a library, in one line and with an exit
-//! code.
+//! Reports a panic in one line and with an exit code. A panic is a defect of this program or of a
+//! library.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
@@ -7,11 +7,11 @@ use std::sync::{Mutex, PoisonError};
 
 use rondo_train::error::{Error, Result};
 
-/// The last panic of any thread. A thread that panics is joined, and its panic is passed on or
-/// reported there.
+/// The last panic of any thread. When a thread that has panicked is joined, its panic is passed on
+/// or reported.
 static LAST: Mutex<Option<Panic>> = Mutex::new(None);
 
-/// Parts of the paths of libraries that call a driver. They panic if the driver fails.
+/// Parts of the paths of libraries that call a driver. These libraries panic if the driver fails.
 const DRIVERS: [&str; 6] = [
     "/wgpu",
     "/cubecl",
@@ -25,19 +25,19 @@ const DRIVERS: [&str; 6] = [
 #[derive(Clone)]
 struct Panic {
     message: String,
-    /// File and line.
+    /// The file and the line of the panic.
     place: String,
-    /// Empty unless `RUST_BACKTRACE` is set.
+    /// The backtrace; empty unless `RUST_BACKTRACE` is set.
     trace: String,
 }
 
-/// Runs the program's work and turns a panic into an error. Panics that are caught elsewhere, such
-/// as those of `tokenizers` on crafted files, are not shown.
+/// Runs `work` and turns a panic into an error. Panics that other code catches, such as those of
+/// `tokenizers` on crafted files, are not shown.
 ///
 /// # Errors
 ///
-/// The errors of `work`; [`Error::Device`] if a driver's library panicked, [`Error::Other`] after
-/// any other panic.
+/// Returns the errors of `work`; [`Error::Device`] if the library of a driver panicked;
+/// [`Error::Other`] after any other panic.
 pub(crate) fn contained(work: impl FnOnce() -> Result<()>) -> Result<()> {
     set_hook(Box::new(|info| {
         *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(Panic::new(info));

@@ -1,8 +1,9 @@
-//! The other processes of a run: how this process joins them, and how it leaves them.
+//! Joins the other processes of a run at the start, and leaves them at the end.
 //!
-//! Training and benchmarks can run in several processes; every other command is one process. A rank
-//! leaves in order only if all ranks do: at the end of the work, or after an error that all ranks
-//! have. Any other error ends all ranks at once, because the others may be waiting for this rank.
+//! Training and benchmarks can run in several processes; every other command runs in one. A rank
+//! may end normally only if all ranks do: at the end of the work, or after an error that occurs on
+//! all ranks. After any other error, this rank ends all ranks at once, because the others may be
+//! waiting for it.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -15,14 +16,14 @@ use rondo_train::error::{Error, Result};
 
 use crate::cli::Command;
 
-/// Starts the world that the launcher's environment variables describe. Without a launcher, this
-/// process is alone. The configuration is not read yet, so a rank waits for the others for its
-/// default time.
+/// Connects the ranks that the launcher's environment variables describe. Without a launcher, this
+/// process is the only rank. The configuration has not been read yet, so the default deadline for
+/// the start applies.
 ///
 /// # Errors
 ///
-/// If the launch is wrong, or MPI fails. MPI may have been started, so the process must end with a
-/// code other than 0.
+/// Returns an error if the launch is not valid, or MPI fails. MPI may have been started, so the
+/// process must then end with an exit code other than 0.
 fn start() -> Result<Started> {
     let patience = DistributedConfig::default().start_deadline();
     let tell = |late: &Late| report(&format!("start: {late}; all ranks end; start again"));
@@ -32,11 +33,12 @@ fn start() -> Result<Started> {
     })
 }
 
-/// Joins the processes that were started with this one.
+/// Joins the processes that the launcher started together with this one.
 ///
 /// # Errors
 ///
-/// Those of [`start`], and if several processes were started for a command that is one process.
+/// Those of [`start`]. Also returns an error if several processes were started for a command that
+/// runs in one.
 pub(crate) fn join(command: Option<&Command>) -> Result<World> {
     if !matches!(command, None | Some(Command::Train(_) | Command::Bench(_))) {
         let placement = launch::detect(variable).ok().flatten();
@@ -54,7 +56,7 @@ pub(crate) fn join(command: Option<&Command>) -> Result<World> {
     Ok(world)
 }
 
-/// Leaves the processes of a run, in order or by ending them.
+/// Ends this rank, normally or by ending all ranks, and returns the exit code.
 pub(crate) fn leave(world: &World, result: Result<()>) -> ExitCode {
     let error = match result.and_then(|()| world.finish()) {
         Ok(()) => return ExitCode::SUCCESS,
@@ -73,13 +75,14 @@ pub(crate) fn leave(world: &World, result: Result<()>) -> ExitCode {
     if world.is_first() {
         report(&told);
     }
-    // If a rank is missing now, this has been reported already, and the exit code stays the same.
+    // If a rank is missing now, an error has already been reported, and the exit code stays the
+    // same.
     let _ = world.finish();
     ExitCode::from(code)
 }
 
-/// Returns whether a launcher has started this process as a rank other than 0. Messages before the
-/// ranks are connected are printed by rank 0 only.
+/// Whether a launcher has started this process as a rank other than 0. Until the ranks are
+/// connected, only rank 0 prints messages.
 pub(crate) fn is_another_rank() -> bool {
     let placement = launch::detect(variable).ok().flatten();
     placement.is_some_and(|placement| placement.rank > 0)
@@ -91,6 +94,6 @@ fn variable(name: &str) -> Option<String> {
 
 /// Prints an error.
 pub(crate) fn report(error: &str) {
-    // Standard error may be closed, in which case the message is lost.
+    // If standard error is closed, the message is lost.
     let _ = writeln!(std::io::stderr(), "{} {error}", Word::Error.for_stderr());
 }

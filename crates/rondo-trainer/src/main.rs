@@ -1,13 +1,17 @@
-//! The program: a command line over rondo-train.
+//! The program: a command line for the library rondo-train.
 //!
-//! In reading order: `cli`, the command line; `commands`, one module for each command; `pictures`,
-//! runs and evaluations in the types of rondo-figures; `shipped`, configurations inside the
-//! program; `terminal`, standard output and error; `signals`, requests to stop; `distributed`, the
-//! other processes of a run; `instructions`, a limit for comparisons; `crash`, a panic as one line; `allocator`, the end of the program if
-//! memory is exhausted; `runtime_dir`, a folder that GPU drivers look for.
+//! In reading order: `cli`, the arguments; `commands`, one module for each command; `pictures`, the
+//! conversion of runs and evaluations to the types of rondo-figures; `shipped`, the configurations
+//! inside the program; `terminal`, standard output and standard error; `signals`, signals that
+//! request the end of a run; `distributed`, the other processes of a run; `instructions`, a limit
+//! of the vector instructions for comparisons; `crash`, reports a panic in one line; `allocator`,
+//! ends the program if memory is exhausted; `runtime_dir`, a folder that GPU drivers look for.
 //!
-//! Absences: training, evaluation, generation and the files of a run, which rondo-train implements.
-//! Only this crate reads a command line, handles signals, prints results and ends the process.
+//! # Limits
+//!
+//! This crate implements no training, evaluation or generation, and it does not write the files of
+//! a run: these are in rondo-train. Only this crate reads a command line, handles signals, prints
+//! results and ends the process.
 
 mod allocator;
 mod cli;

@@ -1,7 +1,7 @@
-//! Pictures: conversion of runs and evaluations to the types of rondo-figures. This file draws
-//! traces and adaptive exits. [`runs`] draws metrics of runs, [`sweeps`] draws learning-rate
-//! schedules, [`tasks`] draws benchmarks, [`outcomes`] reads the stored results of benchmarks, and
-//! [`sheets`] draws whole sweeps. [`name`] lists the pictures of `trainer figure`.
+//! Converts runs and evaluations to the types of rondo-figures. This file draws traces and adaptive
+//! exits. [`runs`] draws the metrics of runs, [`sweeps`] draws learning-rate schedules, [`tasks`]
+//! draws benchmarks, [`outcomes`] reads the stored results of benchmarks, and [`sheets`] draws
+//! whole sweeps. [`name`] lists the pictures of `trainer figure`.
 
 pub(crate) mod name;
 pub(crate) mod outcomes;
@@ -18,13 +18,14 @@ use rondo_train::error::Result;
 use rondo_train::evaluate::exits::ExitResult;
 use rondo_train::evaluate::{DepthResult, Evaluated};
 
-/// Draws the distance of each token's state from its last state, and the orbits of the last token.
+/// Draws the distance of each token's state from the last state of that token, and the orbits of
+/// the last token.
 ///
-/// `states` are raw states by iteration, `[seq, d_model]` each.
+/// `states` contains the raw state of each iteration, `[seq, d_model]`.
 ///
 /// # Errors
 ///
-/// If a state is not finite, no state changes, or a file cannot be written.
+/// Returns an error if a state is not finite, no state changes, or a file cannot be written.
 pub(crate) fn of_trace(
     states: &[Vec<f32>],
     row: &[u32],
@@ -51,11 +52,11 @@ pub(crate) fn of_trace(
     save(&pictures, dir)
 }
 
-/// Draws perplexity against iterations, and the iterations at which tokens exit.
+/// Draws the perplexity against the number of iterations, and the iterations at which tokens exit.
 ///
 /// # Errors
 ///
-/// If a file cannot be written.
+/// Returns an error if a file cannot be written.
 pub(crate) fn of_exits(evaluated: &Evaluated, dir: &Path) -> Result<Vec<PathBuf>> {
     let fixed: Vec<CurvePoint> = evaluated.depths.iter().map(of_depth).collect();
     let points: Vec<[CurvePoint; 1]> = evaluated.exits.iter().map(|exit| [of_exit(exit)]).collect();
@@ -103,7 +104,7 @@ fn of_exit(exit: &ExitResult) -> CurvePoint {
     }
 }
 
-/// Returns the number of iterations of each token.
+/// Returns the number of iterations of every token.
 fn by_token(exit: &ExitResult) -> Vec<usize> {
     (1..)
         .zip(&exit.iterations)

@@ -1,8 +1,8 @@
-//! Configurations inside the program, with the texts that they read, for use without the
+//! The configurations inside the program, and the texts that they read. They work without the
 //! repository.
 //!
-//! They are copies of configs/ at build time. Their comments call `trainer` instead of `cargo run`,
-//! because an installed program is not built with cargo.
+//! The configurations are copied from configs/ at build time. In their comments, `trainer` replaces
+//! `cargo run`, because an installed program is not built with cargo.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use rondo_train::error::{Error, Result};
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
-/// The folder of configurations.
+/// The folder in which configurations are written.
 const FOLDER: &str = "configs";
-/// Texts that configurations read, by their paths.
+/// The texts that configurations read, each with its path.
 const TEXTS: [(&str, &str); 2] = [
     ("data/first.txt", include_str!("../../../data/first.txt")),
     ("data/sample.txt", include_str!("../../../data/sample.txt")),
@@ -47,7 +47,7 @@ impl Shipped {
     ///
     /// # Errors
     ///
-    /// If there is no such configuration. The message proposes the nearest name.
+    /// Returns an error if there is no such configuration. The message proposes the nearest name.
     pub(crate) fn find(name: &str) -> Result<Self> {
         let mut all = Self::all().iter();
         all.find(|one| one.name == name).copied().ok_or_else(|| {
@@ -62,31 +62,31 @@ impl Shipped {
         })
     }
 
-    /// Returns the configuration for a path such as `configs/main.toml` or `main.toml`, if there is
-    /// one.
+    /// Returns the configuration for a path such as `configs/main.toml` or `main.toml`; `None` if
+    /// there is none.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         let mut all = Self::all().iter();
         all.find(|one| one.path() == path || one.path().strip_prefix(FOLDER) == Ok(path))
             .copied()
     }
 
-    /// Returns the path at which the configuration is written, below the current folder.
+    /// Returns the path at which the configuration is written, relative to the current folder.
     pub(crate) fn path(self) -> PathBuf {
         Path::new(FOLDER).join(format!("{}.toml", self.name))
     }
 
-    /// Returns whether the configuration is a sweep, for `trainer sweep`.
+    /// Whether the configuration is a sweep file, which `trainer sweep` runs.
     pub(crate) fn is_sweep(self) -> bool {
         self.text.lines().any(|line| line.starts_with("base ="))
     }
 
-    /// Returns the first sentence of the comment at the head of the file.
+    /// Returns the first sentence of the comment at the top of the file.
     pub(crate) fn about(self) -> String {
         let comments = self.text.lines().filter(|line| !line.starts_with("#:"));
         let head = comments.map_while(|line| line.strip_prefix('#'));
         let head = head.map(str::trim).take_while(|line| !line.is_empty());
         let text = head.collect::<Vec<_>>().join(" ");
-        // The dots in `main.toml` and `et al. 2025` do not end a sentence.
+        // The dots in `main.toml` and `et al. 2025` do not end the sentence.
         let ends = |at: &usize| match text[at + 1..].strip_prefix(' ') {
             Some(rest) => !rest.starts_with(|c: char| c.is_ascii_digit()),
             None => at + 1 == text.len(),
@@ -96,8 +96,8 @@ impl Shipped {
         text[..end.unwrap_or(text.len())].to_owned()
     }
 
-    /// Returns the text with the commands of an installed program, and without the line of the
-    /// schema, which is not shipped.
+    /// Returns the text with the commands of an installed program. The line that names the schema
+    /// is left out, because the schema is not inside the program.
     fn written(self) -> String {
         let lines = self
             .text
@@ -108,12 +108,12 @@ impl Shipped {
             .collect()
     }
 
-    /// Writes the configuration below `folder`, with the text that it reads and the configuration
-    /// that it starts from. Existing files are kept.
+    /// Writes the configuration below `folder`. Also writes the text that it reads, and the
+    /// configuration that it is based on. Existing files are kept.
     ///
     /// # Errors
     ///
-    /// If a file cannot be written.
+    /// Returns an error if a file cannot be written.
     pub(crate) fn write(self, folder: &Path) -> Result<Vec<Put>> {
         let mut put = vec![put(folder, &self.path(), &self.written())?];
         for (path, text) in TEXTS {
@@ -129,7 +129,7 @@ impl Shipped {
         Ok(put)
     }
 
-    /// Returns whether a value in the configuration is this path.
+    /// Whether a value in the configuration is the path `path`.
     fn names(self, path: &str) -> bool {
         let values = self.text.lines().filter(|line| !line.starts_with('#'));
         let quoted = format!("\"{path}\"");
@@ -137,7 +137,7 @@ impl Shipped {
     }
 }
 
-/// Returns a line in which `trainer` replaces the `cargo run` command, with or without features.
+/// Replaces the `cargo run` command in a line, with or without features, by `trainer`.
 fn installed(line: &str) -> String {
     const BUILT: &str = "cargo run ";
     const ARGUMENTS: &str = " -- ";
@@ -149,7 +149,7 @@ fn installed(line: &str) -> String {
     }
 }
 
-/// Writes a file unless it exists.
+/// Writes a file if it does not exist.
 fn put(folder: &Path, path: &Path, text: &str) -> Result<Put> {
     let path = folder.join(path);
     if path.exists() {

@@ -1,8 +1,8 @@
-//! SIGINT, SIGTERM and SIGHUP as requests of [`rondo_train::interrupt`]. The first signal requests
-//! the end of a run, and the second ends the program at once. If requests are not held, the first
-//! signal ends the program at once. SIGUSR1, which launchers pass on and send before a time limit,
-//! requests the end each time that it arrives. For a run that a sweep has started, the end of
-//! standard input counts as a first signal.
+//! Turns signals into requests of [`rondo_train::interrupt`]. The first SIGINT, SIGTERM or SIGHUP
+//! requests the end of a run, and the second ends the program at once. While no run holds requests,
+//! already the first ends the program. Launchers send SIGUSR1 before a time limit and pass it on to
+//! all ranks; each SIGUSR1 requests the end. In a run that a sweep has started, the end of standard
+//! input counts as a first signal.
 
 mod handlers;
 
@@ -17,12 +17,12 @@ use self::handlers::Asks;
 
 static LISTENING: AtomicBool = AtomicBool::new(false);
 
-/// Starts to listen for signals, once. Signals that were ignored when the program started stay
-/// ignored.
+/// Starts to listen for signals; further calls do nothing. Signals that were ignored when the
+/// program started stay ignored.
 ///
 /// # Errors
 ///
-/// If the system refuses a handler.
+/// Returns an error if the system refuses a handler.
 pub(crate) fn listen() -> anyhow::Result<()> {
     if LISTENING.swap(true, Ordering::SeqCst) {
         return Ok(());
@@ -41,26 +41,26 @@ pub(crate) fn listen() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Requests the end of the run when standard input ends: the sweep that started the run has ended,
-/// or stops the run.
+/// Requests the end of the run when standard input ends. It ends when the sweep that started the
+/// run stops the run, or when the sweep itself ends.
 ///
 /// # Errors
 ///
-/// If the system refuses a thread.
+/// Returns an error if the system refuses a thread.
 pub(crate) fn follow_stdin() -> anyhow::Result<()> {
     thread::Builder::new().spawn(|| {
-        // The content does not matter, and an error also ends the input.
+        // The content of the input is irrelevant, and an error also ends the input.
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         interrupt::request();
     })?;
     Ok(())
 }
 
-/// Makes a write beyond the file size limit fail with an error, like a write to a full disk. By
+/// Makes a write beyond the file size limit return an error, like a write to a full disk. By
 /// default, the system would end the program.
 #[cfg(unix)]
 pub(crate) fn survive_file_limits() {
     use std::sync::Arc;
-    // If the system refuses the handler, the limit ends the program.
+    // If the system refuses the handler, the limit still ends the program.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }

@@ -1,4 +1,4 @@
-//! Standard output for the result of a command, standard error for all other messages.
+//! Prints the result of a command on standard output, and all other messages on standard error.
 
 use std::io::{self, Write};
 
@@ -9,12 +9,13 @@ use rondo_train::error::Result;
 ///
 /// # Errors
 ///
-/// If standard output cannot be written. A closed pipe, as after `head`, is not an error.
+/// Returns an error if standard output cannot be written. A closed pipe, as after `head`, is not an
+/// error.
 pub(crate) fn print(text: &str) -> Result<()> {
     stream(&format!("{text}\n"))
 }
 
-/// Prints text on standard output at once, without a line end.
+/// Prints text on standard output immediately, without a line end.
 ///
 /// # Errors
 ///
@@ -43,8 +44,8 @@ pub(crate) fn warn(text: &str) {
     note(&format!("{} {text}", Word::Warning.for_stderr()));
 }
 
-/// Prints a note beside the result, on standard error.
+/// Prints a note on standard error, separate from the result.
 pub(crate) fn note(text: &str) {
-    // Standard error may be closed, in which case the message is lost.
+    // If standard error is closed, the note is lost.
     let _ = writeln!(io::stderr(), "{text}");
 }

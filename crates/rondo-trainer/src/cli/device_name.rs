@@ -3,10 +3,10 @@
 use clap::ValueEnum;
 use rondo_train::device::DeviceKind;
 
-/// A device that a user can name. Help and completions list the devices of this build.
+/// A device that a user can name. The help and the completions list only the devices of this build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DeviceName {
-    /// A real GPU if there is one, else flex.
+    /// A real GPU if there is one, otherwise flex.
     Auto,
     /// The CPU, by Burn's flex kernels.
     Flex,

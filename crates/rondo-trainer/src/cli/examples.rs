@@ -1,4 +1,4 @@
-//! Examples and other text below each help.
+//! The examples and other text that the help shows below the arguments of a command.
 
 use clap::ValueEnum;
 use rondo_train::exit_code::ExitCode;
@@ -38,7 +38,8 @@ Examples:
   trainer eval runs/main --data notes.txt --json
   trainer eval runs/main --tasks arc.jsonl --by area --figures figures";
 
-/// The usage of `trainer trace`, with a line break by hand because clap does not wrap a usage.
+/// The usage of `trainer trace`. Its line break is written by hand, because clap does not wrap a
+/// usage.
 pub(super) const TRACE_USAGE: &str = "\
 trainer trace [OPTIONS] --recurrence <N> --out <FILE>
                      <--tokens <FILE>|--prompt <TEXT>> <RUN>";
@@ -172,7 +173,7 @@ Examples:
   trainer man | man -l -
   trainer man --out ~/.local/share/man/man1";
 
-/// Returns the examples of training, with the exit codes.
+/// Returns the text below the help of training: examples and exit codes.
 pub(super) fn train() -> String {
     // A no-break space keeps a code and the first word of its meaning on one line.
     let codes = ExitCode::ALL.map(|code| format!("{}\u{a0}{}", code.number(), code.brief()));
@@ -181,7 +182,7 @@ pub(super) fn train() -> String {
     format!("{TRAIN}\n\n{codes}")
 }
 
-/// Breaks a sentence into lines that fit the help.
+/// Breaks a sentence into lines that fit the width of the help.
 fn filled(sentence: &str) -> String {
     let mut lines = vec![String::new()];
     for word in sentence.split(' ') {
@@ -198,7 +199,7 @@ fn filled(sentence: &str) -> String {
     lines.join("\n")
 }
 
-/// Returns the examples of `trainer figure`, and what each picture shows.
+/// Returns the text below the help of `trainer figure`: examples, and what each picture shows.
 pub(super) fn figure() -> String {
     let values = PictureName::value_variants().iter();
     let pictures = values.filter_map(|name| {
@@ -259,7 +260,7 @@ mod tests {
             let Some(command) = line.strip_prefix("  trainer ") else {
                 continue;
             };
-            // Pipes, redirections and comments are left to the shell.
+            // Pipes, redirections and comments are handled by the shell, not by this program.
             let command = command.split(['|', '>', '#']).next().unwrap_or(command);
             let words = words(command);
             let read = Cli::try_parse_from(std::iter::once("trainer".to_owned()).chain(words));

@@ -1,4 +1,5 @@
-//! The commands that import and export models, and that prepare texts: import, export, prepare.
+//! The arguments of import and export, which read and write models, and of prepare, which prepares
+//! texts.
 
 use std::path::PathBuf;
 
@@ -9,26 +10,27 @@ use rondo_train::run_dir::CheckpointChoice;
 
 use super::JsonArg;
 
-/// `trainer import`.
+/// The arguments of `trainer import`.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// A folder with config.json (of model_type huginn_raven, llama, qwen2, qwen3, olmo2 or ouro)
-    /// and model.safetensors, or shards with model.safetensors.index.json, in f32, bf16 or f16;
-    /// tokenizer.json and the files that Python reads with it are copied.
+    /// and the weights in f32, bf16 or f16: model.safetensors, or shards with
+    /// model.safetensors.index.json. tokenizer.json, and the files that Python reads with it, are
+    /// copied.
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
     /// The run directory to make.
     #[arg(long, value_name = "RUN")]
     pub(crate) out: PathBuf,
-    /// Turn the stack of layers into a loop; the rule says which layers share weights, and which
-    /// weights they start with.
+    /// Turn the stack of layers into a loop; the rule selects which layers share weights, and the
+    /// initial values of these weights.
     #[arg(long = "loop", value_enum, value_name = "RULE", requires = "loops")]
     pub(crate) tying: Option<TyingName>,
-    /// Iterations of the loop; the core block gets 1/N of the layers that are looped.
+    /// Iterations of the loop. The core block gets 1/N of the layers in the loop.
     #[arg(long, value_name = "N", requires = "tying", value_parser = loops)]
     pub(crate) loops: Option<usize>,
-    /// Give each iteration low-rank pairs of rank R ([model.lora]); they approximate the difference
-    /// between a layer and its shared weights.
+    /// Add low-rank matrices of rank R to each iteration ([model.lora]); they approximate the
+    /// difference between a layer and its shared weights.
     #[arg(long, value_name = "R", requires = "tying", value_parser = rank)]
     pub(crate) lora_rank: Option<usize>,
     /// Replace whatever the run directory holds.
@@ -39,13 +41,14 @@ pub(crate) struct ImportArgs {
 /// A rule for sharing weights between the layers of a stack.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum TyingName {
-    /// Layers at the same place in each pass of the loop share their mean.
+    /// Layers at the same place in each pass of the loop share weights, which start as the mean of
+    /// these layers.
     CycleAverage,
-    /// Layers at the same place in each pass share one layer; the shared layers are evenly spaced
-    /// over the stack.
+    /// Layers at the same place in each pass of the loop share weights. They start as one layer for
+    /// each place, spread evenly over the stack.
     CycleStepwise,
-    /// The first and the last layer stay outside the loop; layers at the same place in each pass
-    /// share the first of them.
+    /// As cycle-average, but the first and the last layer stay outside the loop, and shared weights
+    /// start as the first of the layers that share them.
     MiddleCycleLower,
 }
 
@@ -59,7 +62,7 @@ impl From<TyingName> for Tying {
     }
 }
 
-/// Reads a number of loops.
+/// Parses a number of loops.
 fn loops(text: &str) -> Result<usize, String> {
     let loops = text.parse().ok();
     loops
@@ -67,14 +70,14 @@ fn loops(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("a number of loops is from 1 to {MAX_RECURRENCE}"))
 }
 
-/// Reads the rank of low-rank pairs.
+/// Parses the rank of low-rank matrices.
 fn rank(text: &str) -> Result<usize, String> {
     let rank = text.parse().ok();
     rank.filter(|rank| *rank > 0)
         .ok_or_else(|| "a rank is a whole number of at least 1".to_owned())
 }
 
-/// `trainer export`.
+/// The arguments of `trainer export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// A run directory.
@@ -97,13 +100,13 @@ pub(crate) struct ExportArgs {
     pub(crate) overwrite: bool,
 }
 
-/// How a model is written.
+/// The names and shapes in which a model is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportFormat {
-    /// The names and shapes of the model family with the same structure, for its own modelling
-    /// file: the reference's, or without injection those of Llama, Qwen2, Qwen3, OLMo 2 or Ouro.
+    /// The names and shapes of the model family with the same structure, for that family's own
+    /// modelling file: the reference, or without injection Llama, Qwen2, Qwen3, OLMo 2 or Ouro.
     Reference,
-    /// The names and shapes of Rondo, for any structure.
+    /// The names and shapes of Rondo, which fit any structure.
     Rondo,
 }
 
@@ -130,14 +133,14 @@ impl ExportType {
     }
 }
 
-/// `trainer prepare`.
+/// The arguments of `trainer prepare`.
 #[derive(Debug, Args)]
 pub(crate) struct PrepareArgs {
     /// Files, folders or globs; by default the sources of the pinned dependencies.
     #[arg(value_name = "CORPUS")]
     pub(crate) corpus: Vec<String>,
-    /// Read files of a data set of the Hugging Face Hub instead, at a branch, a tag or a commit;
-    /// needs a build with the feature `hub`.
+    /// Read files of a data set of the Hugging Face Hub instead, at a branch, a tag or a commit.
+    /// This needs a build with the feature `hub`.
     #[arg(
         long,
         value_name = "OWNER/NAME[@REVISION]",
@@ -157,11 +160,11 @@ pub(crate) struct PrepareArgs {
     /// Use bytes as tokens.
     #[arg(long, conflicts_with = "tokenizer")]
     pub(crate) bytes: bool,
-    /// Use this tokenizer.json, or the one in this folder.
+    /// Use this tokenizer.json, or the tokenizer.json in this folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) tokenizer: Option<String>,
     /// The token that ends a text; by default eos_token of the tokenizer_config.json beside the
-    /// tokenizer, else the first known name.
+    /// tokenizer, otherwise the first known name.
     #[arg(long, value_name = "NAME", requires = "tokenizer")]
     pub(crate) end_of_text: Option<String>,
     /// Share of the corpus held out for validation.
@@ -176,7 +179,7 @@ pub(crate) struct PrepareArgs {
     /// Start another token file after this many tokens.
     #[arg(long, value_name = "N", default_value_t = rondo_data::SHARD_TOKENS, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) shard_tokens: u64,
-    /// Skip lines, records and rows that are not documents, and write their number to corpus.json.
+    /// Skip lines, records and rows that are not documents. Their number is written to corpus.json.
     #[arg(long)]
     pub(crate) skip_bad_lines: bool,
     /// Print nothing but warnings and errors.

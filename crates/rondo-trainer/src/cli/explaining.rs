@@ -1,4 +1,5 @@
-//! The commands that explain the program or help to start: explain, new, configs, metrics.
+//! The arguments of the commands that explain the program or help to start: explain, new, configs,
+//! metrics.
 
 use std::path::PathBuf;
 
@@ -6,10 +7,10 @@ use clap::{Args, ValueEnum};
 
 use super::{DeviceName, JsonArg};
 
-/// `trainer explain`.
+/// The arguments of `trainer explain`.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// A key, the end of a key, a verdict or a term; without an argument all of them are listed.
+    /// A key, the end of a key, a verdict or a term. Without an argument, all of them are listed.
     #[arg(value_name = "KEY|TERM")]
     pub(crate) word: Option<String>,
     /// Print a page of the book's reference as Markdown; `keys` by default.
@@ -38,7 +39,7 @@ pub(crate) enum ReferencePage {
     ExitCodes,
 }
 
-/// `trainer new`.
+/// The arguments of `trainer new`.
 #[derive(Debug, Args)]
 pub(crate) struct NewArgs {
     /// The configuration to write.
@@ -50,15 +51,15 @@ pub(crate) struct NewArgs {
     /// Minutes that the run may take on this machine.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) minutes: u32,
-    /// The device; written into the file only if it is given.
+    /// The device. It is written into the file only if it is given.
     #[arg(long, value_enum)]
     pub(crate) device: Option<DeviceName>,
 }
 
-/// `trainer configs`.
+/// The arguments of `trainer configs`.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigsArgs {
-    /// Write these configurations, with the texts and configurations that they need; existing files
+    /// Write these configurations, and the texts and configurations that they need. Existing files
     /// are kept.
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
@@ -69,10 +70,11 @@ pub(crate) struct ConfigsArgs {
     pub(crate) json: JsonArg,
 }
 
-/// `trainer metrics`.
+/// The arguments of `trainer metrics`.
 #[derive(Debug, Args)]
 pub(crate) struct MetricsArgs {
-    /// A run directory, whose records are printed as CSV: a row for each, a column for each metric.
+    /// A run directory. Its records are printed as CSV, with a row for each record and a column for
+    /// each metric.
     #[arg(value_name = "RUN")]
     pub(crate) run: Option<PathBuf>,
     /// The format of a run's records.

@@ -1,4 +1,4 @@
-//! The commands that measure this program and its devices: bench, selftest.
+//! The arguments of the commands that measure this program and its devices: bench, selftest.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::{ConfigArgs, DeviceName, JsonArg, PrecisionName};
 
-/// `trainer bench`.
+/// The arguments of `trainer bench`.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
@@ -14,7 +14,7 @@ pub(crate) struct BenchArgs {
     /// What to measure.
     #[arg(long, value_enum, default_value = "step")]
     pub(crate) what: BenchWhat,
-    /// What to grow with `--what growth`; everything by default.
+    /// The size that grows with `--what growth`; by default each of them.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) grow: Vec<Axis>,
     /// Which operations `--what nodes` times; all by default.
@@ -67,9 +67,9 @@ pub(crate) enum BenchNode {
     Mlp,
     /// The root-mean-square norm.
     Norm,
-    /// The injection, if it is linear.
+    /// The injection, if its kind is linear.
     Injection,
-    /// The head with its loss.
+    /// The head, including the loss.
     Head,
     /// The update of every parameter.
     Update,
@@ -84,7 +84,7 @@ pub(crate) enum BenchWhat {
     Forward,
     /// An evaluation at every depth of eval.recurrence.
     Eval,
-    /// One token after another, at two lengths, with and without the cache.
+    /// Generation of one token after another, at two lengths, with and without the cache.
     Generate,
     /// Each operation that is a single node on flex, compared with its composition of Burn
     /// operations.
@@ -93,16 +93,16 @@ pub(crate) enum BenchWhat {
     Products,
     /// A training step as iterations, sequences and width grow, compared with its FLOPs.
     Growth,
-    /// Sums across the ranks of a run, compared with the engine's own sum and with a copy; run
-    /// under mpirun.
+    /// Sums across the ranks of a run, compared with the engine's own sum and with a copy; needs
+    /// mpirun.
     Reduce,
-    /// How many kernels a training step, its forward pass and an evaluation launch on a GPU:
-    /// counted, not timed.
+    /// How many kernels a training step, its forward pass and an evaluation launch on a GPU; they
+    /// are counted, not timed.
     Launches,
 }
 
 impl BenchWhat {
-    /// Returns the name a user types.
+    /// Returns the name that a user types.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Step => "step",
@@ -118,7 +118,7 @@ impl BenchWhat {
     }
 }
 
-/// A size of a training step that can grow.
+/// A size of a training step that grows in `--what growth`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Axis {
     /// Iterations without gradient.
@@ -132,7 +132,7 @@ pub(crate) enum Axis {
 }
 
 impl Axis {
-    /// Returns the name a user types.
+    /// Returns the name that a user types.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::N => "n",
@@ -143,18 +143,18 @@ impl Axis {
     }
 }
 
-/// `trainer selftest`.
+/// The arguments of `trainer selftest`.
 #[derive(Debug, Args)]
 pub(crate) struct SelftestArgs {
     /// The device to check.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) device: DeviceName,
-    /// Compare with the reference's values in this folder instead of a training run on flex:
-    /// config.json, model.safetensors and io.safetensors, as in tests/golden/raven-tiny.
+    /// Compare with the reference's values in this folder, not with a training run on flex. The
+    /// files are config.json, model.safetensors and io.safetensors, as in tests/golden/raven-tiny.
     #[arg(long, value_name = "DIR", conflicts_with = "steps")]
     pub(crate) golden: Option<PathBuf>,
-    /// Precision of the device's products; the device is still compared with f32, with a tolerance
-    /// for that precision.
+    /// Precision of the device's matrix products. The device is still compared with f32, with a
+    /// tolerance for this precision.
     #[arg(long, value_enum, default_value = "f32")]
     pub(crate) precision: PrecisionName,
     /// Number of training steps.

@@ -1,6 +1,6 @@
-//! Names of commands in other programs, and their equivalents here.
+//! Names of commands in other programs, and what to type here instead.
 
-/// Names of commands in other programs, and what to type here instead.
+/// Names of commands in other programs, and the text about the equivalent command here.
 const OTHERS: [(&[&str], &str); 11] = [
     (
         &["chat", "complete", "sample", "talk"],
@@ -47,7 +47,7 @@ const OTHERS: [(&[&str], &str); 11] = [
     ),
 ];
 
-/// Returns the equivalent of a command that is called `word` in another program.
+/// Returns the text about the equivalent of `word`, a command of another program.
 pub(super) fn equivalent(word: &str) -> Option<&'static str> {
     let mut known = OTHERS.iter();
     known

@@ -3,14 +3,14 @@
 use clap::ValueEnum;
 use rondo_train::device::PrecisionKind;
 
-/// How matrix products round the numbers that they multiply.
+/// How matrix products round their inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PrecisionName {
     /// Numbers are not rounded.
     F32,
-    /// Numbers may be rounded to TF32: NVIDIA GPUs, through CUDA.
+    /// Numbers may be rounded to TF32; only NVIDIA GPUs, through CUDA.
     Tf32,
-    /// Numbers are rounded to bf16: flex.
+    /// Numbers are rounded to bf16; only flex.
     Bf16,
 }
 

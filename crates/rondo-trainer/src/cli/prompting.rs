@@ -1,4 +1,4 @@
-//! Arguments for turning the text of a prompt into tokens.
+//! Arguments that select how the text of a prompt becomes tokens.
 
 use clap::{Args, ValueEnum};
 use rondo_train::prompting::Prompting;
@@ -6,12 +6,12 @@ use rondo_train::prompting::Prompting;
 /// How special tokens in a prompt are treated.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct PromptingArgs {
-    /// Whether the name of a special token in the text, such as <|begin_text|>, becomes that token;
-    /// by default on for imported models, unless their files say otherwise, and off for others.
+    /// Whether the name of a special token in the text, such as <|begin_text|>, becomes that token.
+    /// By default on for imported models, unless their files say otherwise, and off for others.
     #[arg(long, value_enum, value_name = "on|off", conflicts_with = "tokens")]
     pub(crate) special: Option<Switch>,
-    /// Whether the token that begins a text is put first, unless it is already there; by default on
-    /// for imported models whose tokenizer adds it, and off for others.
+    /// Whether the token that begins a text is put first, unless the text already begins with it.
+    /// By default on for imported models whose tokenizer adds it, and off for others.
     #[arg(long, value_enum, value_name = "on|off", conflicts_with = "tokens")]
     pub(crate) bos: Option<Switch>,
 }
@@ -24,7 +24,7 @@ pub(crate) enum Switch {
 }
 
 impl PromptingArgs {
-    /// Returns whether an option was given.
+    /// Whether at least one option was given.
     pub(crate) fn is_given(self) -> bool {
         self.special.is_some() || self.bos.is_some()
     }

@@ -1,4 +1,5 @@
-//! The commands that study many runs and their schedules: schedule, sweep, fit-law.
+//! The arguments of the commands that study many runs and their schedules: schedule, sweep,
+//! fit-law.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use rondo_sweep::Shard;
 
 use super::{DeviceName, JsonArg, with_device};
 
-/// `trainer schedule`.
+/// The arguments of `trainer schedule`.
 #[derive(Debug, Args)]
 pub(crate) struct ScheduleArgs {
     /// Run configurations; a sweep file stands for all of its runs.
@@ -31,20 +32,20 @@ pub(crate) struct ScheduleArgs {
     pub(crate) json: JsonArg,
 }
 
-/// `trainer sweep`.
+/// The arguments of `trainer sweep`.
 #[derive(Debug, Args)]
 pub(crate) struct SweepArgs {
     /// The sweep file.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// The sweep's directory; runs/NAME by default, after the file's name.
+    /// The sweep's directory; by default runs/NAME, after the name of the file.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Runs at a time; they share the processor's cores.
+    /// Number of runs at a time; they share the cores of the processor.
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) parallel: NonZeroUsize,
-    /// Train only the runs whose number modulo N is I: for N processes, on one or several hosts,
-    /// that share the directory.
+    /// Train only the runs whose number modulo N is I. This divides a sweep among N processes that
+    /// share its directory, on one or several hosts.
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
     /// Start failed runs again.
@@ -56,7 +57,7 @@ pub(crate) struct SweepArgs {
     /// Override device.kind.
     #[arg(long, value_enum)]
     pub(crate) device: Option<DeviceName>,
-    /// List the runs with their cost, train nothing.
+    /// List the runs with their cost, without training.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Print nothing but the results, warnings and errors.
@@ -73,11 +74,11 @@ impl SweepArgs {
     }
 }
 
-/// `trainer fit-law`.
+/// The arguments of `trainer fit-law`.
 #[derive(Debug, Args)]
 pub(crate) struct FitLawArgs {
-    /// Curves: run directories, sweeps, metrics.jsonl, CSV tables with step,lr,loss, folders of
-    /// them.
+    /// The loss curves: run directories, sweeps, metrics.jsonl, CSV tables with step,lr,loss, or
+    /// folders of these.
     #[arg(value_name = "CURVE")]
     pub(crate) curves: Vec<PathBuf>,
     /// The law.
@@ -86,23 +87,25 @@ pub(crate) struct FitLawArgs {
     /// Fit the law to these curves: files, or names of the curves above; by default all of them.
     #[arg(long, value_name = "CURVE", num_args = 1.., value_delimiter = ',')]
     pub(crate) fit: Vec<PathBuf>,
-    /// Predict these curves without fitting them; by default all that are not fitted.
+    /// Predict these curves without fitting the law to them; by default all curves that are not
+    /// fitted.
     #[arg(long, value_name = "CURVE", num_args = 1.., value_delimiter = ',')]
     pub(crate) predict: Vec<PathBuf>,
-    /// Steps of the warm-up, which no law describes; by default those of the run, and 0 for a
+    /// Steps of the warm-up, which no law describes; by default the warm-up of the run, and 0 for a
     /// table.
     #[arg(long, value_name = "STEPS")]
     pub(crate) warmup: Option<u64>,
-    /// The learning rate summed over the warm-up; by default that of a linear warm-up.
+    /// The sum of the learning rates over the warm-up; by default the sum for a linear warm-up.
     #[arg(long, value_name = "SUM", requires = "warmup")]
     pub(crate) warmup_sum: Option<f64>,
     /// Search for the decreasing schedule with the lowest predicted final loss.
     #[arg(long)]
     pub(crate) optimise: bool,
-    /// The run whose schedule is searched for; a configuration with that schedule is also written.
+    /// The run whose schedule is searched for. A configuration with the found schedule is also
+    /// written.
     #[arg(long, value_name = "FILE", requires = "optimise")]
     pub(crate) config: Option<PathBuf>,
-    /// Steps of the searched schedule; by default those of the longest curve.
+    /// Steps of the searched schedule; by default as many as in the longest curve.
     #[arg(
         long,
         value_name = "N",
@@ -110,7 +113,7 @@ pub(crate) struct FitLawArgs {
         conflicts_with = "config"
     )]
     pub(crate) steps: Option<u64>,
-    /// Peak of the searched schedule; by default that of the longest curve.
+    /// Peak of the searched schedule; by default the peak of the longest curve.
     #[arg(
         long,
         value_name = "LR",
@@ -118,7 +121,7 @@ pub(crate) struct FitLawArgs {
         conflicts_with = "config"
     )]
     pub(crate) peak: Option<f64>,
-    /// Floor of the searched schedule; 0 by default.
+    /// Floor of the searched schedule; by default 0.
     #[arg(
         long,
         value_name = "LR",

@@ -1,4 +1,4 @@
-//! Arguments for benchmarks: which items are scored, and how.
+//! Arguments of benchmarks: which items are scored, and how.
 
 use std::path::PathBuf;
 
@@ -17,12 +17,12 @@ pub(crate) struct TaskArgs {
     /// The rules by which items are tokenized and scored.
     #[arg(long, value_enum, default_value = "lm-eval", requires = "tasks")]
     pub(crate) rules: RulesName,
-    /// Number of examples before each item: the first ones of NAME_shots.jsonl beside the file, or
-    /// if there is none, drawn from the other items.
+    /// Number of examples before each item. They are the first items of NAME_shots.jsonl beside the
+    /// file; without this file, they are drawn from the other items.
     #[arg(long, value_name = "N", default_value_t = 0, requires = "tasks")]
     pub(crate) shots: usize,
-    /// The text between a context and its continuation. By default a space, but nothing before an
-    /// answer, or before the continuation of language modelling under lm-eval's rules.
+    /// The text between a context and its continuation. By default it is a space, but it is empty
+    /// before an answer, and before the continuation of language modelling under lm-eval's rules.
     #[arg(long, value_name = "TEXT", requires = "tasks")]
     pub(crate) delimiter: Option<String>,
     /// Also report the items separately for each value of this field.
@@ -31,25 +31,25 @@ pub(crate) struct TaskArgs {
     /// Score the first N items of each file.
     #[arg(long, value_name = "N", value_parser = at_least_one, requires = "tasks")]
     pub(crate) limit: Option<usize>,
-    /// Fit a temperature and an affine readout at each depth on documents (the run's validation
-    /// text, or --data PATH), and score the items with them too.
+    /// Fit a temperature and an affine readout at each depth to documents (the run's validation
+    /// text, or --data PATH), and also score the items with these two.
     #[arg(long, requires = "tasks")]
     pub(crate) controls: bool,
-    /// Number of tokens of documents for --controls; one half is fitted, the losses are those of
-    /// the other half.
+    /// Number of tokens of documents for --controls. One half is used for fitting, and the losses
+    /// are measured on the other half.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = at_least_one, requires = "controls")]
     pub(crate) control_tokens: usize,
-    /// The regular expression that finds an answer: its first match, or the first group of that
-    /// match; by default the whole text.
+    /// The regular expression that finds an answer: the answer is the first match, or the first
+    /// group of that match. By default the whole text is the answer.
     #[arg(long, value_name = "REGEX", requires = "tasks")]
     pub(crate) pattern: Option<String>,
-    /// A text that ends a generated answer; may be repeated; an empty line by default.
+    /// A text that ends a generated answer; may be repeated; by default an empty line.
     #[arg(long, value_name = "TEXT", requires = "tasks", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) stop: Vec<String>,
-    /// Maximum number of tokens in a generated answer; 256 by default.
+    /// Maximum number of tokens in a generated answer; by default 256.
     #[arg(long, value_name = "N", value_parser = at_least_one, requires = "tasks")]
     pub(crate) max_new_tokens: Option<usize>,
-    /// The folder for the outcome of every item; RUN/tasks/step-NUMBER by default.
+    /// The folder for the results of every item; by default RUN/tasks/step-NUMBER.
     #[arg(long, value_name = "DIR", requires = "tasks")]
     pub(crate) out: Option<PathBuf>,
 }

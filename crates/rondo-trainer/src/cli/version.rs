@@ -1,7 +1,7 @@
-//! What `trainer --version` prints.
+//! The text that `trainer --version` prints.
 
-/// Version, commit and cargo features, as the build script found them. `-V` prints the version
-/// alone.
+/// The version, the commit and the cargo features, written by the build script. `-V` prints only
+/// the version.
 pub(super) const LONG: &str = include_str!(concat!(env!("OUT_DIR"), "/version.txt"));
 
 #[cfg(test)]

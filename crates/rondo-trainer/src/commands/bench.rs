@@ -1,6 +1,6 @@
-//! `trainer bench`: the speed of a training step, a forward pass, an evaluation and generation; of
-//! single operations; of matrix products by every routine; and of sums across ranks. It also shows
-//! how the time of a step grows, and how many kernels a step launches.
+//! `trainer bench`: measures the speed of a training step, a forward pass, an evaluation and
+//! generation; of single operations; of matrix products by every routine; and of sums across ranks.
+//! It also shows how the time of a step grows, and how many kernels a step launches.
 
 mod decode;
 mod growth;
@@ -28,14 +28,14 @@ use crate::terminal;
 
 /// The configuration that is measured if none is given.
 const DEFAULT: &str = include_str!("../../../../configs/bench.toml");
-/// Size of the vocabulary if the configuration leaves it to the data.
+/// The size of the vocabulary if the configuration takes it from the data.
 const VOCABULARY: usize = 4096;
 
 /// Times the configuration, on all ranks of `world` together.
 ///
 /// # Errors
 ///
-/// If the configuration is not valid, or the device is missing or fails.
+/// Returns an error if the configuration is not valid, or the device is missing or fails.
 pub(crate) fn command(args: &BenchArgs, world: &World) -> Result<()> {
     let (name, config) = world.agree(configuration(args))?;
     world.agree(refuse_ranks(args.what, world))?;
@@ -73,7 +73,7 @@ fn configuration(args: &BenchArgs) -> Result<(String, ResolvedConfig)> {
         ));
     };
     let mut config = written.resolve_for(VOCABULARY, seq);
-    // A benchmark may take any number of steps.
+    // A benchmark may run any number of steps, so the planned number must not end it.
     config.train.steps = u64::MAX;
     for (flag, chooses, what, is_given) in [
         (
@@ -100,8 +100,8 @@ fn configuration(args: &BenchArgs) -> Result<(String, ResolvedConfig)> {
     Ok((name, config))
 }
 
-/// Refuses several ranks for work that they do not share, and refuses a single rank for sums across
-/// ranks.
+/// Returns an error if there are several ranks and the work is not shared among ranks, or if there
+/// is one rank and sums across ranks are to be measured.
 fn refuse_ranks(what: BenchWhat, world: &World) -> Result<()> {
     match (what, world.is_alone()) {
         (BenchWhat::Reduce, true) => Err(Error::Usage(
@@ -145,7 +145,7 @@ fn time(
         Work::Forward | Work::Eval => None,
     };
     let flops = flops_per_token.map(|flops| flops * median);
-    // The sum over all ranks, which measure their peaks at the same time.
+    // The ranks measure their peaks at the same time; the peaks are summed.
     let peaks = world
         .collective()
         .all_gather_numbers(&[matmul_peak(listed)?]);

@@ -1,4 +1,4 @@
-//! `trainer checkpoints`: the checkpoints of a run, and whether they are undamaged.
+//! `trainer checkpoints`: lists the checkpoints of a run, and whether they are damaged.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If there is no run, its folder cannot be read, or a checkpoint is damaged. If the metrics cannot
-/// be read, a warning is printed and the losses are missing.
+/// Returns an error if there is no run, its folder cannot be read, or a checkpoint is damaged.
+/// Unreadable metrics are no error: a warning is printed and the losses are missing.
 pub(crate) fn command(args: &CheckpointsArgs) -> Result<()> {
     let run = RunDir::new(&args.run);
     if !run.has_config() {
@@ -61,8 +61,8 @@ fn word(state: &State) -> &'static str {
     }
 }
 
-/// Returns the time of the launch that used a checkpoint's configuration, or `None` for imports and
-/// runs of older versions.
+/// Returns the time of the launch that used the configuration of a checkpoint; `None` for imported
+/// models and runs of older versions.
 fn launch<'a>(checkpoint: &Surveyed, launches: &'a BTreeMap<String, String>) -> Option<&'a str> {
     let hash = checkpoint.config_hash.as_ref()?;
     launches.get(hash).map(String::as_str)

@@ -1,9 +1,10 @@
-//! `trainer compare`: runs side by side, with a verdict on each, from their metrics alone.
+//! `trainer compare`: compares runs side by side, from their metrics alone, with a verdict on each.
 //!
 //! In reading order: `inputs`, the runs to compare; `row`, the description of one run;
-//! `differences`, the keys that differ; `groups`, runs that differ only in their seeds, with their
-//! `mean`; `grid` and `tables`; `findings`; `samples`, texts after prompts; `series` and `charts`,
-//! the curves on the `page`.
+//! `differences`, the keys that differ; `groups`, runs that differ only in their seeds; `mean`, the
+//! mean over a group; `grid` and `tables`, the tables; `findings`, the findings in words;
+//! `samples`, the texts that runs wrote after prompts; `series` and `charts`, the curves; `page`,
+//! the page with all of these.
 
 mod charts;
 mod differences;
@@ -34,12 +35,12 @@ use crate::cli::CompareArgs;
 use crate::pictures::runs::{FigureName, draw};
 use crate::terminal;
 
-/// Runs and their descriptions.
+/// The compared runs and their descriptions.
 struct Comparison {
     runs: Vec<RunHistory>,
     rows: Vec<Row>,
     subjects: Vec<Subject>,
-    /// A description of each subject.
+    /// A description of each subject: a group of runs, or a single run.
     groups: Vec<Group>,
     differences: Vec<Difference>,
 }
@@ -69,7 +70,7 @@ impl Comparison {
         json!({"runs": self.rows, "groups": groups, "differences": self.differences})
     }
 
-    /// Returns whether some runs differ only in their seeds.
+    /// Whether some runs differ only in their seeds.
     fn has_groups(&self) -> bool {
         self.groups.iter().any(Group::has_several)
     }
@@ -124,7 +125,7 @@ impl Comparison {
 ///
 /// # Errors
 ///
-/// If a run's metrics are damaged, no run has any, or a file cannot be written.
+/// Returns an error if a run's metrics are damaged, no run has any, or a file cannot be written.
 pub(crate) fn command(args: &CompareArgs) -> Result<()> {
     let dirs = inputs::run_dirs(&args.runs)?;
     let runs = RunHistory::open_all(&dirs, &mut terminal::note)?;
@@ -145,7 +146,7 @@ pub(crate) fn command(args: &CompareArgs) -> Result<()> {
     Ok(())
 }
 
-/// Reports on standard error what cannot be compared.
+/// Prints a note on standard error for data that runs lack.
 fn tell_what_is_missing(runs: &[RunHistory]) {
     for run in runs {
         match run.evaluations() {
@@ -181,7 +182,7 @@ const PICTURES: [FigureName; 5] = [
     FigureName::PerIteration,
 ];
 
-/// Draws the pictures for which the runs have numbers, and reports the others.
+/// Draws the pictures for which the runs have data, and prints a note for the others.
 fn pictures(runs: &[RunHistory]) -> Vec<Picture> {
     let mut pictures = Vec::new();
     for name in PICTURES {

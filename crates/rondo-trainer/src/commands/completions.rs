@@ -1,4 +1,4 @@
-//! `trainer completions SHELL`.
+//! `trainer completions SHELL`: prints a completion script for a shell.
 
 use clap::CommandFactory;
 use rondo_train::error::Result;
@@ -10,7 +10,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If standard output cannot be written.
+/// Returns an error if standard output cannot be written.
 pub(crate) fn command(shell: clap_complete::Shell) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "trainer", &mut script);

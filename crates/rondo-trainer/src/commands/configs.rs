@@ -1,4 +1,4 @@
-//! `trainer configs`: the configurations inside the program, listed or written.
+//! `trainer configs`: lists the configurations inside the program, or writes some of them.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use crate::cli::ConfigsArgs;
 use crate::shipped::{Put, Shipped};
 use crate::terminal;
 
-/// Width of a terminal, in columns.
+/// The assumed width of a terminal, in columns.
 const WIDTH: usize = 80;
-/// Columns between a name and its description.
+/// The number of columns between a name and its description.
 const BETWEEN: usize = 2;
 
 /// Lists the configurations inside the program, or writes some of them.
 ///
 /// # Errors
 ///
-/// If a name is unknown, or a file cannot be written.
+/// Returns an error if a name is unknown, or a file cannot be written.
 pub(crate) fn command(args: &ConfigsArgs) -> Result<()> {
     if args.names.is_empty() {
         return list(args.json.json);
@@ -35,7 +35,7 @@ pub(crate) fn command(args: &ConfigsArgs) -> Result<()> {
     Ok(())
 }
 
-/// Reports whether a file was written or kept.
+/// Returns a message that a file was written or kept.
 pub(crate) fn told(put: &Put) -> String {
     match put {
         Put::Wrote(path) => format!("wrote   {}", path.display()),
@@ -43,14 +43,14 @@ pub(crate) fn told(put: &Put) -> String {
     }
 }
 
-/// Returns a sentence of at most `room` characters; a longer sentence loses its last words.
+/// Shortens a sentence to at most `room` characters by leaving out its last words.
 fn cut(sentence: &str, room: usize) -> String {
     const LEFT_OUT: &str = " …";
     if sentence.chars().count() <= room {
         return sentence.to_owned();
     }
     let mut shown: String = sentence.chars().take(room.saturating_sub(1)).collect();
-    // Cuts at the end of the last whole word.
+    // Cut after the last whole word that fits.
     let end = shown.rfind(' ').unwrap_or(0);
     shown.truncate(end);
     shown + LEFT_OUT

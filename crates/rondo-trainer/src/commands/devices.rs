@@ -1,5 +1,5 @@
-//! `trainer devices`: the devices that this build can reach, and the precisions that each can train
-//! in.
+//! `trainer devices`: lists the devices that this build can reach, and the precisions that each
+//! device supports in training.
 
 use rondo_metrics::Table;
 use rondo_train::device::{self, DeviceKind, Listed, PrecisionKind};
@@ -9,11 +9,11 @@ use serde_json::json;
 use crate::cli::JsonArg;
 use crate::terminal;
 
-/// Lists every device and the one that `auto` takes.
+/// Lists every device, and shows which device `auto` selects.
 ///
 /// # Errors
 ///
-/// If standard output cannot be written.
+/// Returns an error if standard output cannot be written.
 pub(crate) fn command(args: JsonArg) -> Result<()> {
     let devices = device::list();
     let (auto, why) = device::choose_kind(DeviceKind::Auto)?;

@@ -1,5 +1,5 @@
-//! `trainer --dry-run`: sizes and costs, then one step at the largest depth if it fits, and some
-//! steps at the mean depth.
+//! `trainer --dry-run`: prints sizes and costs. If the run fits into memory, tries one step at the
+//! largest depth and some steps at the mean depth.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use super::trial::Trial;
 use crate::terminal;
 
-/// The parts of a model, with their names in JSON and in the table.
+/// The parts of a model, each with its name in JSON and in the table.
 const PARTS: [(Part, &str, &str); 12] = [
     (Part::Tokens, "tokens", "token embedding"),
     (Part::Prelude, "prelude", "prelude"),
@@ -36,7 +36,7 @@ const PARTS: [(Part, &str, &str); 12] = [
     (Part::Head, "head", "head"),
 ];
 
-/// The circumstances of a dry run.
+/// The settings of a dry run.
 pub(crate) struct DryRun<'a> {
     /// The directory that the run would write to.
     pub(crate) run: &'a Path,
@@ -48,7 +48,7 @@ pub(crate) struct DryRun<'a> {
     pub(crate) as_json: bool,
 }
 
-/// Results that are known before a step is tried.
+/// The results that are known before a step is tried.
 struct Found<'a> {
     config: &'a ResolvedConfig,
     costs: &'a Costs,
@@ -59,19 +59,20 @@ struct Found<'a> {
     warnings: Vec<String>,
 }
 
-/// Prints the costs of a run, and tries its most expensive step and some steps at the mean depth.
+/// Prints the costs of a run. Then tries its most expensive step, and some steps at the mean depth.
 ///
 /// Data is opened only if the vocabulary or the length of a row depends on it.
 ///
 /// # Errors
 ///
-/// If the device or needed data is missing, the run does not fit into memory, or a step fails.
+/// Returns an error if the device or required data is missing, the run does not fit into memory, or
+/// a step fails.
 pub(crate) fn command(config: &RunConfig, dry_run: &DryRun<'_>) -> Result<()> {
     let (listed, why) = device::choose(config.device)?;
     let (config, source) = resolve(config, Mode::Auto)?;
     let ranks = dry_run.ranks;
     let share = Share::of(config.train.accumulation, 0, ranks)?;
-    // The ranks may be on different hosts, so the free memory of this host is that of one rank.
+    // The ranks may be on different hosts, so all the free memory of this host counts for one rank.
     let capacity = Capacity::of(&listed).among(ranks, 1);
     let costs = Costs::after(&config, 0, source.as_ref(), &capacity, dry_run.run);
     let mut warnings = config.recorded().warnings(config.extent());
@@ -101,8 +102,8 @@ pub(crate) fn command(config: &RunConfig, dry_run: &DryRun<'_>) -> Result<()> {
     let largest = config.model.recurrence.largest();
     let longest = trial.step(largest)?;
     let per_step = trial.seconds_per_step()?;
-    // Memory is read only now. The first step starts without optimizer moments, and a GPU's pools
-    // grow in the next steps.
+    // The memory is measured only after several steps: the first step has no optimizer moments yet,
+    // and the memory pools of a GPU grow in the following steps.
     let held = listed.peak_memory_bytes();
     let evaluation = evaluation_seconds(&costs.work, per_step);
     if dry_run.as_json {
@@ -128,15 +129,15 @@ pub(crate) fn command(config: &RunConfig, dry_run: &DryRun<'_>) -> Result<()> {
     terminal::print(&format!("\n{data}\n{work}\n{line}\n{memory}\n{disk}"))
 }
 
-/// Returns the seconds of an evaluation, from its FLOPs and the speed of a step that takes
-/// `per_step` seconds.
+/// Returns the seconds of an evaluation. They follow from the FLOPs of the evaluation, and from the
+/// speed of a step that takes `per_step` seconds.
 fn evaluation_seconds(work: &Work, per_step: f64) -> f64 {
     let flops_per_step = work.flops / work.steps.max(1) as f64;
     work.evaluation_flops / flops_per_step.max(1.0) * per_step
 }
 
 impl Found<'_> {
-    /// Returns the results that are known without a step.
+    /// Returns the results that are known without a step, as JSON.
     fn object(&self) -> Value {
         let (config, costs, ranks) = (self.config, self.costs, self.ranks);
         let census = Census::new(&config.model);

@@ -1,5 +1,5 @@
-//! `trainer eval`: loss and perplexity over recurrence depth and under adaptive exits, from a
-//! checkpoint.
+//! `trainer eval`: measures the loss and the perplexity of a checkpoint over recurrence depths, and
+//! with adaptive exits.
 
 mod tasks;
 
@@ -26,18 +26,18 @@ use serde_json::json;
 use crate::cli::{EvalArgs, ExitChoice};
 use crate::{pictures, terminal};
 
-/// One evaluated run.
+/// The results of one run.
 struct OfRun {
     run: String,
     step: u64,
     evaluated: Evaluated,
 }
 
-/// Evaluates every run.
+/// Evaluates every run, and prints the results.
 ///
 /// # Errors
 ///
-/// If a run, a checkpoint, the device or the data is missing or damaged.
+/// Returns an error if a run, a checkpoint, the device or the data is missing or damaged.
 pub(crate) fn command(args: &EvalArgs) -> Result<()> {
     let exits = exits(args)?;
     if !args.tasks.tasks.is_empty() {
@@ -61,7 +61,7 @@ pub(crate) fn command(args: &EvalArgs) -> Result<()> {
     let mut drawn = Vec::new();
     if let Some(dir) = &args.figures {
         for (run, one) in args.runs.iter().zip(&all) {
-            // With several runs, each run has a folder of its own.
+            // With several runs, each run has its own folder.
             let dir = match (all.len(), run.file_name()) {
                 (1, _) | (_, None) => dir.clone(),
                 (_, Some(name)) => dir.join(name),
@@ -113,7 +113,7 @@ fn sparsity_json(sparsity: &Sparsity) -> serde_json::Value {
     })
 }
 
-/// Returns the requested criteria, each once.
+/// Returns the requested exit criteria without duplicates.
 fn exits(args: &EvalArgs) -> Result<Vec<Exit>> {
     let mut criteria: Vec<ExitCriterion> = Vec::new();
     for choice in &args.exit {
@@ -181,14 +181,15 @@ fn evaluate(path: &Path, args: &EvalArgs, exits: &[Exit], listed: &Listed) -> Re
     })
 }
 
-/// The batches to evaluate.
+/// The batches that are evaluated.
 struct Material {
     batches: Vec<Batch>,
     bytes_per_token: Option<f64>,
     task: bool,
 }
 
-/// Finds the batches to evaluate: given tokens, given text, or the run's own validation data.
+/// Makes the batches to evaluate from given tokens, from given text, or from the run's own
+/// validation data.
 fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
     let (run_dir, config) = (&run.run_dir, &run.config);
     let most = args.max_tokens;
@@ -225,7 +226,7 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
     own_documents(run, most.unwrap_or(config.eval.tokens))
 }
 
-/// Reads the text at `path`, with at most `most` tokens to predict.
+/// Makes batches from the text at `path`. They predict at most `most` tokens.
 fn documents(
     run: &OpenRun<'_>,
     args: &EvalArgs,
@@ -235,7 +236,7 @@ fn documents(
     let config = &run.config;
     let seq = config.text_seq().ok_or_else(not_on_text("--data"))?;
     let tokenizer = run.reader("--data", args.prompting.prompting())?;
-    // The first token is not predicted, because nothing comes before it.
+    // The first token is not predicted, because no token precedes it.
     let most = most.map(|most| most.saturating_add(1));
     let text = encode_source(&tokenizer, &corpus(path, args, &config.data), most)?;
     for warning in &text.warnings {
@@ -252,7 +253,7 @@ fn documents(
     })
 }
 
-/// Restricts attention to single documents if the run was trained that way.
+/// If the run was trained so, prevents attention between documents.
 fn within_documents(run: &OpenRun<'_>, batches: Vec<Batch>) -> Result<Vec<Batch>> {
     Ok(match run.document_end()? {
         Some(end) => {
@@ -263,7 +264,7 @@ fn within_documents(run: &OpenRun<'_>, batches: Vec<Batch>) -> Result<Vec<Batch>
     })
 }
 
-/// Reads the run's own validation data.
+/// Makes batches from the run's own validation data.
 fn own_documents(run: &OpenRun<'_>, most: usize) -> Result<Material> {
     let config = &run.config;
     let source = run.data(&mut terminal::warn)?;
@@ -277,7 +278,7 @@ fn own_documents(run: &OpenRun<'_>, most: usize) -> Result<Material> {
     })
 }
 
-/// Returns an error for a flag that needs a run on text; the run was trained on a task.
+/// Returns an error for a flag that needs a run on text, when the run was trained on a task.
 fn not_on_text(flag: &str) -> impl Fn() -> Error {
     move || {
         Error::Usage(format!(
@@ -286,7 +287,8 @@ fn not_on_text(flag: &str) -> impl Fn() -> Error {
     }
 }
 
-/// Returns the text at a path. It is read like the run's own text unless a flag says otherwise.
+/// Returns the text at a path as a source. It is read like the run's own text unless a flag
+/// overrides this.
 fn corpus(path: &String, args: &EvalArgs, data: &DataConfig) -> CorpusSource {
     let (field, skip_bad_lines) = match data {
         DataConfig::Text {

@@ -1,7 +1,7 @@
 //! `trainer explain`: explains a key of a configuration, a verdict or a term.
 //!
-//! Meaning, default and range of a key come from the configuration types, as in their JSON Schema.
-//! Advice and source come from `advice.toml`.
+//! The meaning, the default and the range of a key come from the configuration types, as in their
+//! JSON Schema. The advice and the source come from `advice.toml`.
 
 mod advice;
 mod command_line;
@@ -28,7 +28,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If no key or topic has the name. The message proposes the nearest name.
+/// Returns an error if no key or topic has this name. The message proposes the nearest name.
 pub(crate) fn command(args: &ExplainArgs) -> Result<()> {
     let reference = Reference::new();
     if let Some(page) = args.markdown {
@@ -52,7 +52,7 @@ pub(crate) fn command(args: &ExplainArgs) -> Result<()> {
     }
 }
 
-/// Everything that can be looked up.
+/// Everything that a user can look up.
 struct Reference {
     run: Vec<Key>,
     sweep: Vec<Key>,
@@ -78,8 +78,8 @@ impl Reference {
         self.run.iter().chain(&self.sweep)
     }
 
-    /// Finds a name: a topic, a key, all keys that end with it, or the key for which other trainers
-    /// use this name.
+    /// Finds what a name stands for: a topic, a key, all keys that end with the name, or the key
+    /// that other trainers call by this name.
     fn look_up(&self, word: &str) -> Result<Found<'_>> {
         let wanted = plain(word);
         if let Some(topic) = TOPICS.iter().find(|topic| topic.is_called(word)) {
@@ -103,7 +103,7 @@ impl Reference {
         found.map(Found::Keys).ok_or_else(|| self.nothing(word))
     }
 
-    /// Returns the error for an unknown name, with the nearest known name.
+    /// Returns the error for an unknown name. Its message proposes the nearest known name.
     fn nothing(&self, word: &str) -> Error {
         let wanted = plain(word);
         let last = wanted.rsplit('.').next().unwrap_or(&wanted).to_owned();
@@ -168,8 +168,8 @@ impl Found<'_> {
     }
 }
 
-/// Returns a dotted key without array marks: `perturb[].at_step` and `perturb.0.at_step` become
-/// `perturb.at_step`.
+/// Removes the marks and the indices of arrays from a dotted key: `perturb[].at_step` and
+/// `perturb.0.at_step` become `perturb.at_step`.
 fn plain(key: &str) -> String {
     let parts = key.trim().trim_matches(['[', ']']).replace("[]", "");
     let parts: Vec<&str> = parts

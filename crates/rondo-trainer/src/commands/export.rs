@@ -1,4 +1,4 @@
-//! `trainer export`: writes a checkpoint in the layout of the reference, or as plain tensors.
+//! `trainer export`: writes a checkpoint in the layout of the reference, or in the layout of Rondo.
 
 use std::fs;
 use std::path::Path;
@@ -29,8 +29,8 @@ const CONFIG_FILE: &str = "config.json";
 ///
 /// # Errors
 ///
-/// If there is no undamaged checkpoint, the layout cannot express the model, or the folder exists.
-/// After an error nothing is left behind.
+/// Returns an error if there is no undamaged checkpoint, the layout cannot represent the model, or
+/// the folder exists. After an error, no files are left behind.
 pub(crate) fn command(args: &ExportArgs) -> Result<()> {
     check_target(&args.out, &args.run, args.overwrite)?;
     let run_dir = RunDir::new(&args.run);
@@ -45,7 +45,7 @@ pub(crate) fn command(args: &ExportArgs) -> Result<()> {
     let (mut warnings, vanished) = (Vec::new(), Vanished::default());
     let beside = Beside {
         tokenizer: tokenizer.as_ref(),
-        // The companion files of an imported model are exported unchanged.
+        // If the model was imported, the files that came with its tokenizer are exported unchanged.
         companions: special.is_some().then(|| run_dir.path()),
         context: model.context,
     };
@@ -87,11 +87,11 @@ pub(crate) fn command(args: &ExportArgs) -> Result<()> {
     ))
 }
 
-/// The tokenizer of a run, as a file.
+/// The tokenizer of a run, in the form of a file.
 struct Carried {
     json: Vec<u8>,
     end_of_text: Option<u32>,
-    /// The name of the end-of-text token in the file.
+    /// The name of the end-of-text token in this file.
     end_name: Option<String>,
 }
 
@@ -101,7 +101,7 @@ fn carried(run_dir: &RunDir) -> Result<Option<Carried>> {
     };
     Tokenizer::vocab_size_of(&path)?;
     let json = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    // A tokenizer without an end of text comes from an import, which has already warned.
+    // Only an imported tokenizer can lack an end of text; the import has already printed a warning.
     let tokenizer = run_dir.tokenizer().ok().flatten();
     Ok(Some(Carried {
         json,
@@ -110,16 +110,16 @@ fn carried(run_dir: &RunDir) -> Result<Option<Carried>> {
     }))
 }
 
-/// The files beside the weights and their configuration.
+/// The files that are written beside the weights and the model's configuration.
 struct Beside<'a> {
     tokenizer: Option<&'a Carried>,
-    /// The folder whose companion files are copied, or none if this run's own tokenizer
-    /// configuration is written.
+    /// The folder from which the companion files of the tokenizer are copied. `None` if a tokenizer
+    /// configuration is written for a run that Rondo trained.
     companions: Option<&'a Path>,
     context: usize,
 }
 
-/// Writes a staged folder, moves it to its place and returns the size of the weights.
+/// Writes a staged folder, moves it to its target, and returns the size of the weights in bytes.
 fn write(
     out: &Path,
     config: &Value,
@@ -150,15 +150,14 @@ fn write(
     Ok(weights.bytes())
 }
 
-/// Returns the configuration that Python's `PreTrainedTokenizerFast` reads with the tokenizer of a
-/// run that was trained by Rondo.
+/// Returns the configuration with which Python's `PreTrainedTokenizerFast` reads the tokenizer of a
+/// run that Rondo trained.
 fn tokenizer_config(carried: &Carried, context: usize) -> Value {
     let mut value = json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": context,
         "clean_up_tokenization_spaces": false,
-        // A text that contains the name of the end-of-text token does not end there, as in
-        // training.
+        // As in training, the name of the end-of-text token inside a text does not end the text.
         "split_special_tokens": true,
     });
     if let Some(name) = &carried.end_name {

@@ -1,5 +1,5 @@
-//! `trainer figure`: draws the pictures of the papers from metrics of runs and sweeps, and from
-//! outcomes of benchmarks.
+//! `trainer figure`: draws the pictures of the papers from the metrics of runs and sweeps, and from
+//! the results of benchmarks.
 
 use std::path::PathBuf;
 
@@ -18,8 +18,8 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If an option does not belong to the picture, the runs lack its data, or a file cannot be
-/// written.
+/// Returns an error if an option does not belong to the picture, the runs lack the required data,
+/// or a file cannot be written.
 pub(crate) fn command(args: &FigureArgs) -> Result<()> {
     check_options(args)?;
     let files = match args.name {
@@ -36,7 +36,7 @@ pub(crate) fn command(args: &FigureArgs) -> Result<()> {
     Ok(())
 }
 
-/// Draws a sheet and prints its table.
+/// Draws a sheet, and prints its table.
 fn of_sweep(args: &FigureArgs) -> Result<Vec<PathBuf>> {
     let [sweep] = args.runs.as_slice() else {
         return Err(Error::Usage(format!(
@@ -62,7 +62,7 @@ fn of_metrics(name: FigureName, runs: &[PathBuf], args: &FigureArgs) -> Result<V
     })
 }
 
-/// Refuses the options that belong to another picture, before any run is read.
+/// Returns an error if an option belongs to another picture. It is called before any run is read.
 fn check_options(args: &FigureArgs) -> Result<()> {
     let refused = |problem: &str| Err(Error::Usage(problem.to_owned()));
     if args.law.is_some() && args.name != PictureName::Metrics(FigureName::LrSchedules) {

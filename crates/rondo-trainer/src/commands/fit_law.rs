@@ -22,7 +22,8 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If curves cannot be read, cannot determine the law, or a file cannot be written.
+/// Returns an error if curves cannot be read or do not determine the law, or a file cannot be
+/// written.
 pub(crate) fn command(args: &FitLawArgs) -> Result<()> {
     let given = given(args)?;
     let fitted: Vec<Curve> = given

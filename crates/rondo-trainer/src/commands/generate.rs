@@ -1,4 +1,4 @@
-//! `trainer generate`: text from a run, at a fixed or an adaptive depth.
+//! `trainer generate`: generates text with a run's model, at a fixed or an adaptive depth.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -24,8 +24,8 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If the run, the prompt, the states or the device are missing or damaged, or a value is out of
-/// range.
+/// Returns an error if the run, the prompt, the states or the device are missing or damaged, or a
+/// value is out of range.
 pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
     let sampling = sampling(args)?;
     let (listed, _) = device::choose_kind(args.device.into())?;
@@ -120,7 +120,7 @@ fn sampling(args: &GenerateArgs) -> Result<Sampling> {
     }
 }
 
-/// Returns one row of tokens to continue.
+/// Returns the tokens that the generated text continues.
 fn prompt(run: &OpenRun<'_>, args: &GenerateArgs) -> Result<Vec<u32>> {
     let source = &args.source;
     let mut rows = run.rows(
@@ -194,7 +194,7 @@ fn mean(iterations: &[usize]) -> Option<f64> {
     (count > 0).then(|| iterations.iter().sum::<usize>() as f64 / count as f64)
 }
 
-/// Returns the last lines: the number of tokens, the speed and the depths.
+/// Returns the last lines of the output: the number of tokens, the speed and the depths.
 fn summary(generated: &Generated, request: &Request, seconds: f64) -> String {
     let iterations = &generated.iterations;
     let count = iterations.len();

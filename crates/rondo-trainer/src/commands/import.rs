@@ -28,9 +28,9 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If the folder is not in the layout of the reference or holds something that Rondo cannot
-/// represent, its tokenizer does not fit, or the run directory exists. After an error nothing is
-/// left behind.
+/// Returns an error if the folder is not in the layout of the reference, it contains something that
+/// Rondo cannot represent, its tokenizer does not fit, or the run directory exists. After an error,
+/// no files are left behind.
 pub(crate) fn command(args: &ImportArgs) -> Result<()> {
     check_target(&args.out, &args.dir, args.overwrite)?;
     let import = Import::open(&args.dir)?;
@@ -43,7 +43,7 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
     let looping = looping(args, &import)?;
     let model = looping.as_ref().map_or(import.model(), Looping::model);
     let config = run_config(model);
-    // A run that is replaced must not be training. Every run has a lock file.
+    // A run in training must not be replaced. Every run has a lock file.
     let replaced = match args.out.join(LOCK_FILE).is_file() {
         true => Some(RunLock::acquire(&args.out)?),
         false => None,
@@ -62,13 +62,13 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
     copy_companions(&args.dir, staged.path())?;
     run_dir.write_special_tokens(import.special())?;
     run_dir.write_facts(&facts(&args.dir, &import, tokenizer)?)?;
-    // Some systems cannot rename a folder with an open file.
+    // Some systems cannot rename a folder while a file in it is open.
     drop((lock, replaced));
     staged.replace().map_err(anyhow::Error::from)?;
     report(args, model, &import, tokenizer.is_some(), &warnings)
 }
 
-/// Refuses a file that is not a tokenizer, or has more tokens than the model.
+/// Returns an error if a file is not a tokenizer, or has more tokens than the model.
 fn check_tokenizer(path: &Path, import: &Import, warnings: &mut Vec<String>) -> Result<()> {
     let tokens = Tokenizer::vocab_size_of(path)?;
     let rows = import.model().vocab_size;
@@ -85,14 +85,15 @@ fn check_tokenizer(path: &Path, import: &Import, warnings: &mut Vec<String>) -> 
     Ok(())
 }
 
-/// Returns the configuration of a run with a model and without data.
+/// Returns the configuration of a run that has a model but no data.
 fn run_config(model: &ModelConfig) -> RunConfig {
     let mut config = RunConfig {
         data: DataConfig::Nothing {},
         model: model.to_section(),
         ..RunConfig::default()
     };
-    // A row of up to the full context is evaluated in one window.
+    // With rows as long as the context, every text that fits the context is evaluated in one
+    // window.
     config.train.seq = Some(model.context);
     config.eval.tokens = config.eval.tokens.max(model.context);
     config
@@ -128,8 +129,8 @@ fn write_checkpoint(lock: &RunLock, config: &RunConfig, weights: &TensorStream<'
     Ok(())
 }
 
-/// Returns the facts of an import: the arguments, versions, and every file that was read with its
-/// hash.
+/// Returns the facts about an import: the arguments, the versions, and the hash of every file that
+/// was read.
 fn facts(dir: &Path, import: &Import, tokenizer: Option<&Path>) -> Result<serde_json::Value> {
     let mut files = Vec::new();
     let beside = COMPANIONS.map(|name| dir.join(name));

@@ -1,4 +1,4 @@
-//! `trainer man`.
+//! `trainer man`: prints or writes manual pages.
 
 use std::path::Path;
 
@@ -10,12 +10,12 @@ use rondo_train::error::Result;
 use crate::cli::Cli;
 use crate::terminal;
 
-/// Prints the manual page of the program, or writes a page for it and for each command into a
-/// folder.
+/// Prints the manual page of the program. If a folder is given, writes a page for the program and
+/// for each command into it.
 ///
 /// # Errors
 ///
-/// If standard output or the folder cannot be written.
+/// Returns an error if standard output or the folder cannot be written.
 pub(crate) fn command(out: Option<&Path>) -> Result<()> {
     let Some(out) = out else {
         let mut page = Vec::new();

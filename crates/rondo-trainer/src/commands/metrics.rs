@@ -14,10 +14,10 @@ pub(super) use self::page::page;
 use crate::cli::MetricsArgs;
 use crate::terminal;
 
-/// Width of a line, in columns.
+/// The width of a line, in columns.
 const WIDTH: usize = 80;
 const INDENT: &str = "    ";
-/// The fields that every record has.
+/// The fields that every record has: name, unit and meaning.
 const FIELDS: [(&str, &str, &str); 3] = [
     (
         "step",
@@ -36,7 +36,7 @@ const FIELDS: [(&str, &str, &str); 3] = [
 ///
 /// # Errors
 ///
-/// If the run has no metrics, or they are damaged.
+/// Returns an error if the run has no metrics, or they are damaged.
 pub(crate) fn command(args: &MetricsArgs) -> Result<()> {
     match (&args.run, args.json.json) {
         (None, true) => terminal::print_json(&object()),

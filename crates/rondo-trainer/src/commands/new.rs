@@ -1,10 +1,10 @@
 //! `trainer new`: writes a commented configuration for a user's own data and machine.
 //!
-//! The model is the largest of a ladder of shapes that can train on at least
-//! [`TOKENS_PER_PARAMETER`] tokens per parameter in the given time. The speed of each shape is
-//! measured by some steps on the device. If no shape reaches that number, the smallest is used. The
-//! structure and the learning rate are those of configs/main.toml; the rate is halved when the
-//! width doubles.
+//! The program tries a ladder of shapes and measures the speed of each by some steps on the device.
+//! It chooses the largest model that can train on at least [`TOKENS_PER_PARAMETER`] tokens per
+//! parameter in the given time. If no shape reaches this number, it chooses the smallest. The
+//! structure and the learning rate are those of configs/main.toml. If the width doubles, the
+//! learning rate is halved.
 
 mod shape;
 
@@ -26,16 +26,16 @@ use super::trial::seconds_per_step;
 use crate::cli::NewArgs;
 use crate::terminal;
 
-/// Tokens per parameter that a larger model must be able to train on.
+/// The minimum number of training tokens per parameter for a model larger than the smallest.
 const TOKENS_PER_PARAMETER: f64 = 4.0;
-/// Fraction of the time that is reserved for evaluations and checkpoints.
+/// The fraction of the time that is reserved for evaluations and checkpoints.
 const ASIDE: f64 = 0.15;
 
 /// Writes a configuration.
 ///
 /// # Errors
 ///
-/// If the file exists, the data cannot be read, or the device is missing.
+/// Returns an error if the file exists, the data cannot be read, or the device is missing.
 pub(crate) fn command(args: &NewArgs) -> Result<()> {
     if args.file.exists() {
         return Err(Error::Usage(format!(
@@ -96,7 +96,7 @@ pub(crate) fn command(args: &NewArgs) -> Result<()> {
     ))
 }
 
-/// Returns the plan of a run with the given shape and budget.
+/// Returns the plan of a run with the given shape and number of steps.
 fn plan(args: &NewArgs, shape: Shape, steps: u64, val_fraction: f64) -> Plan<'_> {
     Plan {
         data: &args.data,
@@ -107,7 +107,7 @@ fn plan(args: &NewArgs, shape: Shape, steps: u64, val_fraction: f64) -> Plan<'_>
     }
 }
 
-/// Returns the numbers of training and validation tokens of a text.
+/// Returns the number of training tokens and the number of validation tokens of a text.
 fn tokens(source: &Source) -> (u64, u64) {
     match source {
         Source::Text(text) => {
@@ -118,7 +118,7 @@ fn tokens(source: &Source) -> (u64, u64) {
     }
 }
 
-/// Reads the planned configuration as a configuration file is read.
+/// Reads the planned configuration in the same way as a configuration file.
 impl Plan<'_> {
     fn read(&self) -> Result<RunConfig> {
         RunConfig::read("the new configuration", &self.to_toml(), &[])

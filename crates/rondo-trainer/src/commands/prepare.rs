@@ -16,7 +16,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If an argument is out of range, the corpus cannot be read or the folder exists.
+/// Returns an error if an argument is out of range, the corpus cannot be read or the folder exists.
 pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
     let tokenizer = match (&args.tokenizer, args.bytes) {
         (Some(path), _) => TokenizerConfig::File {
@@ -88,7 +88,7 @@ pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
     ))
 }
 
-/// Checks the arguments with the rules for the configuration file.
+/// Checks the arguments by the same rules as a configuration file.
 fn validate(args: &PrepareArgs, tokenizer: &TokenizerConfig, hub: Option<&HubFiles>) -> Result<()> {
     let config = DataConfig::Text {
         paths: args.corpus.clone(),
@@ -112,7 +112,7 @@ fn validate(args: &PrepareArgs, tokenizer: &TokenizerConfig, hub: Option<&HubFil
     }
 }
 
-/// Returns the argument that corresponds to a key of `[data]`.
+/// Returns the name of the argument that corresponds to a key of `[data]`.
 fn argument(key: &str) -> String {
     if key.starts_with("paths") {
         return "CORPUS".to_owned();

@@ -1,4 +1,4 @@
-//! Writes a file and shows the progress.
+//! Writes a file and shows the progress in a bar.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -7,17 +7,17 @@ use rondo_files::Content;
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
 
-/// Size in bytes below which a file is written without a progress bar.
+/// A smaller file, in bytes, is written without a progress bar.
 const WORTH_SHOWING: u64 = 64 << 20;
 
-/// Writes content and shows the number of written bytes in a bar.
+/// Writes content and shows in a bar how many bytes have been written.
 pub(crate) struct ProgressWriter<'a> {
     content: &'a dyn Content,
     bar: RefCell<WorkBar>,
 }
 
 impl<'a> ProgressWriter<'a> {
-    /// Makes a writer of `content`, whose size is `bytes`.
+    /// Makes a writer of `content`, which has `bytes` bytes.
     pub(crate) fn new(content: &'a dyn Content, label: &str, bytes: u64) -> Self {
         let mode = match bytes < WORTH_SHOWING {
             true => Mode::Quiet,

@@ -1,4 +1,4 @@
-//! `trainer schedule`: shows learning rates, their sums and curricula, without training.
+//! `trainer schedule`: shows learning rates, their sums, and curricula, without training.
 
 use rondo_figures::{PlannedStep, schedule};
 use rondo_metrics::Table;
@@ -13,19 +13,20 @@ use serde_json::{Value, json};
 use crate::cli::ScheduleArgs;
 use crate::terminal;
 
-/// Width of a line, in columns.
+/// The width of a line, in columns.
 const WIDTH: usize = 80;
 
-/// Default number of rows for a run, without the first row.
+/// The default number of rows for a run; the first row is not counted.
 const ROWS: u64 = 10;
-/// Maximum number of steps of a run in a picture.
+/// The maximum length, in steps, of a run in a picture.
 const DRAWN: u64 = 100_000;
 
 /// Shows the schedules of configurations.
 ///
 /// # Errors
 ///
-/// If a configuration is not valid or has nothing to train on, or a file cannot be written.
+/// Returns an error if a configuration is not valid or has nothing to train on, or a file cannot be
+/// written.
 pub(crate) fn command(args: &ScheduleArgs) -> Result<()> {
     let mut runs = Vec::new();
     for path in &args.configs {
@@ -151,7 +152,7 @@ fn text(run: &PlannedRun, extent: Run, every: Option<u64>) -> String {
         thousands(schedule.warmup.steps(extent)),
     );
     let name = &run.name;
-    // The name of a sweep's run may be as long as a line.
+    // A run of a sweep may have a name that is as long as a line.
     match name.chars().count() + told.len() + 2 <= WIDTH {
         true => format!("{name}: {told}\n{table}"),
         false => format!("{name}:\n{told}\n{table}"),

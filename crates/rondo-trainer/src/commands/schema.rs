@@ -1,4 +1,4 @@
-//! `trainer schema`.
+//! `trainer schema`: prints JSON Schemas.
 
 use rondo_config::schema;
 use rondo_sweep::SweepFile;
@@ -13,7 +13,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If standard output cannot be written.
+/// Returns an error if standard output cannot be written.
 pub(crate) fn command(sweep: bool) -> Result<()> {
     terminal::print_json(&match sweep {
         true => schema::<SweepFile>(),
@@ -21,7 +21,7 @@ pub(crate) fn command(sweep: bool) -> Result<()> {
     })
 }
 
-/// Returns the schema of a run configuration, including the keys at the head of its file.
+/// Returns the schema of a run configuration, including the keys at the top of the file.
 fn run() -> Value {
     let mut whole = schema::<RunConfig>();
     let mut head = schema::<FileHead>();

@@ -1,5 +1,5 @@
-//! `trainer selftest`: compares a device with flex on a small training run, or with values of the
-//! reference implementation.
+//! `trainer selftest`: compares a device with flex on a small training run, or compares a device
+//! with values of the reference implementation.
 
 mod golden;
 mod training;
@@ -13,8 +13,8 @@ use crate::cli::SelftestArgs;
 ///
 /// # Errors
 ///
-/// If the device is missing, does not support the precision, fails or computes different values, or
-/// the golden folder is incomplete.
+/// Returns an error if the device is missing, does not support the precision, fails or computes
+/// different values, or if the golden folder is incomplete.
 pub(crate) fn command(args: &SelftestArgs) -> Result<()> {
     let (listed, why) = device::choose(DeviceConfig {
         kind: args.device.into(),

@@ -21,10 +21,10 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If the run or the device is missing or damaged, the address is in use, or requests were dropped
-/// after a signal.
+/// Returns an error if the run or the device is missing or damaged, the address is in use, or
+/// requests were dropped after a signal.
 pub(crate) fn command(args: &ServeArgs) -> Result<()> {
-    // Listening first reports an address in use before the weights are read.
+    // The program listens before it reads the weights, so that an address in use is reported early.
     let (listener, address) = listen(args)?;
     let (listed, _) = device::choose_kind(args.device.into())?;
     let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
@@ -47,7 +47,8 @@ pub(crate) fn command(args: &ServeArgs) -> Result<()> {
     if !args.quiet {
         terminal::note(&told(&model, &listed.label()));
     }
-    // Signals are held from here on, so a signal before the server's first check is not lost.
+    // From here on, a signal is held, so it is not lost if it arrives before the server's first
+    // check.
     let served = interrupt::held(|| {
         terminal::print(&format!("http://{address}"))?;
         rondo_serve::serve(&model, listener, limits, &interrupt::asked).map_err(failed)
@@ -88,7 +89,8 @@ fn told(model: &Model<'_>, device: &str) -> String {
     )
 }
 
-/// Reports the numbers of requests. If requests were dropped, the end counts as an interruption.
+/// Prints how many requests were answered. If requests were dropped, returns the error of an
+/// interruption.
 fn end(served: Served, quiet: bool) -> Result<()> {
     let Served {
         answered,
@@ -110,7 +112,7 @@ fn end(served: Served, quiet: bool) -> Result<()> {
     Ok(())
 }
 
-/// Parses the seconds that a client may take, which must be more than 0.
+/// Parses how many seconds a client may take; must be more than 0.
 pub(crate) fn patience(text: &str) -> std::result::Result<Duration, String> {
     match seconds(text)? {
         Duration::ZERO => Err("expected seconds above 0".to_owned()),
@@ -118,7 +120,7 @@ pub(crate) fn patience(text: &str) -> std::result::Result<Duration, String> {
     }
 }
 
-/// Parses the seconds that a request may take.
+/// Parses how many seconds a request may take.
 pub(crate) fn seconds(text: &str) -> std::result::Result<Duration, String> {
     let known: Option<f64> = text.trim().parse().ok();
     known

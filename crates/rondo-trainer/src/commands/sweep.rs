@@ -22,12 +22,12 @@ use crate::cli::SweepArgs;
 use crate::pictures::sheets;
 use crate::{signals, terminal};
 
-/// Executes a sweep, or lists its costs.
+/// Runs a sweep, or lists its costs.
 ///
 /// # Errors
 ///
-/// If a configuration is not valid, data is missing, the directory holds something else, a run has
-/// failed, or a signal has arrived.
+/// Returns an error if a configuration is not valid, data is missing, the directory belongs to
+/// something else, a run has failed, or a signal has arrived.
 pub(crate) fn command(args: &SweepArgs) -> Result<()> {
     let mut sweep = PlannedSweep::load(&args.file, &args.all_overrides())?;
     let out = out_dir(args);
@@ -46,9 +46,9 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
     signals::listen()?;
     let has_begun = out.join("sweep.toml").is_file();
     if !has_begun {
-        // Missing data is reported before the directory exists, so the directory is not reserved
-        // for a sweep that cannot run. All data is prepared before the first run, so that two
-        // parallel runs do not prepare the same corpus.
+        // Missing data is reported before the directory exists, so that no directory is left for a
+        // sweep that cannot run. All data is prepared before the first run, so that parallel runs
+        // do not prepare the same corpus twice.
         sweep.with_data(mode, &mut |_, _, _| Ok(()))?;
     }
     let writer = SweepWriter::open(&out, &sweep.file, &sweep.base, args.shard)?;
@@ -73,7 +73,7 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
     ended(end, writer.dir())
 }
 
-/// Returns `--out`, or by default runs/NAME with the file's name.
+/// Returns `--out`; by default runs/NAME, after the name of the file.
 fn out_dir(args: &SweepArgs) -> PathBuf {
     let default = || Path::new("runs").join(run_name::of_config(&args.file));
     args.out.clone().unwrap_or_else(default)
@@ -119,7 +119,7 @@ fn train(
     Ok(end?)
 }
 
-/// Returns an error if the execution has not completed all runs.
+/// Returns an error if not all runs are complete.
 fn ended(end: End, dir: &SweepDir) -> Result<()> {
     let path = dir.path().display();
     match end {

@@ -5,11 +5,12 @@ use std::path::Path;
 use rondo_train::error::{Error, Result};
 use rondo_train::run_dir::RunDir;
 
-/// Refuses a target that is not empty, unless it is to be replaced and does not contain `source`.
+/// Returns an error if the target is not empty, unless `overwrite` is set and the target does not
+/// contain `source`.
 ///
 /// # Errors
 ///
-/// A usage error that says what to do.
+/// Returns a usage error that tells the user what to do.
 pub(crate) fn check_target(target: &Path, source: &Path, overwrite: bool) -> Result<()> {
     let shown = target.display();
     if target.file_name().is_none() {

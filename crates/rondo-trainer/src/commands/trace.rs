@@ -19,11 +19,12 @@ use serde_json::json;
 use crate::cli::TraceArgs;
 use crate::{pictures, terminal};
 
-/// Runs the model and writes the states and logits.
+/// Runs the model, and writes the states and the logits of every iteration.
 ///
 /// # Errors
 ///
-/// If the run, the tokens or the states are missing or damaged, or the file cannot be written.
+/// Returns an error if the run, the tokens or the states are missing or damaged, or the file cannot
+/// be written.
 pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     let (listed, _) = device::choose_kind(args.device.into())?;
     let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
@@ -108,11 +109,11 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     Ok(())
 }
 
-/// The tensors and states so far.
+/// The results of the iterations so far.
 struct Traced {
     tensors: Vec<NamedTensor<'static>>,
     figures: bool,
-    /// Raw states of the first row, by iteration, for the pictures.
+    /// The raw states of the first row, one for each iteration, for the pictures.
     states: Vec<Vec<f32>>,
 }
 
@@ -137,7 +138,7 @@ impl Traced {
         self.tensors.push(named(name, tensor));
     }
 
-    /// Keeps the raw states of the first row if pictures are requested.
+    /// Stores the raw states of the first row if pictures are requested.
     fn follow(&mut self, state: &Tensor<3>) -> Result<()> {
         if self.figures {
             let [_, seq, width] = state.dims();
@@ -148,7 +149,7 @@ impl Traced {
     }
 }
 
-/// Returns the number of rows and their length. All rows must have the same length.
+/// Returns the number of rows and their length. Returns an error if the lengths differ.
 fn rectangle(rows: &[Vec<u32>]) -> Result<[usize; 2]> {
     let seq = rows.first().map_or(0, Vec::len);
     match rows.iter().position(|row| row.len() != seq) {

@@ -1,4 +1,5 @@
-//! `trainer --config FILE`: trains a run, or instead makes a dry run or prints the configuration.
+//! `trainer --config FILE`: trains a run. Alternatively makes a dry run or prints the
+//! configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -17,15 +18,15 @@ use crate::cli::{Printed, TrainArgs};
 use crate::shipped::{Put, Shipped};
 use crate::{signals, terminal};
 
-/// An environment variable. If it is set, a run saves and ends when its standard input ends, as
-/// after a signal. A sweep stops its runs in this way.
+/// The name of an environment variable that a sweep sets for its runs. If it is set, the end of
+/// standard input has the effect of a signal: the run saves and ends.
 pub(super) const STOP_WITH_STDIN: &str = "RONDO_STOP_WITH_STDIN";
 
 /// Runs `trainer --config FILE`.
 ///
 /// # Errors
 ///
-/// Any error that ends a run; see the exit codes.
+/// Returns any error that ends a run; see the exit codes.
 pub(crate) fn command(args: &TrainArgs, world: &World) -> Result<()> {
     let path = &configuration(args, world)?;
     let config = RunConfig::load(path, &args.config.all_overrides());
@@ -76,15 +77,15 @@ pub(crate) fn command(args: &TrainArgs, world: &World) -> Result<()> {
         Outcome::Trained(_) => Ok(()),
         Outcome::WasFinished(step) => report_finished(&run_dir, step, args, mode),
     };
-    // The other ranks wait for rank 0, so that no launcher ends it while it prints.
+    // The other ranks wait for rank 0, because a launcher could end rank 0 while it prints.
     match world.is_first() {
         true => tell(),
         false => Ok(()),
     }
 }
 
-/// Returns the configuration file. A configuration from inside the program is written to a file
-/// first.
+/// Returns the path of the configuration file. A configuration from inside the program is first
+/// written to a file.
 fn configuration(args: &TrainArgs, world: &World) -> Result<PathBuf> {
     let Some(name) = &args.shipped else {
         let named = args.path().map(Path::to_owned);
@@ -107,8 +108,8 @@ fn configuration(args: &TrainArgs, world: &World) -> Result<PathBuf> {
     Ok(shipped.path())
 }
 
-/// Adds a hint to the message about a missing file if the program contains a configuration with
-/// that name.
+/// If a file is missing and the program contains a configuration of this name, adds a hint to the
+/// message.
 fn told_with_the_shipped(path: &Path, error: Error) -> Error {
     match (error, Shipped::at(path)) {
         (Error::Usage(told), Some(shipped)) if !path.exists() => Error::Usage(format!(
@@ -119,7 +120,7 @@ fn told_with_the_shipped(path: &Path, error: Error) -> Error {
     }
 }
 
-/// Returns the commit and its state, as recorded by the build script.
+/// Returns the commit that the build script recorded, and whether the sources differed from it.
 fn build() -> Build {
     Build {
         commit: env!("RONDO_COMMIT"),
@@ -127,7 +128,7 @@ fn build() -> Build {
     }
 }
 
-/// Refuses to train without data.
+/// Returns an error if the run has no data to train on.
 fn refuse_nothing(config: &RunConfig, path: &Path) -> Result<()> {
     if !config.data.is_nothing() {
         return Ok(());

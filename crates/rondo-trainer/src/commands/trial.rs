@@ -1,4 +1,4 @@
-//! A trial: some steps of a configuration on made-up tokens, to estimate the costs of a run.
+//! A trial run: some steps of a configuration on artificial tokens, to estimate the costs of a run.
 
 use std::time::Instant;
 
@@ -11,10 +11,10 @@ use rondo_train::error::Result;
 use rondo_train::plan::StepPlan;
 use rondo_train::step::Learner;
 
-/// Number of timed steps at the mean depth in a trial; the fastest counts.
+/// The number of timed steps at the mean depth. The fastest step determines the result.
 const TIMED: u64 = 3;
 
-/// A model that takes steps of a configuration. It learns nothing useful.
+/// A model that takes steps of a configuration on artificial tokens.
 pub(super) struct Trial<'a> {
     config: &'a ResolvedConfig,
     learner: Learner,
@@ -23,8 +23,8 @@ pub(super) struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// Makes the model. In a run of several ranks, it takes the micro-batches of one rank. Tokens
-    /// count upwards.
+    /// Makes the model and a batch of artificial tokens. In a run of several ranks, the model
+    /// computes the micro-batches of one rank.
     pub(super) fn new(config: &'a ResolvedConfig, share: Share, listed: &Listed) -> Self {
         let batch = counting_batch(config);
         Self {
@@ -35,11 +35,11 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Takes a step and returns its seconds.
+    /// Takes one step, and returns how many seconds it took.
     ///
     /// # Errors
     ///
-    /// If the device fails.
+    /// Returns an error if the device fails.
     pub(super) fn step(&mut self, unroll: Unroll) -> Result<f64> {
         self.steps += 1;
         let plan = StepPlan {
@@ -55,11 +55,12 @@ impl<'a> Trial<'a> {
         Ok(started.elapsed().as_secs_f64())
     }
 
-    /// Returns the seconds of a step at the mean depth. A step must have been taken before.
+    /// Returns the seconds of a step at the mean depth. At least one step must have been taken
+    /// before.
     ///
     /// # Errors
     ///
-    /// If the device fails.
+    /// Returns an error if the device fails.
     pub(super) fn seconds_per_step(&mut self) -> Result<f64> {
         let planned = self.config.model.recurrence.planned();
         (0..TIMED).try_fold(f64::INFINITY, |fastest, _| {
@@ -68,11 +69,11 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// Returns the seconds of a step at the mean depth.
+/// Makes a trial and returns the seconds of a step at the mean depth.
 ///
 /// # Errors
 ///
-/// If the device fails.
+/// Returns an error if the device fails.
 pub(super) fn seconds_per_step(config: &ResolvedConfig, listed: &Listed) -> Result<f64> {
     let share = Share::of(config.train.accumulation, 0, 1)?;
     let mut trial = Trial::new(config, share, listed);
@@ -80,9 +81,9 @@ pub(super) fn seconds_per_step(config: &ResolvedConfig, listed: &Listed) -> Resu
     trial.seconds_per_step()
 }
 
-/// Returns a batch whose tokens count through the vocabulary, for measurements that do not depend
-/// on the content. If attention stays within documents, the last token of the vocabulary ends a
-/// document.
+/// Returns a batch whose tokens count upwards through the vocabulary, for measurements that do not
+/// depend on the content. If attention stays within documents, the last token of the vocabulary is
+/// the end of a document.
 pub(crate) fn counting_batch(config: &ResolvedConfig) -> Batch {
     let (batch, seq, vocab) = (
         config.train.batch,

@@ -16,8 +16,8 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If a folder is missing, metrics are damaged and there is no terminal to show this, or the
-/// terminal fails.
+/// Returns an error if a folder is missing, the terminal fails, or the metrics are damaged and
+/// there is no terminal to show this.
 pub(crate) fn command(args: &WatchArgs) -> Result<()> {
     let dirs = run_dirs(&args.runs)?;
     if !is_drawn_on() {
@@ -33,7 +33,7 @@ pub(crate) fn command(args: &WatchArgs) -> Result<()> {
     }
 }
 
-/// Returns whether standard output is a terminal that can move its cursor.
+/// Whether standard output is a terminal that can move its cursor.
 fn is_drawn_on() -> bool {
     stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|name| name != "dumb")
 }
@@ -49,7 +49,7 @@ fn print_table(dirs: &[PathBuf]) -> Result<()> {
     terminal::print(&table(&runs, SystemTime::now()).to_string())
 }
 
-/// Returns the run directories. A sweep's directory is replaced by those of its runs.
+/// Returns the run directories. A sweep's directory stands for the directories of its runs.
 fn run_dirs(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut dirs = Vec::new();
     for path in paths {

@@ -1,4 +1,4 @@
-//! Everything that `trainer figure` can draw, under one list of names.
+//! The names of all pictures that `trainer figure` can draw.
 
 use std::sync::LazyLock;
 
@@ -9,18 +9,18 @@ use super::outcomes::OutcomesFigure;
 use super::runs::FigureName;
 use super::sheets::SheetFigure;
 
-/// A picture, by the source of its numbers.
+/// A picture, by the source of its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PictureName {
-    /// From the metrics of runs.
+    /// A picture of the metrics of runs.
     Metrics(FigureName),
-    /// From the outcomes of benchmarks.
+    /// A picture of the results of benchmarks.
     Outcomes(OutcomesFigure),
-    /// From the metrics of all runs of a sweep, and from its file.
+    /// A picture of a whole sweep: the metrics of all its runs, and its file.
     Sweep(SheetFigure),
 }
 
-/// Every picture, those of metrics first.
+/// Every picture. Pictures of metrics come first.
 static ALL: LazyLock<Vec<PictureName>> = LazyLock::new(|| {
     let metrics = FigureName::value_variants().iter().copied();
     let outcomes = OutcomesFigure::value_variants().iter().copied();

@@ -1,4 +1,4 @@
-//! Pictures of the metrics of runs.
+//! Draws the metrics of runs.
 
 use std::collections::BTreeMap;
 
@@ -20,15 +20,15 @@ use rondo_train::run_history::RunHistory;
 
 use crate::pictures::sweeps::schedules;
 
-/// Number of steps that are drawn if there is only one run.
+/// The number of steps that are drawn for a single run.
 const PROFILES: usize = 5;
-/// Number of records from which the one with the most iterations is drawn. Some steps have few
-/// iterations.
+/// From this number of records, the record with the most iterations is drawn, because some steps
+/// have few iterations.
 const AROUND: usize = 20;
-/// Number of draws that approximate a sampler's distribution.
+/// The number of draws that approximate the distribution of a depth sampler.
 const DRAWS: u64 = 1 << 16;
 
-/// Pictures that can be drawn from the metrics of runs.
+/// The pictures that can be drawn from the metrics of runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FigureName {
     /// Loss, correlation of hidden states, perplexity per depth.
@@ -55,7 +55,7 @@ pub(crate) enum FigureName {
 ///
 /// # Errors
 ///
-/// If the runs lack the data of the picture.
+/// Returns an error if the runs lack the data of the picture.
 pub(crate) fn draw(name: FigureName, runs: &[RunHistory]) -> Result<Picture> {
     let logs = || runs.iter().map(log).collect::<Vec<RunLog>>();
     Ok(match name {
@@ -77,12 +77,12 @@ pub(crate) fn draw(name: FigureName, runs: &[RunHistory]) -> Result<Picture> {
     })
 }
 
-/// Draws the edges kept, the strength of the penalty and the cross entropy of runs. `layout`
-/// arranges the panels.
+/// Draws three curves for each run: the edges kept, the strength of the penalty and the cross
+/// entropy. `layout` arranges the panels.
 ///
 /// # Errors
 ///
-/// If a run has no gates or no controller.
+/// Returns an error if a run has no gates or no controller.
 pub(crate) fn sparsity(runs: &[RunHistory], layout: Layout) -> Result<Picture> {
     let gated: Vec<SparsityRun> = runs.iter().map(gated).collect();
     Ok(rondo_figures::sparsity(&gated, layout)?)
@@ -154,12 +154,13 @@ fn reach(run: &RunHistory) -> DepthReach {
     }
 }
 
-/// Counts the depths of all steps, or of the logged steps if there is no configuration.
+/// Counts the recurrence depths of all steps. Without a configuration, counts only the logged
+/// steps.
 fn sampled(run: &RunHistory) -> SampledDepths {
     let last = run.history.last_step();
     let drawn = |config: &RunConfig, steps: std::ops::RangeInclusive<u64>| {
         let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
-        // A task has no lengths in tokens, so its row length does not matter here.
+        // For a task, no length of the run is given in tokens, so the row length is irrelevant.
         let extent = config.extent(config.text_seq().unwrap_or(1));
         for step in steps {
             let draw = config.model.recurrence.draw(config.run.seed, step, extent);
@@ -177,7 +178,7 @@ fn sampled(run: &RunHistory) -> SampledDepths {
             counts
         }
     };
-    // The distribution is sampled at steps beyond the end of the run.
+    // The distribution is sampled at steps after the end of the run.
     let law = run
         .config
         .as_ref()
@@ -199,8 +200,8 @@ fn sampled(run: &RunHistory) -> SampledDepths {
     }
 }
 
-/// Returns the iterations of a late step of each run. For a single run, returns those of several
-/// steps.
+/// Returns the values of each iteration in a late step of each run. For a single run, returns the
+/// values of several steps.
 pub(crate) fn profiles(runs: &[RunHistory]) -> Vec<IterationProfile> {
     let has_iterations = |record: &&Record| record.get(ITERATIONS_RESIDUAL).is_some();
     let of_step = |run: &RunHistory, record: &Record| IterationProfile {
@@ -223,13 +224,14 @@ pub(crate) fn profiles(runs: &[RunHistory]) -> Vec<IterationProfile> {
     profiles
 }
 
-/// Chooses the record with the most iterations from the last [`AROUND`] records before `end`.
+/// Returns the index of the record with the most iterations among the last [`AROUND`] records
+/// before `end`.
 fn deepest(records: &[&Record], end: usize) -> Option<usize> {
     let iterations = |index: usize| records[index].get(RECURRENCE).unwrap_or(0.0);
     (end.saturating_sub(AROUND)..end).max_by(|a, b| iterations(*a).total_cmp(&iterations(*b)))
 }
 
-/// Chooses records from the first steps to the last.
+/// Chooses records over the whole run, so that the ratios between their steps are about equal.
 fn spread(records: &[&Record]) -> Vec<usize> {
     let steps: Vec<u64> = records.iter().map(|record| record.step).collect();
     let mut chosen: Vec<usize> = equal_ratios(&steps)
@@ -244,14 +246,14 @@ fn series(record: &Record, metric: PerIteration<Train>) -> Vec<f64> {
     numbers(record.get(metric))
 }
 
-/// Returns a series with NaN for missing values.
+/// Returns the values of a series; missing values become NaN.
 fn numbers(series: Option<&[Option<f64>]>) -> Vec<f64> {
     let values = series.unwrap_or_default().iter();
     values.map(|value| value.unwrap_or(f64::NAN)).collect()
 }
 
-/// Returns the last perplexities of each run. For a single run, returns those of several
-/// evaluations.
+/// Returns the perplexities of the last evaluation of each run. For a single run, returns those of
+/// several evaluations.
 pub(crate) fn curves(runs: &[RunHistory]) -> Vec<DepthCurve> {
     if let [run] = runs {
         let evaluations: Vec<&Record> = run.history.of(Kind::Eval).collect();
@@ -262,7 +264,7 @@ pub(crate) fn curves(runs: &[RunHistory]) -> Vec<DepthCurve> {
                 .filter_map(|(depth, perplexity)| Some((depth, perplexity?)))
                 .collect(),
         };
-        // The first and the last evaluation, and some at equal distances between them.
+        // The first and the last evaluation, and evaluations at equal distances between them.
         let last = evaluations.len().saturating_sub(1);
         let mut chosen: Vec<usize> = (0..PROFILES)
             .map(|part| part * last / (PROFILES - 1))
@@ -278,8 +280,8 @@ pub(crate) fn curves(runs: &[RunHistory]) -> Vec<DepthCurve> {
     runs.iter().map(of).collect()
 }
 
-/// Chooses indices of ascending steps so that the ratios between the steps are equal. The first and
-/// the last step are included.
+/// Chooses indices of ascending steps, including the first and the last, so that the ratios between
+/// chosen steps are equal.
 fn equal_ratios(steps: &[u64]) -> Vec<usize> {
     let (Some(first), Some(last)) = (steps.first(), steps.last()) else {
         return Vec::new();
@@ -289,7 +291,7 @@ fn equal_ratios(steps: &[u64]) -> Vec<usize> {
         .map(|part| {
             let power = part as f64 / (PROFILES - 1) as f64;
             let step = first * (last / first).powf(power);
-            // Rounding may carry the ratio beyond the last step.
+            // Rounding may make the wanted step larger than the last step.
             let at = steps.partition_point(|other| (*other as f64) < step - 0.5);
             at.min(steps.len() - 1)
         })

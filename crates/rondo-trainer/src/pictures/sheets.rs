@@ -1,4 +1,4 @@
-//! The sheet of a sweep: arms, conditions and seeds, from the records of its runs.
+//! Draws the sheet of a sweep: arms, conditions and seeds, from the records of its runs.
 
 mod metric;
 mod text;
@@ -17,33 +17,32 @@ use self::metric::Source;
 pub(crate) use self::text::text;
 use crate::terminal;
 
-/// The failure of a run that has ended with an error, if the detector found no failure in its
-/// records.
+/// The failure that is shown for a run that ended with an error and whose records show no failure.
 const ENDED: &str = "failed";
 
-/// Pictures that can be drawn of a whole sweep.
+/// The pictures that can be drawn of a whole sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SheetFigure {
     /// A sweep in rows and columns, a dot for each seed.
     FieldSheet,
 }
 
-/// The settings of the command line that replace those of the sweep file's `[sheet]`.
+/// Settings from the command line that replace settings in the `[sheet]` section of the sweep file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
-    /// Keys of the rows.
+    /// The keys of the rows.
     pub(crate) rows: &'a [String],
-    /// Keys of the columns.
+    /// The keys of the columns.
     pub(crate) columns: &'a [String],
-    /// The metric.
+    /// The metric to show.
     pub(crate) metric: Option<SheetMetric>,
-    /// Recurrence depths.
+    /// The recurrence depths to show.
     pub(crate) depths: &'a [usize],
 }
 
 impl Asked<'_> {
-    /// Returns the layout of the file with the settings of the command line. Keys replace all keys
-    /// of the file; a metric replaces its metric and depths.
+    /// Returns the layout of the sweep file with the settings of the command line. Keys replace all
+    /// keys of the file. A metric replaces both the metric and the depths of the file.
     fn over(self, file: Option<&Sheet>) -> Sheet {
         let mut sheet = file.cloned().unwrap_or_default();
         if !(self.rows.is_empty() && self.columns.is_empty()) {
@@ -61,11 +60,12 @@ impl Asked<'_> {
     }
 }
 
-/// Checks, before any run is trained, that the runs of a sweep can be arranged as its file says.
+/// Checks that the runs of a sweep can be arranged as the sweep file describes. It is called before
+/// any run is trained.
 ///
 /// # Errors
 ///
-/// If a key or a name is not in the sweep, or the metric is unknown.
+/// Returns an error if a key or a name is not in the sweep, or the metric is unknown.
 pub(crate) fn check(sheet: &Sheet, plan: &[Planned]) -> Result<()> {
     sheet.arrange(plan).map_err(rondo_sweep::SweepError::from)?;
     SheetMetric::of(sheet).map(|_| ())
@@ -75,7 +75,8 @@ pub(crate) fn check(sheet: &Sheet, plan: &[Planned]) -> Result<()> {
 ///
 /// # Errors
 ///
-/// If there is no sweep at `path`, none of its runs has ended, or the layout is not possible.
+/// Returns an error if there is no sweep at `path`, none of its runs has ended, or the layout is
+/// not possible.
 pub(crate) fn read(path: &Path, asked: Asked<'_>) -> Result<FieldSheet> {
     let dir = SweepDir::load(path)?;
     let sheet = asked.over(dir.sheet());
@@ -109,7 +110,7 @@ pub(crate) fn read(path: &Path, asked: Asked<'_>) -> Result<FieldSheet> {
 struct Ended {
     name: String,
     seed: u64,
-    /// None if the run has left no records.
+    /// The records of the run; `None` if the run left no records.
     history: Option<RunHistory>,
     failed: bool,
 }
@@ -132,7 +133,8 @@ impl Ended {
     }
 }
 
-/// Reads the runs of a sweep, in the order of its plan. A run that has not ended is `None`.
+/// Reads the runs of a sweep, in the order of its plan. The entry of a run that has not ended is
+/// `None`.
 fn ended_runs(dir: &SweepDir) -> Result<Vec<Option<Ended>>> {
     let read = |run: &Planned| {
         let failed = match dir.status(run)? {
@@ -155,7 +157,7 @@ fn ended_runs(dir: &SweepDir) -> Result<Vec<Option<Ended>>> {
     dir.plan().iter().map(read).collect()
 }
 
-/// Returns the depths at which a metric was measured in any run.
+/// Returns the depths at which any of the runs measured a metric.
 fn depths<'a>(metric: SheetMetric, runs: impl Iterator<Item = &'a RunHistory>) -> BTreeSet<usize> {
     runs.flat_map(|run| metric.depths(&run.history)).collect()
 }

@@ -1,4 +1,4 @@
-//! The picture of learning-rate schedules and the final losses that they lead to.
+//! Draws learning-rate schedules and the final losses of the runs that used them.
 
 use std::path::{Path, PathBuf};
 
@@ -14,14 +14,14 @@ use serde_json::{Map, Value, json};
 
 use crate::terminal;
 
-/// Summed rates are equal if they differ by at most this fraction of the largest.
+/// Two summed rates count as equal if they differ by at most this fraction of the largest sum.
 const ROUNDING: f64 = 1e-9;
 
-/// Replaces the directories of sweeps by the directories of their finished runs.
+/// Replaces the directory of each sweep by the directories of its finished runs.
 ///
 /// # Errors
 ///
-/// If a sweep cannot be read, or has no finished run.
+/// Returns an error if a sweep cannot be read, or has no finished run.
 pub(crate) fn runs_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut runs = Vec::new();
     for path in paths {
@@ -47,8 +47,8 @@ pub(crate) fn runs_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(runs)
 }
 
-/// Returns the rank correlation of summed learning rates and final losses. Returns `None` if the
-/// rates differ only by rounding, or there are too few runs.
+/// Returns the rank correlation of summed learning rates and final losses; `None` if the sums
+/// differ only by rounding, or if there are too few runs.
 pub(crate) fn rate_correlation(sums: &[f64], losses: &[f64]) -> Option<RankCorrelation> {
     let least = sums.iter().copied().fold(f64::INFINITY, f64::min);
     let most = sums.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -58,12 +58,12 @@ pub(crate) fn rate_correlation(sums: &[f64], losses: &[f64]) -> Option<RankCorre
     }
 }
 
-/// Draws the schedules of runs and their final losses. Also returns the numbers and their rank
-/// correlation.
+/// Draws the schedules and the final losses of runs. Returns the picture, and the drawn values with
+/// their rank correlation.
 ///
 /// # Errors
 ///
-/// If a run lacks the data of the picture, or the law cannot be read.
+/// Returns an error if a run lacks the data of the picture, or the law cannot be read.
 pub(crate) fn schedules(runs: &[RunHistory], law: Option<&Path>) -> Result<(Picture, Value)> {
     let scheduled: Vec<ScheduledRun> = runs.iter().map(scheduled).collect();
     let ended = scheduled
@@ -86,11 +86,11 @@ pub(crate) fn schedules(runs: &[RunHistory], law: Option<&Path>) -> Result<(Pict
     ))
 }
 
-/// Saves the picture of [`schedules`], and its numbers in lr-schedules.json.
+/// Saves the picture of [`schedules`], and its values in lr-schedules.json.
 ///
 /// # Errors
 ///
-/// Those of [`schedules`], and if a file cannot be written.
+/// Those of [`schedules`]. Also returns an error if a file cannot be written.
 pub(crate) fn save_schedules(
     runs: &[RunHistory],
     law: Option<&Path>,
@@ -118,7 +118,7 @@ fn scheduled(run: &RunHistory) -> ScheduledRun {
     }
 }
 
-/// A law as `trainer fit-law` writes it.
+/// A law in the form in which `trainer fit-law` writes it.
 #[derive(Deserialize)]
 struct Written {
     law: String,
@@ -141,7 +141,7 @@ impl Written {
     }
 }
 
-/// Predicts the final loss of every run, in the order of the summed learning rates.
+/// Predicts the final loss of every run, sorted by the summed learning rate.
 fn predicted(path: &Path, runs: &[RunHistory]) -> Result<LawLine> {
     let law = Written::read(path)?;
     let mut points = Vec::new();

@@ -1,4 +1,4 @@
-//! Results of tasks in the types of rondo-figures.
+//! Converts the results of tasks to the types of rondo-figures, and draws them.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,12 @@ use rondo_train::tasks::controls::Fitted;
 use super::save;
 use crate::terminal;
 
-/// Draws accuracy against depth, in a panel for each task and stratum. Also draws the losses of the
-/// controls of each run, if there are any.
+/// Draws accuracy against depth, in one panel for each task and stratum. If runs have controls,
+/// also draws the losses of the controls.
 ///
 /// # Errors
 ///
-/// If a file cannot be written.
+/// Returns an error if a file cannot be written.
 pub(crate) fn of_tasks(
     reports: &[TaskReport],
     controls: &[(String, &[Fitted])],
@@ -33,12 +33,12 @@ pub(crate) fn of_tasks(
     save(&pictures, dir)
 }
 
-/// Draws accuracy against depth, in a panel for each task and stratum. Returns `None` if no task
+/// Draws accuracy against depth, in one panel for each task and stratum. Returns `None` if no task
 /// has an accuracy.
 ///
 /// # Errors
 ///
-/// If a number cannot be drawn.
+/// Returns an error if a value cannot be drawn.
 pub(super) fn benchmarks(reports: &[TaskReport]) -> Result<Option<Picture>> {
     let panels: Vec<ScorePanel> = reports
         .iter()
@@ -52,7 +52,7 @@ pub(super) fn benchmarks(reports: &[TaskReport]) -> Result<Option<Picture>> {
 ///
 /// # Errors
 ///
-/// If a number cannot be drawn.
+/// Returns an error if a value cannot be drawn.
 pub(super) fn depth_controls(controls: &[(String, &[Fitted])]) -> Result<Option<Picture>> {
     let panels: Vec<ScorePanel> = controls
         .iter()

@@ -1,9 +1,9 @@
-//! The system's signals that request the end of a run. A signal that was ignored when the program
-//! started stays ignored, as `nohup` and `trap '' INT` of a shell require.
+//! Handles the system's signals that request the end of a run. A signal that was ignored when the
+//! program started stays ignored, as `nohup` and the shell command `trap '' INT` require.
 
 use std::io;
 
-/// The effect of a signal that arrives for the second time.
+/// What happens when the signal arrives for the second time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asks {
     /// The program ends at once.
@@ -18,7 +18,7 @@ pub(super) enum Asks {
 ///
 /// # Errors
 ///
-/// If the system refuses a handler or the thread.
+/// Returns an error if the system refuses a handler or the thread.
 #[cfg(unix)]
 pub(super) fn on_each(act: fn(Asks)) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -46,13 +46,13 @@ pub(super) fn on_each(act: fn(Asks)) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// If the system refuses a handler.
+/// Returns an error if the system refuses a handler.
 #[cfg(not(unix))]
 pub(super) fn on_each(act: fn(Asks)) -> io::Result<()> {
     ctrlc::set_handler(move || act(Asks::AtOnce)).map_err(io::Error::other)
 }
 
-/// Returns whether the program was started with `signal` ignored.
+/// Whether `signal` was ignored when the program started.
 #[cfg(unix)]
 #[expect(
     unsafe_code,
@@ -60,8 +60,8 @@ pub(super) fn on_each(act: fn(Asks)) -> io::Result<()> {
 )]
 fn is_ignored(signal: i32) -> bool {
     let mut current = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: without a new action, the call changes nothing and only writes the current action.
-    // The action is read only if the call reports success.
+    // SAFETY: the new action is null, so the call only writes the current action to `current`. That
+    // action is read only if the call succeeded.
     unsafe {
         libc::sigaction(signal, std::ptr::null(), current.as_mut_ptr()) == 0
             && current.assume_init().sa_sigaction == libc::SIG_IGN

@@ -1,4 +1,5 @@
-//! The time per token in generation, after two lengths of context, with and without the cache.
+//! Measures the time per token in generation, after two lengths of context, with and without the
+//! cache.
 
 use std::time::Instant;
 
@@ -22,7 +23,7 @@ use super::samples::Samples;
 use crate::cli::{BenchArgs, Rounds};
 use crate::terminal;
 
-/// Seconds per token after one length of context.
+/// The seconds per token after one length of context.
 struct Timed {
     length: usize,
     cached: Samples,
@@ -33,7 +34,7 @@ struct Timed {
 ///
 /// # Errors
 ///
-/// If the context is too short or the device fails.
+/// Returns an error if the context is too short or the device fails.
 pub(super) fn command(
     name: &str,
     config: &ResolvedConfig,
@@ -107,7 +108,7 @@ pub(super) fn command(
     ))
 }
 
-/// A model with weights from the seed.
+/// A model with random weights that are drawn from the seed.
 struct Subject<'a> {
     config: &'a ResolvedConfig,
     model: LoopedTransformer,
@@ -125,7 +126,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Times tokens after `length` others.
+    /// Times the generation of tokens after a context of `length` tokens.
     fn time(&self, length: usize, rounds: Rounds) -> Result<Timed> {
         let model = &self.config.model;
         let mut decoder = Decoder::new(&self.model, model, None, &self.listed.device);
@@ -146,7 +147,7 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// Decodes `count` more tokens and reads the logits of the last.
+    /// Decodes `count` more tokens, and reads the logits of the last of them.
     fn decode(&self, decoder: &mut Decoder<'_>, count: usize) -> Result<()> {
         let first = decoder.positions();
         let mut chunk = decoder.begin(
@@ -160,7 +161,7 @@ impl<'a> Subject<'a> {
         self.predict(&decoder.end(chunk))
     }
 
-    /// Computes a whole sequence and reads the logits of the last token.
+    /// Computes a whole sequence without the cache, and reads the logits of its last token.
     fn whole(&self, length: usize) -> Result<()> {
         let pass = Pass::new(&self.config.model, length, &self.listed.device);
         let (tokens, state) = (self.tokens(0, length), self.state(0, length)?);

@@ -1,8 +1,8 @@
-//! How the time of a step grows with its size.
+//! Measures how the time of a step grows with the size of the step.
 //!
-//! The expected growth is that of the FLOPs: a step of `tokens` tokens costs tokens times
-//! [`ResolvedConfig::flops_per_token`]. If the time grows faster, some part of the step grows
-//! faster than its matrix products. If it grows more slowly, a part of the cost is fixed.
+//! The time is expected to grow like the FLOPs: a step of `tokens` tokens takes tokens times
+//! [`ResolvedConfig::flops_per_token`]. If the time grows faster, a part of the step other than the
+//! matrix products grows too fast. If it grows more slowly, a part of the cost is fixed.
 
 use rondo_metrics::format::significant;
 use rondo_model::depth::Unroll;
@@ -20,7 +20,7 @@ use crate::cli::{Axis, BenchArgs};
 /// The sizes that grow if none is chosen.
 const AXES: [Axis; 4] = [Axis::N, Axis::K, Axis::Seq, Axis::Width];
 
-/// A step of one size.
+/// A step of a given size.
 #[derive(Clone, Debug)]
 struct Point {
     value: usize,
@@ -28,7 +28,7 @@ struct Point {
     unroll: Unroll,
 }
 
-/// The measurement of a step. Growth is relative to the first step of its axis.
+/// The measurement of one step. Its growth is relative to the first step of the same axis.
 struct Row {
     axis: Axis,
     value: usize,
@@ -37,11 +37,11 @@ struct Row {
     expected: f64,
 }
 
-/// Times steps along each axis, starting with the configuration's own step.
+/// Times steps along each axis. The first step of each axis has the configuration's own size.
 ///
 /// # Errors
 ///
-/// If the device fails.
+/// Returns an error if the device fails.
 pub(super) fn command(
     name: &str,
     config: &ResolvedConfig,
@@ -79,7 +79,7 @@ pub(super) fn command(
 }
 
 impl Axis {
-    /// Returns the configuration's own step, followed by larger ones.
+    /// Returns the configuration's own step, followed by larger steps along this axis.
     fn points(self, config: &ResolvedConfig) -> Vec<Point> {
         let planned = config.model.recurrence.planned();
         let own = Point {

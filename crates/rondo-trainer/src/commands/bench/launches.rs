@@ -1,5 +1,5 @@
-//! How many kernels a step, a forward pass and an evaluation launch. This is the work of a GPU's
-//! host, whatever the sizes of the tensors.
+//! Counts how many kernels a step, a forward pass and an evaluation launch. The host of a GPU needs
+//! time for each launch, whatever the sizes of the tensors.
 
 use rondo_metrics::Table;
 use rondo_train::config::ResolvedConfig;
@@ -12,7 +12,7 @@ use super::subject::{Subject, Work};
 use crate::cli::{BenchArgs, Rounds};
 use crate::terminal;
 
-/// The kinds of work whose launches are counted, and their names.
+/// The kinds of work whose launches are counted, each with its name.
 const WORK: [(Work, &str); 4] = [
     (Work::Step, "training step"),
     (Work::LoggedStep, "training step that is logged"),
@@ -20,14 +20,14 @@ const WORK: [(Work, &str); 4] = [
     (Work::Eval, "evaluation"),
 ];
 
-/// Number of kernels of a step that the table lists by name.
+/// How many kernels of a step the table lists by name.
 const NAMED: usize = 12;
 
 /// Counts the launches and prints them.
 ///
 /// # Errors
 ///
-/// If the device fails or standard output cannot be written.
+/// Returns an error if the device fails or standard output cannot be written.
 pub(super) fn command(
     name: &str,
     config: &ResolvedConfig,
@@ -59,9 +59,9 @@ pub(super) fn command(
 /// The launches of one kind of work, counted several times.
 struct Counted {
     called: &'static str,
-    /// Number of launches in each round.
+    /// The number of launches in each round.
     totals: Vec<usize>,
-    /// Launches of the last round.
+    /// The launches of the last round.
     last: Launches,
 }
 
@@ -102,7 +102,7 @@ impl Counted {
         })
     }
 
-    /// Returns the number of launches in a round, or the range if rounds differ.
+    /// Returns the number of launches in a round, or the range of the numbers if the rounds differ.
     fn shown(&self) -> String {
         let [least, most] = [self.totals.iter().min(), self.totals.iter().max()];
         let [least, most] = [least, most].map(|count| count.copied().unwrap_or(0));

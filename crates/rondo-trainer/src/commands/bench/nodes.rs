@@ -1,9 +1,9 @@
-//! The operations that are single nodes on flex, each compared with its composition of Burn
-//! operations.
+//! Times the operations that are single nodes on flex. Each is compared with its composition of
+//! Burn operations.
 //!
-//! Both are timed in turn on the same tensors, so a slow drift of the machine affects both. The
-//! backward pass starts from a gradient of ones. For the cross entropy, the forward pass already
-//! computes the gradients, and backward only scales them.
+//! The node and the composition are timed in turn on the same tensors, so a slow drift of the
+//! machine affects both. The backward pass starts from a gradient of ones. The cross entropy
+//! computes its gradients already in the forward pass; its backward pass only scales them.
 
 use std::time::Instant;
 
@@ -32,20 +32,20 @@ use super::samples::Samples;
 use crate::cli::{BenchArgs, BenchNode, Rounds};
 use crate::commands::trial::counting_batch;
 
-/// The place in a pass at which the layer is applied.
+/// The layer, and its place in a pass, that the timed block stands for.
 const AT: At = At::Core {
     layer: 0,
     iteration: 1,
 };
 
-/// A factor below 1 on gradients, so that an update has to scale them.
+/// A factor below 1 for the gradients, so that an update must scale them.
 const CLIPPED: f64 = 0.5;
 
 /// Times every node at the shape of the configuration.
 ///
 /// # Errors
 ///
-/// If the device fails.
+/// Returns an error if the device fails.
 pub(super) fn command(
     name: &str,
     config: &ResolvedConfig,
@@ -81,27 +81,27 @@ pub(super) fn command(
     rows::print(name, &what, &rows, listed, args)
 }
 
-/// Runs an operation once and measures its time.
+/// Runs an operation once, and returns its times.
 type Timed<'a> = Box<dyn FnMut() -> Result<Times> + 'a>;
 
-/// The seconds of one pass.
+/// The seconds that one pass takes.
 #[derive(Clone, Copy, Debug)]
 struct Times {
     forward: f64,
-    /// None if there is nothing to differentiate.
+    /// `None` for work without a backward pass.
     backward: Option<f64>,
 }
 
-/// One function, computed in two ways.
+/// One function that is computed in two ways.
 struct Node<'a> {
     name: &'static str,
-    /// The function as the model calls it: one node on flex.
+    /// The function as the model calls it. On flex, this is one node.
     chosen: Timed<'a>,
     composed: Timed<'a>,
 }
 
 impl Node<'_> {
-    /// Times the node and the composition in turn, or the composition alone if there is no node.
+    /// Times the node and the composition in turn. If there is no node, times only the composition.
     fn time(mut self, rounds: Rounds, fused: bool) -> Result<Row> {
         let (mut chosen, mut composed) = (Vec::new(), Vec::new());
         for _ in 0..rounds.warmup + rounds.counted {
@@ -123,7 +123,7 @@ impl Node<'_> {
 struct Setting<'a> {
     config: &'a ResolvedConfig,
     listed: &'a Listed,
-    /// The device of `listed`, with autodiff.
+    /// The same device as `listed`, with autodiff.
     device: Device,
 }
 
@@ -213,7 +213,7 @@ impl<'a> Setting<'a> {
         }
     }
 
-    /// Returns an operation with the backend that the model chooses, and composed.
+    /// Returns two forms of an operation: with the backend that the model chooses, and composed.
     fn node(&self, name: &'static str, timed: impl Fn(Backend) -> Timed<'a>) -> Node<'a> {
         Node {
             name,
@@ -254,7 +254,7 @@ impl<'a> Setting<'a> {
         })
     }
 
-    /// Times a function of states and its derivative.
+    /// Times a function of states, and its backward pass.
     fn differentiated<const D: usize>(
         &'a self,
         function: impl Fn(Tensor<3>) -> Tensor<D> + 'a,
@@ -271,7 +271,7 @@ impl<'a> Setting<'a> {
         })
     }
 
-    /// Runs `work` and returns its seconds and its result.
+    /// Runs `work`, and returns its duration in seconds and its result.
     fn clock<T>(&self, work: impl FnOnce() -> T) -> Result<(f64, T)> {
         self.listed.sync()?;
         let started = Instant::now();
@@ -300,10 +300,10 @@ impl<'a> Setting<'a> {
     }
 }
 
-/// [`Optimizer::step`] or its composition.
+/// The type of [`Optimizer::step`] and of its composed form.
 type Step = fn(&mut Optimizer, LoopedTransformer, FlatGradients, &Gate, f64) -> LoopedTransformer;
 
-/// The passes that count.
+/// The passes that are counted; warm-up passes are not among them.
 struct Passes(Vec<Times>);
 
 impl Passes {
@@ -316,14 +316,14 @@ impl Passes {
         seconds.map(|seconds| Samples::new(seconds).median())
     }
 
-    /// Returns the sums of the forward and backward times.
+    /// Returns the sum of forward and backward time for each pass.
     fn both(&self) -> Samples {
         let both = |times: &Times| times.forward + times.backward.unwrap_or(0.0);
         Samples::new(self.0.iter().map(both).collect())
     }
 }
 
-/// A node and its times.
+/// A node, its times, and the times of its composition.
 struct Row {
     node: &'static str,
     fused: Option<Passes>,
@@ -375,7 +375,7 @@ impl BenchRow for Row {
         })
     }
 
-    /// Shows milliseconds, and the larger of the two spreads.
+    /// Shows times in milliseconds. The spread is the larger one of the node and the composition.
     fn cells(&self) -> Vec<String> {
         let milliseconds =
             |seconds: Option<f64>| or_missing(seconds, |seconds| significant(1e3 * seconds, 3));

@@ -1,5 +1,5 @@
-//! The matrix-product peak: the best rate of a device that computes one large product and nothing
-//! else.
+//! Measures the matrix-product peak: the best rate of a device that computes only one large
+//! product.
 
 use std::time::Instant;
 
@@ -8,15 +8,15 @@ use rondo_model::ops::{Product, of};
 use rondo_train::device::Listed;
 use rondo_train::error::Result;
 
-/// Number of rows and columns of the product's matrices.
+/// The number of rows, and of columns, of each matrix.
 const PEAK_SIDE: usize = 1024;
 
-/// Returns the best rate of a square product of f32 tensors, in FLOP/s. The device computes in the
+/// Returns the best rate of a product of square f32 matrices, in FLOP/s. The device computes in the
 /// requested precision, f32 or TF32; flex computes in f32.
 ///
 /// # Errors
 ///
-/// If the device fails.
+/// Returns an error if the device fails.
 pub(super) fn matmul_peak(listed: &Listed) -> Result<f64> {
     let device = &listed.device;
     let matrix = || Tensor::<2>::random([PEAK_SIDE; 2], Distribution::Default, device);

@@ -1,5 +1,5 @@
-//! The matrix products of a layer, by every routine that a GPU offers. The device's table of
-//! routines is filled in and checked with these measurements.
+//! Times the matrix products of a layer by every routine that a GPU offers. These measurements are
+//! the source of the device's table of routines.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -16,15 +16,15 @@ use super::samples::Samples;
 use crate::cli::{BenchArgs, Rounds};
 use crate::terminal;
 
-/// Minimum duration of a round, in seconds. A round repeats a short product, because the wait for
-/// the device would otherwise dominate its time.
+/// The minimum duration of a round, in seconds. A short product is repeated in a round, because
+/// otherwise the wait for the device would dominate the time.
 const ROUND: f64 = 0.02;
 
 /// Times the products and prints their rates.
 ///
 /// # Errors
 ///
-/// On a CPU, and if the device fails or standard output cannot be written.
+/// Returns an error on a CPU, or if the device fails or standard output cannot be written.
 pub(super) fn command(
     name: &str,
     config: &ResolvedConfig,
@@ -64,8 +64,8 @@ pub(super) fn command(
     ))
 }
 
-/// Returns the products of a layer, of a linear injection and of the head for `tokens` tokens: the
-/// forward product, and the backward products for the input and for the weight.
+/// Returns the products of a layer, of a linear injection and of the head for `tokens` tokens. Each
+/// has a forward product, and two backward products: for the input and for the weight.
 fn products(model: &ModelConfig, tokens: usize) -> Vec<(String, ProductShape)> {
     let (h, f, vocab) = (model.d_model, model.d_ff, model.vocab_size);
     let heads = model.n_heads * model.d_head();
@@ -86,7 +86,7 @@ fn products(model: &ModelConfig, tokens: usize) -> Vec<(String, ProductShape)> {
             named(called, "dW", [d_in, tokens, d_out], Turned::Left),
         ]
     };
-    // A tied head multiplies by the embedding, which has a row for each token of the vocabulary.
+    // A tied head multiplies by the token embedding, which has one row per token of the vocabulary.
     let tied = [
         named("head", "forward", [tokens, h, vocab], Turned::Right),
         named("head", "dx", [tokens, vocab, h], Turned::Neither),
@@ -97,7 +97,7 @@ fn products(model: &ModelConfig, tokens: usize) -> Vec<(String, ProductShape)> {
     apart.chain(tied.into_iter().flatten()).collect()
 }
 
-/// Returns a product with its name. The sizes are its rows, the length of its sums, and its
+/// Returns a product and its name. The three sizes are the rows, the length of the sums, and the
 /// columns.
 fn named(
     called: &str,
@@ -114,7 +114,7 @@ fn named(
     (format!("{called} {what}"), shape)
 }
 
-/// The rates of a product by every routine.
+/// A product, and its rate by every routine.
 struct Timed {
     called: String,
     shape: ProductShape,
@@ -125,17 +125,17 @@ struct Timed {
 struct Rate {
     name: &'static str,
     is_chosen: bool,
-    /// Seconds per product; none if the device cannot run the routine.
+    /// The seconds per product; `None` if the device cannot run the routine.
     seconds: Option<f64>,
 }
 
-/// Times a routine.
+/// Times a product that one routine computes.
 ///
 /// # Errors
 ///
-/// If the device fails.
+/// Returns an error if the device fails.
 fn time(routine: &ProductRoutine, listed: &Listed, rounds: Rounds) -> Result<Rate> {
-    // A driver refuses a kernel by panicking.
+    // A driver panics if it refuses a kernel.
     let attempt = catch_unwind(AssertUnwindSafe(|| -> Result<Option<f64>> {
         if !(routine.run)() {
             return Ok(None);
@@ -160,7 +160,7 @@ fn time(routine: &ProductRoutine, listed: &Listed, rounds: Rounds) -> Result<Rat
     })
 }
 
-/// Returns the seconds of `repeats` products.
+/// Runs a product `repeats` times, and returns the seconds of all repeats together.
 fn once(routine: &ProductRoutine, repeats: usize, listed: &Listed) -> Result<f64> {
     listed.sync()?;
     let started = Instant::now();
@@ -259,7 +259,7 @@ mod tests {
             .iter()
             .map(|(called, shape)| (called.as_str(), shape.rows, shape.inner, shape.columns))
             .collect();
-        // Two heads of queries, one of keys and one of values, of width 4.
+        // Two query heads, one key head and one value head, each of width 4.
         assert_eq!(
             qkv,
             [

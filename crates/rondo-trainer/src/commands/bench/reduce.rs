@@ -1,12 +1,12 @@
-//! `trainer bench --what reduce`: the cost of summing gradients across ranks.
+//! `trainer bench --what reduce`: measures the cost of summing gradients across ranks.
 //!
 //! ```text
 //! efficiency = m · t / (m · t + s)
 //! ```
 //!
-//! with m micro-batches of t seconds on each rank, and a sum of s seconds.
+//! Each rank computes m micro-batches of t seconds each; a sum takes s seconds.
 //!
-//! The sums are timed on numbers in the host's memory. On a GPU, copying the gradients to the host
+//! The measured sums add values in the host's memory. On a GPU, copying the gradients to the host
 //! and back takes additional time.
 
 use rondo_collective::timing::{Timed, time};
@@ -25,25 +25,26 @@ use super::subject::{Subject, Work, slowest};
 use crate::cli::{BenchArgs, Rounds};
 use crate::terminal;
 
-/// Sizes of gradients, in bytes, that are measured in addition to the configuration's own.
+/// The sizes of gradients, in bytes, that are measured in addition to the size of the
+/// configuration's own gradient.
 const SIZES: [usize; 3] = [1_000_000, 10_000_000, 100_000_000];
 /// Numbers of micro-batches per rank for which an efficiency is shown.
 const MICRO_BATCHES: [usize; 4] = [1, 2, 4, 8];
-/// Bytes of a number.
+/// The number of bytes of an f32 value.
 const F32: usize = size_of::<f32>();
 
-/// The median seconds of one size, in the order of [`Timed::ALL`].
+/// The median seconds for one size of gradient, in the order of [`Timed::ALL`].
 struct Size {
     bytes: usize,
     seconds: [f64; 4],
 }
 
-/// Times the sums over all ranks, and a micro-batch of the configuration on each rank. Rank 0
-/// reports the times.
+/// Times sums over all ranks, and one micro-batch of the configuration on each rank. Rank 0 prints
+/// the times.
 ///
 /// # Errors
 ///
-/// If the device fails or a rank is missing.
+/// Returns an error if the device fails or a rank is missing.
 pub(super) fn command(
     name: &str,
     config: &ResolvedConfig,
@@ -72,7 +73,7 @@ pub(super) fn command(
     ))
 }
 
-/// Returns the median seconds of a micro-batch with its update, on all ranks at the same time.
+/// Returns the median seconds of a micro-batch with its update. All ranks run it at the same time.
 fn micro_batch(
     config: &ResolvedConfig,
     listed: &Listed,
@@ -82,8 +83,8 @@ fn micro_batch(
     let mut config = config.clone();
     config.train.accumulation = 1;
     let unroll = Work::Step.unroll(&config);
-    // Each rank computes steps of its own, at the same time as the others, so that the ranks of a
-    // host compete for its memory.
+    // The ranks do not share a step: each computes its own at the same time, so that the ranks of a
+    // host compete for memory.
     let mut subject = Subject::new(&config, Work::Step, unroll, listed, &World::alone())?;
     let samples = subject.time(rounds)?;
     Ok(slowest(&[samples.median()], world)?[0])
@@ -110,8 +111,8 @@ fn key(timed: Timed) -> &'static str {
     }
 }
 
-/// Returns the share of the time that is left for computing, with `micro_batches` on each rank and
-/// one sum.
+/// Returns the share of the time that is used for computing, if each rank computes `micro_batches`
+/// and then takes part in one sum.
 fn efficiency(micro_batches: usize, micro_batch: f64, sum: f64) -> f64 {
     let computed = micro_batches as f64 * micro_batch;
     computed / (computed + sum)
@@ -135,7 +136,7 @@ fn sums(sizes: &[Size]) -> Table {
     table
 }
 
-/// Returns the table of efficiencies at the size of the configuration's gradient.
+/// Returns the table of efficiencies for the size of the configuration's gradient.
 fn efficiencies(name: &str, micro_batch: f64, sizes: &[Size]) -> String {
     let Some(Size { bytes, seconds }) = sizes.last() else {
         return String::new();
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_efficiency_by_hand() {
-        // Three seconds of work and one second for a sum.
+        // Three seconds of computing and one second for the sum.
         assert!((efficiency(3, 1.0, 1.0) - 0.75).abs() < 1e-12);
     }
 

@@ -1,4 +1,4 @@
-//! The output of benchmarks that have several rows.
+//! Prints the output of benchmarks that have several rows.
 
 use rondo_metrics::Table;
 use rondo_train::device::Listed;
@@ -12,7 +12,7 @@ use crate::terminal;
 
 /// One row of a benchmark.
 pub(super) trait BenchRow {
-    /// The columns.
+    /// The titles of the columns.
     const HEADER: &'static [&'static str];
     /// The key of the rows in JSON.
     const KEY: &'static str;
@@ -22,11 +22,11 @@ pub(super) trait BenchRow {
     fn json(&self) -> Value;
 }
 
-/// Prints rows below a line that says what they show, or prints one JSON object.
+/// Prints the rows below a line that describes them, or prints one JSON object.
 ///
 /// # Errors
 ///
-/// If the device fails or standard output cannot be written.
+/// Returns an error if the device fails or standard output cannot be written.
 pub(super) fn print<R: BenchRow>(
     name: &str,
     what: &str,

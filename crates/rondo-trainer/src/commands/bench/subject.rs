@@ -29,7 +29,7 @@ pub(super) enum Work {
 }
 
 impl Work {
-    /// Returns the iterations of a round.
+    /// Returns the iterations of one round.
     pub(super) fn unroll(self, config: &ResolvedConfig) -> Unroll {
         let planned = config.model.recurrence.planned();
         let free = |no_grad| Unroll {
@@ -44,7 +44,7 @@ impl Work {
     }
 }
 
-/// A model and the work that is timed on it.
+/// A model, and the work that is timed with it.
 pub(super) struct Subject<'a> {
     config: &'a ResolvedConfig,
     learner: Learner,
@@ -52,17 +52,17 @@ pub(super) struct Subject<'a> {
     work: Work,
     unroll: Unroll,
     world: World,
-    /// Micro-batches of this rank in a step.
+    /// The number of micro-batches that this rank computes in a step.
     micro_batches: usize,
 }
 
 impl<'a> Subject<'a> {
-    /// Starts the model of `config` for rounds of `unroll` iterations; the ranks of `world` share a
-    /// step.
+    /// Prepares the model of `config` for rounds of `unroll` iterations. The ranks of `world` share
+    /// each step.
     ///
     /// # Errors
     ///
-    /// If the ranks cannot share the micro-batches of a step.
+    /// Returns an error if the ranks cannot share the micro-batches of a step.
     pub(super) fn new(
         config: &'a ResolvedConfig,
         work: Work,
@@ -84,16 +84,16 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// Times rounds of the work. The time of a round is that of the slowest rank.
+    /// Times rounds of the work. The time of a round is the time of the slowest rank.
     ///
     /// # Errors
     ///
-    /// If the device fails, or a timed step reports a loss that no step can have.
+    /// Returns an error if the device fails, or a timed step reports a loss that no step can have.
     pub(super) fn time(&mut self, rounds: Rounds) -> Result<Samples> {
         let mut seconds = Vec::new();
         for round in 0..rounds.warmup + rounds.counted {
             if round == rounds.warmup {
-                // Discards the waiting time of the ranks up to here.
+                // Discards the waiting times of the ranks so far.
                 self.ranks()?;
             }
             self.world.barrier()?;
@@ -108,21 +108,21 @@ impl<'a> Subject<'a> {
         Ok(Samples::new(slowest(&seconds, &self.world)?))
     }
 
-    /// Returns how long the ranks have reduced and waited since the last call, or `None` for a
-    /// single process.
+    /// Returns how long the ranks have reduced and waited since the last call; `None` for a single
+    /// process.
     ///
     /// # Errors
     ///
-    /// If a rank is missing.
+    /// Returns an error if a rank is missing.
     pub(super) fn ranks(&mut self) -> Result<Option<RankPace>> {
         self.learner.rank_pace()
     }
 
-    /// Runs the work once, as step `step`.
+    /// Runs the work once; `step` is the number of the step.
     ///
     /// # Errors
     ///
-    /// If the device fails.
+    /// Returns an error if the device fails.
     pub(super) fn run(&mut self, step: u64) -> Result<()> {
         let config = self.config;
         let seq = config.train.seq;
@@ -182,8 +182,8 @@ pub(super) fn slowest(seconds: &[f64], world: &World) -> Result<Vec<f64>> {
         .collect())
 }
 
-/// Refuses losses that were not computed. If a GPU's driver cannot allocate more buffers, kernels
-/// that need them do nothing, report no error and take no time.
+/// Returns an error if a loss was not computed. If a GPU's driver cannot allocate more buffers,
+/// kernels that need buffers do nothing, report no error, and take no time.
 fn check(losses: &[f64]) -> Result<()> {
     match losses
         .iter()

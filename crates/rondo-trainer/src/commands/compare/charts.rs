@@ -1,5 +1,5 @@
-//! The sections of the page and their charts: curves over training here, curves over depths and
-//! iterations in submodules.
+//! The sections of the page and their charts. This file holds curves over training; its submodules
+//! hold curves over depths and iterations.
 
 mod by_depth;
 mod over_iterations;
@@ -15,28 +15,28 @@ use rondo_train::run_history::RunHistory;
 use super::groups::Subject;
 use super::series::{curves, mean_name};
 
-/// Correlations that the axis always covers.
+/// The range of correlations that the axis always covers.
 const CORRELATIONS: [f64; 2] = [0.1, 1.0];
-/// The lowest correlation that is drawn. Smaller ones are noise around zero.
+/// The lowest correlation that is drawn. Lower values are noise around zero.
 const LOWEST_CORRELATION: f64 = 1e-3;
 
-/// Charts under one heading.
+/// Charts under a common heading.
 pub(super) struct Section {
     pub(super) title: &'static str,
     pub(super) legend: Legend,
     pub(super) charts: Vec<Chart>,
-    /// Whether the section is folded until the reader opens it.
+    /// Whether the charts are hidden until the reader opens the section.
     pub(super) folded: bool,
 }
 
-/// The meaning of the lines.
+/// The legend: the meaning of the lines.
 #[derive(Default)]
 pub(super) struct Legend {
     pub(super) title: &'static str,
     pub(super) entries: Vec<(Look, String)>,
 }
 
-/// Returns the sections that have a chart.
+/// Returns the sections that have at least one chart.
 pub(super) fn sections(runs: &[RunHistory], subjects: &[Subject]) -> Vec<Section> {
     let page = Drawing::of(runs, subjects);
     let mut all = vec![page.over_training(), page.by_depth()];
@@ -46,12 +46,12 @@ pub(super) fn sections(runs: &[RunHistory], subjects: &[Subject]) -> Vec<Section
         .collect()
 }
 
-/// Runs, and the x axis of their curves over training.
+/// The compared runs, and the x axis of their curves over training.
 struct Drawing<'a> {
     runs: &'a [RunHistory],
     subjects: &'a [Subject],
     names: Vec<&'a str>,
-    /// Tokens, or steps if a run has not counted tokens.
+    /// The x axis: tokens, or steps if a run did not count tokens.
     x: Quantity,
     tokens: bool,
 }
@@ -64,7 +64,7 @@ impl<'a> Drawing<'a> {
             .iter()
             .all(|readings| readings.is_empty() || counted(readings))
             && losses.iter().any(counted);
-        // The first step of any run, whether it was logged or not.
+        // The x axis starts at the first step of any run, even if that step was not logged.
         let start = match tokens {
             true => losses
                 .iter()
@@ -129,8 +129,8 @@ impl<'a> Drawing<'a> {
         )
     }
 
-    /// Draws the loss, the correlation, and the validation metrics at the depth that
-    /// [`Self::common_depth`] returns.
+    /// Draws the loss, the correlation, and the validation metrics. The validation metrics are
+    /// shown at the depth that [`Self::common_depth`] returns.
     fn over_training(&self) -> Section {
         let against = self.against();
         let correlation = Quantity {
@@ -166,7 +166,8 @@ impl<'a> Drawing<'a> {
         }
     }
 
-    /// Returns the depth at which most runs were evaluated, or the largest of several such depths.
+    /// Returns the depth at which most runs were evaluated. Of several such depths, returns the
+    /// largest.
     fn common_depth(&self, metric: PerDepth<Eval>) -> Option<usize> {
         let of_runs: Vec<BTreeSet<usize>> = self
             .runs
@@ -184,7 +185,7 @@ impl<'a> Drawing<'a> {
     }
 }
 
-/// The metrics that are measured at each depth, their names, and the scales on which they are shown
+/// The metrics that are measured at each depth, their names, and the scale that the page shows
 /// first.
 const MEASURES: [(PerDepth<Eval>, &str, First); 2] = [
     (VAL_PERPLEXITY, "Perplexity", First::Log),

@@ -14,23 +14,23 @@ use serde::Serialize;
 pub(super) struct Difference {
     /// The dotted key.
     pub(super) key: String,
-    /// The value of the key in each run, as TOML. None if it is not set, or if the configuration
-    /// cannot be read.
+    /// The value of the key in each run, as TOML. `None` if the run does not set the key, or if its
+    /// configuration cannot be read.
     pub(super) values: Vec<Option<String>>,
 }
 
 /// The device, the speed and the duration of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Effort {
-    /// The device of the newest launch.
+    /// The device that the newest launch used.
     pub(super) device: Option<String>,
-    /// The median over the logged steps.
+    /// The median of the tokens per second over the logged steps.
     pub(super) tokens_per_second: Option<f64>,
-    /// The sum of the seconds of all launches.
+    /// The seconds of all launches together.
     pub(super) seconds: f64,
 }
 
-/// Lists the keys in which the configurations of runs differ, sorted.
+/// Returns the keys in which the configurations of runs differ, sorted.
 pub(super) fn differences(runs: &[RunHistory]) -> Vec<Difference> {
     let flat = |run: &RunHistory| run.config.as_ref().and_then(|config| flatten(config).ok());
     let configs: Vec<_> = runs.iter().map(flat).collect();

@@ -1,18 +1,18 @@
-//! Findings in words, with the readings that support them and a remedy to try.
+//! Describes findings in words, with the readings that support each finding and a remedy to try.
 
 use rondo_diagnosis::Finding;
 use rondo_metrics::format::significant;
 
 use super::row::Row;
 
-/// A finding in words.
+/// The description of a finding.
 pub(super) struct Told {
     pub(super) what: String,
     pub(super) evidence: String,
     pub(super) cure: String,
 }
 
-/// Returns the findings of all runs, in the order of the runs.
+/// Describes the findings of all runs, in the order of the runs.
 pub(super) fn findings(rows: &[Row]) -> Vec<Told> {
     let told = |row: &Row, finding: &Finding| {
         let Finding { failure, since, .. } = finding;

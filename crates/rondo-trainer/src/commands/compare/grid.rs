@@ -3,19 +3,19 @@
 use rondo_diagnosis::Verdict;
 use rondo_metrics::Table;
 
-/// Width of a terminal, in columns.
+/// The assumed width of a terminal, in columns.
 const WIDTH: usize = 80;
 
-/// A heading over several columns.
+/// A heading that several columns share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Over {
     /// The heading on a page.
     pub(super) long: &'static str,
-    /// The heading in a terminal, which merges the columns into one.
+    /// The heading in a terminal, where these columns are merged into one.
     pub(super) short: &'static str,
 }
 
-/// A column.
+/// A column of a table.
 #[derive(Clone, Debug)]
 pub(super) struct Column {
     pub(super) heading: String,
@@ -49,7 +49,7 @@ impl Column {
     }
 }
 
-/// A cell.
+/// A cell of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Cell {
     Text(String),
@@ -58,8 +58,8 @@ pub(super) enum Cell {
 }
 
 impl Cell {
-    /// Returns each verdict in words. For one run this is the verdict alone, for several the number
-    /// of runs comes first.
+    /// Describes each verdict in words. For a single run, the text is the verdict alone. For
+    /// several runs, the number of runs precedes the verdict.
     pub(super) fn verdicts(counts: &[(Verdict, usize)]) -> Vec<(Verdict, String)> {
         let runs: usize = counts.iter().map(|(_, count)| count).sum();
         let word = |(verdict, count): &(Verdict, usize)| match runs {
@@ -89,7 +89,7 @@ impl From<String> for Cell {
     }
 }
 
-/// Columns and rows.
+/// The columns and the rows of a table.
 #[derive(Clone, Debug)]
 pub(super) struct Grid {
     pub(super) columns: Vec<Column>,
@@ -97,7 +97,7 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// Returns the places of the columns, grouped by shared headings.
+    /// Returns the indices of the columns, grouped by shared heading.
     pub(super) fn spans(&self) -> Vec<Vec<usize>> {
         let places: Vec<usize> = (0..self.columns.len()).collect();
         let together = |a: &usize, b: &usize| {
@@ -107,8 +107,8 @@ impl Grid {
         places.chunk_by(together).map(<[usize]>::to_vec).collect()
     }
 
-    /// Returns the table as text. If it is wider than a terminal, it is split into several tables,
-    /// one below the other, each with the first column.
+    /// Returns the table as text. A table that is wider than a terminal is split into several
+    /// tables, one below the other, each with the first column.
     pub(super) fn text(&self) -> String {
         let spans = self.spans();
         let (first, mut rest) = spans.split_at(spans.len().min(1));

@@ -1,4 +1,4 @@
-//! Subjects of a comparison: runs that differ only in their seeds are one subject.
+//! The subjects of a comparison. Runs that differ only in their seeds are one subject.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,19 +10,19 @@ use serde::Serialize;
 use super::mean::Mean;
 use super::row::Row;
 
-/// The last part of a key that holds a seed.
+/// The last part of each key that holds a seed.
 const SEED: &str = "seed";
 
-/// A subject of the comparison: a run, or runs that differ only in their seeds.
+/// A subject of the comparison: a single run, or runs that differ only in their seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Subject {
     pub(super) name: String,
-    /// Indices of the subject's runs in the list of runs, at least one.
+    /// The indices of the subject's runs in the list of all runs; at least one.
     pub(super) members: Vec<usize>,
 }
 
 impl Subject {
-    /// Returns whether there are several runs.
+    /// Whether the subject has several runs.
     pub(super) fn is_group(&self) -> bool {
         self.members.len() > 1
     }
@@ -33,31 +33,31 @@ impl Subject {
 pub(super) struct Group {
     #[serde(rename = "group")]
     pub(super) name: String,
-    /// Number of runs.
+    /// The number of runs.
     pub(super) n: usize,
     runs: Vec<String>,
-    /// Indices of the runs in the list of runs.
+    /// The indices of the group's runs in the list of all runs.
     #[serde(skip)]
     pub(super) members: Vec<usize>,
-    /// Number of runs with each verdict.
+    /// The number of runs for each verdict.
     verdicts: BTreeMap<String, usize>,
-    /// Training loss of the last logged step.
+    /// The training loss of the last logged step.
     pub(super) final_loss: Option<Mean>,
-    /// Validation cross entropy at the mean depth, last evaluation.
+    /// The validation cross entropy at the mean depth, from the last evaluation.
     pub(super) val_loss: Option<Mean>,
-    /// Perplexity at the last evaluation, by recurrence depth.
+    /// The perplexity at each recurrence depth, from the last evaluation.
     pub(super) perplexity: BTreeMap<usize, Mean>,
-    /// `hidden_state_corr` at the end.
+    /// The metric `hidden_state_corr` at the end of training.
     pub(super) hidden_state_corr: Option<Mean>,
-    /// The devices of the runs, each once.
+    /// The devices of the runs, without duplicates.
     pub(super) devices: BTreeSet<String>,
-    /// The mean of the runs' medians.
+    /// The mean over the runs. The value of each run is its median.
     pub(super) tokens_per_second: Option<Mean>,
     pub(super) seconds: Option<Mean>,
 }
 
 impl Group {
-    /// Returns whether there are several runs.
+    /// Whether the group has several runs.
     pub(super) fn has_several(&self) -> bool {
         self.n > 1
     }
@@ -99,9 +99,9 @@ impl Group {
     }
 }
 
-/// Divides runs into subjects, in the order of their first runs. Runs without a configuration are
-/// subjects of their own, and so are runs with the same configuration if two of them have the same
-/// seed.
+/// Divides runs into subjects, in the order of their first runs. A run without a configuration is a
+/// subject of its own. If two runs have the same configuration and the same seed, all runs with
+/// this configuration are subjects of their own.
 pub(super) fn subjects(runs: &[RunHistory]) -> Vec<Subject> {
     let keys: Vec<Option<Keys>> = runs.iter().map(Keys::of).collect();
     let mut parts: Vec<Vec<usize>> = Vec::new();
@@ -154,8 +154,8 @@ impl Keys {
     }
 }
 
-/// Names a subject by the common part of its runs' names, or by the folder of the runs if there is
-/// none.
+/// Returns a name for a subject: the common part of the names of its runs. If there is no common
+/// part, returns the name of the folder that contains the runs.
 fn name(runs: &[RunHistory], members: &[usize]) -> String {
     let names: Vec<&str> = members
         .iter()
@@ -184,7 +184,7 @@ fn name(runs: &[RunHistory], members: &[usize]) -> String {
     }
 }
 
-/// Returns the common part of names without their seeds, or an empty text if there is none.
+/// Removes the seeds from names and returns their common part; empty if they have none.
 fn common_name(names: &[&str]) -> String {
     let bare: BTreeSet<String> = names.iter().map(|name| without_seed(name)).collect();
     if let [one] = Vec::from_iter(bare).as_slice() {
@@ -207,8 +207,8 @@ fn is_separator(c: char) -> bool {
     matches!(c, '-' | '_' | ',' | '.' | '=' | ' ' | '/')
 }
 
-/// Removes `seed`, its number and the separators around them from a name: `peak1-seed0` becomes
-/// `peak1`.
+/// Removes `seed`, the number after it, and the separators around them from a name. For example,
+/// `peak1-seed0` becomes `peak1`.
 fn without_seed(name: &str) -> String {
     let Some(at) = name.find(SEED) else {
         return name.to_owned();
@@ -222,7 +222,7 @@ fn without_seed(name: &str) -> String {
     }
 }
 
-/// Adds numbers to subjects that have the same name.
+/// Appends numbers to the names of subjects that would otherwise have the same name.
 fn name_apart(subjects: &mut [Subject]) {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for subject in subjects {

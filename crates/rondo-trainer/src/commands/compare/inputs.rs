@@ -8,14 +8,14 @@ use rondo_train::run_dir::RunDir;
 
 use crate::terminal;
 
-/// Returns the run directories for the arguments. A sweep's directory is replaced by its runs with
-/// metrics, a pattern such as `runs/*` by the runs and sweeps that it matches. A path that exists
-/// is never read as a pattern.
+/// Returns the run directories that the arguments stand for. A sweep's directory stands for its
+/// runs with metrics. A pattern such as `runs/*` stands for the runs and sweeps that it matches. A
+/// path that exists is never read as a pattern.
 ///
 /// # Errors
 ///
-/// If a pattern is malformed or matches nothing, or a sweep cannot be read or has no run with
-/// metrics.
+/// Returns an error if a pattern is not valid or matches nothing, or a sweep cannot be read or has
+/// no run with metrics.
 pub(super) fn run_dirs(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut dirs = Vec::new();
     for argument in arguments {
@@ -55,7 +55,7 @@ fn is_sweep(path: &Path) -> bool {
     path.join("sweep.toml").is_file()
 }
 
-/// Returns the path of a run, or the runs of a sweep.
+/// Returns the path itself if it is a run, or the runs of a sweep.
 fn of_path(path: &Path) -> Result<Vec<PathBuf>> {
     if !is_sweep(path) {
         return Ok(vec![path.to_owned()]);

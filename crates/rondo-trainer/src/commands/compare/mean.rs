@@ -1,16 +1,16 @@
-//! Mean and standard deviation over the runs of a group.
+//! The mean and the standard deviation over the runs of a group.
 
 use rondo_metrics::format::significant;
 use serde::Serialize;
 
-/// Mean and sample standard deviation, `√(Σ (x − mean)² / (n − 1))`.
+/// The mean and the sample standard deviation, `√(Σ (x − mean)² / (n − 1))`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(super) struct Mean {
     #[serde(rename = "mean")]
     pub(super) value: f64,
-    /// None if there is only one value.
+    /// The standard deviation; `None` if there is only one value.
     pub(super) sd: Option<f64>,
-    /// Number of values.
+    /// The number of values.
     pub(super) n: usize,
 }
 
@@ -32,8 +32,9 @@ impl Mean {
         })
     }
 
-    /// Returns, for example, `2.412 ± 0.051`, with `digits` significant digits of the mean. If
-    /// there are fewer values than `runs`, their number is appended, as in `(3 of 4)`.
+    /// Formats the mean and the deviation, for example as `2.412 ± 0.051`; the mean has `digits`
+    /// significant digits. If there are fewer values than `runs`, the number of values is appended,
+    /// as in `(3 of 4)`.
     pub(super) fn text(self, runs: usize, digits: usize) -> String {
         let mean = significant(self.value, digits);
         let spread = match (self.sd, mean.split_once('.')) {
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_deviation_is_that_of_a_sample() {
-        // (1 + 0 + 1) / (3 − 1) = 1.
+        // The variance is (1 + 0 + 1) / (3 − 1) = 1.
         let mean = Mean::of([2.0, 3.0, 4.0]).expect("values");
         assert_eq!((mean.value, mean.sd, mean.n), (3.0, Some(1.0), 3));
         assert_eq!(mean.text(3, 4), "3.000 ± 1.000");

@@ -1,5 +1,5 @@
-//! A comparison as one self-contained HTML page, without network access or other files. Its script
-//! makes the charts interactive; without the script the page is complete.
+//! Writes a comparison as one HTML page that needs no network and no other files. A script makes
+//! the charts interactive; the page is also complete without the script.
 
 mod table;
 
@@ -13,10 +13,10 @@ use super::findings::{Told, findings};
 use super::{Comparison, samples, tables};
 
 const TABLES: &str = include_str!("page.css");
-/// Up to this number of subjects, the title names them; beyond it, the title only counts them.
+/// The title names at most this number of subjects. If there are more, it only counts them.
 const MOST_NAMED: usize = 6;
 
-/// Composes the page; `saved` lists the files beside it.
+/// Returns the page. `saved` lists the files that are written beside the page.
 pub(super) fn page(comparison: &Comparison, sections: &[Section], saved: &[String]) -> String {
     let Comparison {
         rows,
@@ -58,8 +58,8 @@ pub(super) fn page(comparison: &Comparison, sections: &[Section], saved: &[Strin
     html
 }
 
-/// Adds verdicts, speed and perplexities of runs. If there are groups, their means are shown and
-/// the single runs are folded.
+/// Adds the verdicts, the speed and the perplexities of the runs. If there are groups, the page
+/// shows their means, and the single runs are folded.
 fn add_numbers(html: &mut String, comparison: &Comparison) {
     let Comparison { rows, groups, .. } = comparison;
     let single = [

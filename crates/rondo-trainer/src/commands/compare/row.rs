@@ -1,4 +1,4 @@
-//! The description of one run.
+//! The description of one run in a comparison.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use serde::Serialize;
 
 use super::differences::Effort;
 
-/// The description of a run.
+/// The description of one run.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Row {
     pub(super) run: String,
     pub(super) verdict: Verdict,
     pub(super) step: u64,
-    /// Training loss of the last logged step.
+    /// The training loss of the last logged step.
     pub(super) final_loss: Option<f64>,
-    /// Validation cross entropy at the mean depth, last evaluation.
+    /// The validation cross entropy at the mean depth, from the last evaluation.
     pub(super) val_loss: Option<f64>,
-    /// Perplexity at the last evaluation, by recurrence depth.
+    /// The perplexity at each recurrence depth, from the last evaluation.
     pub(super) perplexity: BTreeMap<usize, f64>,
     pub(super) hidden_state_corr: Correlation,
     pub(super) findings: Vec<Finding>,
@@ -28,19 +28,19 @@ pub(super) struct Row {
     pub(super) effort: Effort,
 }
 
-/// `hidden_state_corr` over a run.
+/// The metric `hidden_state_corr` over the course of a run.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Correlation {
-    /// Value of the first logged step.
+    /// The value of the first logged step.
     pub(super) start: Option<f64>,
     /// The highest value.
     pub(super) peak: Option<f64>,
     pub(super) peak_step: Option<u64>,
-    /// Median of the last [`LAST`] logged steps.
+    /// The median of the last [`LAST`] logged steps.
     pub(super) end: Option<f64>,
 }
 
-/// Number of readings that represent the end of a run.
+/// How many of the last readings represent the end of a run.
 const LAST: usize = 10;
 
 impl Row {

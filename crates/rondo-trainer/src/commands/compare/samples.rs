@@ -1,4 +1,4 @@
-//! The section of the page with the texts that the runs wrote after the prompts of `[eval]`.
+//! The section of the page that shows the texts that runs wrote after the prompts of `[eval]`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,20 +8,20 @@ use rondo_metrics::sample::printable;
 use rondo_metrics::{History, Sample};
 use rondo_train::run_history::RunHistory;
 
-/// Maximum number of evaluations of a run that are shown.
+/// The maximum number of evaluations that are shown for a run.
 const EVALUATIONS: usize = 20;
 
-/// The texts of a run after one prompt: for each step, a text for each depth.
+/// The texts of a run after one prompt. For each step, there is a text for each depth.
 type Texts = BTreeMap<u64, Vec<(usize, String)>>;
 
-/// Returns the section as HTML: the newest texts of all runs side by side, earlier ones folded. It
-/// is empty if no run has any.
+/// Returns the section as HTML. The newest texts of all runs are side by side; earlier texts are
+/// folded. The section is empty if no run has texts.
 pub(super) fn section(runs: &[RunHistory]) -> String {
     let named = |run: &RunHistory| (run.name.clone(), by_prompt(&run.history));
     of_runs(&runs.iter().map(named).collect::<Vec<_>>())
 }
 
-/// Finds the texts of a run; the prompts are in the order of their first appearance.
+/// Returns the texts of a run by prompt. The prompts have the order of their first appearance.
 fn by_prompt(history: &History) -> Vec<(String, Texts)> {
     let mut found: Vec<(String, Texts)> = Vec::new();
     for record in history.records() {
@@ -81,8 +81,8 @@ fn of_runs(runs: &[(String, Vec<(String, Texts)>)]) -> String {
     html
 }
 
-/// Chooses at most [`EVALUATIONS`] evaluations of a run, evenly spaced, including the first and the
-/// last.
+/// Chooses at most [`EVALUATIONS`] evenly spaced evaluations of a run. The first and the last
+/// evaluation are among them.
 fn spread(texts: &Texts) -> Vec<(u64, &[(usize, String)])> {
     let all: Vec<(u64, &[(usize, String)])> = texts
         .iter()
@@ -116,7 +116,7 @@ fn add_rows(html: &mut String, run: &str, step: u64, texts: &[(usize, String)]) 
     }
 }
 
-/// Escapes text for HTML, and makes control characters visible except line ends and tabs.
+/// Escapes text for HTML. Makes control characters visible, except line ends and tabs.
 fn markup(text: &str) -> String {
     escaped(&printable(text))
 }

@@ -1,5 +1,5 @@
-//! Curves of the subjects of a comparison: the numbers of a run, or the mean and deviation of a
-//! group.
+//! The curves of the subjects of a comparison. The curve of a group shows the mean and the standard
+//! deviation over its runs.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use rondo_figures::chart::{ChartPoint, Curve, Look};
 use super::groups::Subject;
 use super::mean::Mean;
 
-/// Returns the curves of subjects; `points` returns the numbers of a run. A group gets a curve of
-/// the mean over all its runs, with a band of one standard deviation, and a curve of each run.
+/// Returns the curves of subjects; `points` returns the points of one run. A group has one curve
+/// for the mean of all its runs, with a band of one standard deviation, and one curve for each run.
 pub(super) fn curves(
     subjects: &[Subject],
     names: &[&str],
@@ -50,10 +50,10 @@ pub(super) fn mean_name(subject: &Subject) -> String {
     }
 }
 
-/// Returns mean and standard deviation at every x where all series have a finite value, in
-/// ascending order of x.
+/// Returns the mean and the standard deviation at every x at which all series have a finite value,
+/// in ascending order of x.
 pub(super) fn mean(series: &[Vec<ChartPoint>]) -> Vec<ChartPoint> {
-    // No x is negative, so the bits of the numbers sort like the numbers.
+    // No x is negative, so the bits of the x values sort in the same order as the values.
     let mut found: BTreeMap<u64, (ChartPoint, Vec<f64>)> = BTreeMap::new();
     for point in series.iter().flatten().filter(|point| point.y.is_finite()) {
         let place = found.entry(point.x.to_bits());

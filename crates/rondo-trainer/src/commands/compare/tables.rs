@@ -11,8 +11,8 @@ use super::groups::{Group, Subject};
 use super::mean::Mean;
 use super::row::Row;
 
-/// Up to this number of subjects, the table of keys has a column for each; beyond it, a row for
-/// each.
+/// The table of keys has a column for each of at most this number of subjects. If there are more
+/// subjects, it has a row for each.
 const MOST_COLUMNS: usize = 4;
 
 const CORRELATION: Over = Over {
@@ -24,7 +24,7 @@ fn number(value: Option<f64>, digits: usize) -> Cell {
     or_missing(value, |value| significant(value, digits)).into()
 }
 
-/// Returns verdict, steps, losses and correlation of each run.
+/// Returns the table with the verdict, the steps, the losses and the correlation of each run.
 pub(super) fn overview(rows: &[Row]) -> Grid {
     let row = |row: &Row| {
         let two = |value: Option<f64>| or_missing(value, |value| format!("{value:.2}")).into();
@@ -55,7 +55,7 @@ pub(super) fn overview(rows: &[Row]) -> Grid {
     }
 }
 
-/// Returns device, tokens per second and seconds of each run.
+/// Returns the table with the device, the tokens per second and the seconds of each run.
 pub(super) fn effort(rows: &[Row]) -> Grid {
     let row = |row: &Row| {
         let cells = row.effort.cells().map(Cell::from);
@@ -74,7 +74,7 @@ pub(super) fn effort(rows: &[Row]) -> Grid {
     }
 }
 
-/// Returns the perplexities of each run at its last evaluation.
+/// Returns the table with the perplexities of each run at its last evaluation.
 pub(super) fn perplexities(rows: &[Row]) -> Grid {
     let depths = depths(rows.iter().flat_map(|row| row.perplexity.keys()));
     let row = |row: &Row| {
@@ -110,7 +110,8 @@ fn mean(value: Option<Mean>, runs: usize, digits: usize) -> Cell {
         .into()
 }
 
-/// Returns verdicts and last numbers of each subject; for groups, means over their seeds.
+/// Returns the table with the verdicts and the last values of each subject. The values of a group
+/// are means over its runs.
 pub(super) fn group_overview(groups: &[Group], rows: &[Row]) -> Grid {
     let row = |group: &Group| {
         vec![
@@ -135,7 +136,7 @@ pub(super) fn group_overview(groups: &[Group], rows: &[Row]) -> Grid {
     }
 }
 
-/// Returns each verdict of a group's runs with its number of runs, the most frequent first.
+/// Counts the runs of a group for each verdict; the most frequent verdict is first.
 fn verdicts(group: &Group, rows: &[Row]) -> Vec<(Verdict, usize)> {
     let mut counts: Vec<(Verdict, usize)> = Vec::new();
     for row in group.members.iter().map(|index| &rows[*index]) {
@@ -151,7 +152,7 @@ fn verdicts(group: &Group, rows: &[Row]) -> Vec<(Verdict, usize)> {
     counts
 }
 
-/// Returns device, tokens per second and seconds of each subject.
+/// Returns the table with the device, the tokens per second and the seconds of each subject.
 pub(super) fn group_effort(groups: &[Group]) -> Grid {
     let row = |group: &Group| {
         vec![
@@ -180,7 +181,7 @@ fn devices(group: &Group) -> Cell {
     }
 }
 
-/// Returns the perplexities of each subject at its last evaluation.
+/// Returns the table with the perplexities of each subject at the last evaluation.
 pub(super) fn group_perplexities(groups: &[Group]) -> Grid {
     let depths = depths(groups.iter().flat_map(|group| group.perplexity.keys()));
     let row = |group: &Group| {
@@ -197,8 +198,8 @@ pub(super) fn group_perplexities(groups: &[Group]) -> Grid {
     }
 }
 
-/// Returns the keys that differ, with a column for each subject, or a row for each if there are
-/// more than [`MOST_COLUMNS`].
+/// Returns the table of the keys that differ. It has a column for each subject, or a row for each
+/// subject if there are more than [`MOST_COLUMNS`].
 pub(super) fn keys(subjects: &[Subject], differences: &[Difference]) -> Grid {
     let value = |difference: &Difference, subject: &Subject| -> Cell {
         let mut values: Vec<String> = Vec::new();

@@ -1,4 +1,4 @@
-//! `trainer eval --tasks`: scores of benchmark items at every recurrence depth.
+//! `trainer eval --tasks`: scores benchmark items at every recurrence depth.
 
 mod answers;
 mod asked;
@@ -32,24 +32,24 @@ use self::asked::Benchmarks;
 use crate::cli::EvalArgs;
 use crate::{pictures, terminal};
 
-/// The tokens and the outcomes of one run.
+/// The tokens and the results of one run.
 struct OfRun {
     path: PathBuf,
     step: u64,
     reading: Reading,
     device: String,
     controls: Controls,
-    /// For each task, the tokens of its items.
+    /// The tokens of the items, for each task.
     plans: Vec<Plan>,
-    /// For each task, the outcomes of its items.
+    /// The results of the items, for each task.
     found: Vec<RunOutcomes>,
 }
 
-/// Scores the items of every task in every run. Nothing is written before all results are known.
+/// Scores the items of every task in every run. Nothing is written until all results are known.
 ///
 /// # Errors
 ///
-/// If a task, a run, the device or an option is wrong.
+/// Returns an error if a task, a run, the device or an option is not valid.
 pub(super) fn command(args: &EvalArgs, exits: &[Exit]) -> Result<()> {
     let asked = Benchmarks::read(args)?;
     asked.check_exits(exits)?;
@@ -172,7 +172,7 @@ impl Benchmarks {
         self.tasks.iter().enumerate().map(report).collect()
     }
 
-    /// Writes every item's outcome.
+    /// Writes the result of every item.
     fn write(&self, args: &EvalArgs, runs: &[OfRun]) -> Result<Vec<PathBuf>> {
         let mut written = Vec::new();
         for run in runs {

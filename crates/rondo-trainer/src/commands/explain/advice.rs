@@ -1,4 +1,5 @@
-//! When to change a key, its unit and its source, read from `advice.toml`.
+//! Advice for each key: when to change it, the unit of its value, and the paper it comes from. The
+//! advice is read from `advice.toml`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ const TEXT: &str = include_str!("advice.toml");
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Entry {
-    /// When to change the key, and the cost of the change.
+    /// When to change the key, and what the change costs.
     pub(super) when: String,
     /// The unit of the key's value.
     pub(super) unit: Option<String>,
@@ -19,7 +20,7 @@ pub(super) struct Entry {
     pub(super) source: Option<String>,
 }
 
-/// The entries, by dotted key.
+/// The advice for each key, by dotted key.
 pub(super) struct Advice(BTreeMap<String, Entry>);
 
 impl Advice {
@@ -27,7 +28,8 @@ impl Advice {
         Self(toml::from_str(TEXT).expect("the file is part of the program, and a test reads it"))
     }
 
-    /// Returns the entry of a key. A section that chooses a variant has the entry of `KEY.kind`.
+    /// Returns the advice for a key. For a section that selects a variant, it is the advice for
+    /// `KEY.kind`.
     pub(super) fn of(&self, key: &Key) -> Option<&Entry> {
         let own = self.0.get(&key.path);
         own.or_else(|| self.0.get(&format!("{}.kind", key.path)))

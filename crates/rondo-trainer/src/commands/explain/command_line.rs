@@ -1,5 +1,5 @@
-//! The book's page on the command line: every command with its options and examples, from the
-//! argument types.
+//! Generates the book's page on the command line: every command with its options and examples. The
+//! text comes from the argument types.
 
 use clap::{Arg, Command, CommandFactory};
 
@@ -14,10 +14,10 @@ Every command with its arguments, options and examples, as `trainer COMMAND --he
 are those of the default build ([Devices](devices.md)). Every command has `--help` (`-h`), and ends with one of the [exit codes](exit-codes.md).
 ";
 
-/// Options that every command has; the head of the page names them.
+/// Options that every command has. Only the head of the page describes them.
 const COMMON: [&str; 3] = ["help", "_help", "version"];
 
-/// Returns the page.
+/// Returns the whole page.
 pub(super) fn page() -> String {
     let mut root = Cli::command();
     root.build();
@@ -40,7 +40,7 @@ pub(super) fn page() -> String {
     lines.join("\n").trim_end().to_owned()
 }
 
-/// Returns the section of a command.
+/// Returns the section about one command.
 fn section(command: &mut Command) -> Vec<String> {
     let usage = command.render_usage().to_string();
     let about = command.get_about().map(ToString::to_string);
@@ -65,7 +65,7 @@ fn section(command: &mut Command) -> Vec<String> {
     lines
 }
 
-/// Returns the lines of an argument or option.
+/// Returns the lines about an argument or option.
 fn entry(arg: &Arg) -> Vec<String> {
     let takes = arg.get_action().takes_values();
     let value = arg.get_value_names().filter(|_| takes).map(|names| {

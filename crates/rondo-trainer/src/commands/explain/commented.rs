@@ -1,5 +1,5 @@
-//! A resolved configuration with the meaning of each key above the key, and a list of the keys that
-//! are not set.
+//! Prints a resolved configuration with a comment above each key that states the meaning of the
+//! key. A list of the keys that are not set is added.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use rondo_train::config::RunConfig;
 
 use super::paragraph::paragraph;
 
-/// Returns `text`, a printed configuration, with comments.
+/// Adds comments to `text`, a printed configuration.
 pub(crate) fn commented(text: &str) -> String {
     let keys = keys::<RunConfig>();
     let written = Written::of(text);
@@ -49,7 +49,7 @@ pub(crate) fn commented(text: &str) -> String {
 /// The keys of a printed configuration.
 struct Written {
     paths: BTreeSet<String>,
-    /// The word of each `kind`, by the path of its table.
+    /// The value of each `kind`, by the path of the table.
     kinds: BTreeMap<String, String>,
 }
 
@@ -71,7 +71,7 @@ impl Written {
         Self { paths, kinds }
     }
 
-    /// Returns whether a key belongs to the variant in the configuration.
+    /// Whether a key belongs to a variant that the configuration selects.
     fn has_variant(&self, key: &Key) -> bool {
         key.variants.is_empty()
             || key.variants.iter().any(|variant| {
@@ -105,7 +105,7 @@ fn not_set(keys: &[Key], section: &str, written: &Written) -> Vec<String> {
         .collect()
 }
 
-/// Lists the outermost sections that are missing.
+/// Lists the outermost sections that are not in the configuration.
 fn absent_sections(keys: &[Key], written: &Written) -> Vec<String> {
     let is_absent = |key: &&Key| {
         let parent = key.path.rsplit_once('.').map_or("", |(parent, _)| parent);
@@ -123,7 +123,7 @@ fn absent_sections(keys: &[Key], written: &Written) -> Vec<String> {
     keys.iter().filter(is_absent).flat_map(line).collect()
 }
 
-/// Returns the path in a table's header line.
+/// Returns the path in the header line of a table; `None` for other lines.
 fn header(line: &str) -> Option<String> {
     let inner = line.strip_prefix('[')?;
     match inner.strip_prefix('[') {
@@ -139,7 +139,8 @@ fn below(section: &str, name: &str) -> String {
     }
 }
 
-/// Returns a meaning as comment lines. A line that only names its section is left out.
+/// Returns a meaning as comment lines. A line that contains only the name of the section is left
+/// out.
 fn comment(meaning: &str) -> Vec<String> {
     let says_more = |text: &&str| !(text.starts_with("`[") && text.ends_with("]`."));
     let texts = meaning.lines().filter(says_more);

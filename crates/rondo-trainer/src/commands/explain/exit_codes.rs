@@ -1,4 +1,4 @@
-//! The book's page on exit codes.
+//! Generates the book's page on exit codes.
 
 use rondo_train::exit_code::ExitCode;
 
@@ -12,7 +12,7 @@ compares it with the program. Scripts and schedulers can rely on these numbers: 
 |---:|---|---|
 ";
 
-/// Returns the page.
+/// Returns the whole page.
 pub(super) fn page() -> String {
     let rows = ExitCode::ALL.map(|code| {
         format!(

@@ -1,4 +1,4 @@
-//! The book's page on keys: every key with its meaning and all its details.
+//! Generates the book's page on keys: every key with its meaning and all its details.
 
 use rondo_config::reference::Key;
 
@@ -15,7 +15,7 @@ A run configuration is one TOML file; its [JSON Schema](../../../../configs/sche
 key. Lengths of schedules and curricula are steps, `{ tokens = N }` or `{ fraction = X }` of the run.
 ";
 
-/// Returns the page.
+/// Returns the whole page.
 pub(super) fn page(reference: &Reference) -> String {
     let mut lines = vec![HEAD.to_owned()];
     for (title, keys) in [
@@ -82,7 +82,7 @@ fn entry(reference: &Reference, key: &Key) -> Vec<String> {
     lines
 }
 
-/// Escapes characters that Markdown would interpret: angle brackets and stars outside code.
+/// Escapes the characters that Markdown would interpret: angle brackets and stars outside code.
 pub(in crate::commands) fn escaped(text: &str) -> String {
     let parts = text
         .split('`')

@@ -1,4 +1,4 @@
-//! The answers of `trainer explain` as text.
+//! Formats the answers of `trainer explain` as text.
 
 use rondo_config::reference::Key;
 
@@ -7,10 +7,10 @@ use super::topics::{TOPICS, Topic};
 use super::{Found, Reference};
 
 const INDENT: &str = "    ";
-/// Width of the column of names in a list.
+/// The width of the names in a list, in columns.
 const NAME: usize = 26;
 
-/// Lists every key and topic, in a line or two for each.
+/// Lists every key and topic. Each takes one or two lines.
 pub(super) fn list(reference: &Reference) -> String {
     let mut lines = Vec::new();
     for (title, keys) in [
@@ -34,7 +34,7 @@ pub(super) fn list(reference: &Reference) -> String {
     lines.join("\n")
 }
 
-/// Returns the lines of a key or section in the list, with the first sentence of its meaning.
+/// Returns the lines about a key or section in the list, with the first sentence of its meaning.
 fn line(key: &Key) -> Vec<String> {
     match key.is_section {
         true => entry(&format!("[{}]", key.path), &first_sentence(&key.meaning)),
@@ -129,7 +129,7 @@ fn explain_key(reference: &Reference, key: &Key) -> Vec<String> {
     lines
 }
 
-/// Returns the key with the form of its value, its default and its range.
+/// Returns the line with the key, the form of its value, its default and its range.
 fn heading(key: &Key) -> String {
     let default = match (&key.default, key.is_required) {
         (Some(default), _) => Some(format!("default {default}")),

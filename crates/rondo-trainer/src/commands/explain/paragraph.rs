@@ -1,10 +1,10 @@
-//! Text in lines of a terminal's width.
+//! Breaks text into lines that fit a terminal.
 
 /// Maximum width of a line, in columns.
 pub(crate) const WIDTH: usize = 80;
 
-/// Breaks text into lines of at most [`WIDTH`] columns; `first` begins the first line and `rest`
-/// the others.
+/// Breaks text into lines of at most [`WIDTH`] columns. The first line begins with `first`, and all
+/// other lines begin with `rest`.
 ///
 /// A word that is longer than a line has a line of its own.
 pub(crate) fn paragraph(text: &str, first: &str, rest: &str) -> Vec<String> {

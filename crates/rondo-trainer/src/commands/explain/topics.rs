@@ -1,34 +1,35 @@
-//! Verdicts and terms: what they are, how they look, and what cures them.
+//! Explains verdicts and terms: their meaning, how they look in metrics and pictures, and their
+//! remedies.
 
 use serde_json::{Value, json};
 
-/// A verdict or a term, which is not a key.
+/// A verdict or a term that can be explained but is not a key.
 pub(super) struct Topic {
     pub(super) name: &'static str,
     /// Other names of the topic.
     also: &'static [&'static str],
-    /// One line for the list.
+    /// The line about the topic in the list.
     pub(super) summary: &'static str,
-    /// What it is.
+    /// What the verdict or term means.
     what: &'static str,
-    /// How it looks in metrics and pictures.
+    /// How the verdict or term looks in metrics and pictures.
     looks: Option<&'static str>,
-    /// What cures it.
+    /// What to do against the failure.
     cure: Option<&'static str>,
-    /// The command that shows it.
+    /// The command that shows an example or a measurement of the topic.
     show: Option<&'static str>,
-    /// The paper that it comes from.
+    /// The paper that the topic comes from.
     source: Option<&'static str>,
 }
 
 impl Topic {
-    /// Returns whether a word names the topic, with hyphens, underscores or spaces.
+    /// Whether a word is a name of the topic. Hyphens, underscores and spaces are treated alike.
     pub(super) fn is_called(&self, word: &str) -> bool {
         let word = word.trim().to_lowercase().replace(['_', ' '], "-");
         self.name == word || self.also.contains(&word.as_str())
     }
 
-    /// Returns the texts of the topic with their labels.
+    /// Returns the texts of the topic, each with its label.
     pub(super) fn parts(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let parts = [
             ("what", Some(self.what)),

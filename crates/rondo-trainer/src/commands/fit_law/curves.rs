@@ -1,4 +1,4 @@
-//! Loss curves for a law: finds and reads them, and divides them into fitted and predicted ones.
+//! Finds and reads loss curves for a law, and divides them into fitted curves and predicted curves.
 
 use std::path::{Path, PathBuf};
 
@@ -13,26 +13,26 @@ use rondo_train::run_plan::warmup_steps;
 use crate::cli::FitLawArgs;
 use crate::terminal;
 
-/// A curve, and whether it is fitted or predicted.
+/// A curve, and whether the law is fitted to it.
 pub(super) struct Given {
     pub(super) path: PathBuf,
     pub(super) curve: Curve,
     pub(super) fitted: bool,
 }
 
-/// Settings of the warm-up, which no law describes.
+/// The settings of the warm-up, which no law describes.
 #[derive(Clone, Copy)]
 struct Warmup {
     steps: Option<u64>,
     sum: Option<f64>,
 }
 
-/// Reads every named curve.
+/// Reads all curves that the arguments name.
 ///
 /// # Errors
 ///
-/// If a file cannot be read, no curve is left to fit, or a curve is named for fitting and for
-/// prediction.
+/// Returns an error if a file cannot be read, no curve is left to fit, or a curve is named both for
+/// fitting and for prediction.
 pub(super) fn given(args: &FitLawArgs) -> Result<Vec<Given>> {
     let warmup = Warmup {
         steps: args.warmup,
@@ -73,8 +73,8 @@ pub(super) fn given(args: &FitLawArgs) -> Result<Vec<Given>> {
     }
 }
 
-/// Finds the named curves among `curves`, by path or name. Curves that are missing are read and
-/// added.
+/// Finds the named curves among `curves`, by path or by name. A curve that is not among them is
+/// read and added to them.
 fn chosen(
     named: &[PathBuf],
     curves: &mut Vec<(PathBuf, Curve)>,
@@ -99,7 +99,7 @@ fn chosen(
     Ok(indices)
 }
 
-/// Reads the curves of a path: a file, a run, a sweep's finished runs, or a folder of tables.
+/// Reads the curves at a path: a file, a run, the finished runs of a sweep, or a folder of tables.
 fn open(path: &Path, warmup: Warmup) -> Result<Vec<(PathBuf, Curve)>> {
     let one = |curve: Curve| vec![(path.to_owned(), curve)];
     if path.is_dir() {
@@ -165,7 +165,8 @@ fn of_run(path: &Path, warmup: Warmup) -> Result<Curve> {
     of_metrics(&RunDir::new(path).metrics(), warmup)
 }
 
-/// Reads the training loss of a run; the warm-up is that of the configuration beside it.
+/// Reads the training loss of a run. The warm-up is taken from the configuration in the same
+/// folder.
 fn of_metrics(path: &Path, warmup: Warmup) -> Result<Curve> {
     let history = History::read(path)?;
     let points: Vec<Point> = history
@@ -190,7 +191,7 @@ fn of_metrics(path: &Path, warmup: Warmup) -> Result<Curve> {
     curve(&named, steps, warmup.sum, &points)
 }
 
-/// Returns the number of warm-up steps of the run in a folder, or 0 if there is no run.
+/// Returns the number of warm-up steps of the run in a folder; 0 if the folder contains no run.
 pub(super) fn warmup_in(folder: &Path) -> Result<u64> {
     let run = RunDir::new(folder);
     match run.has_config() {

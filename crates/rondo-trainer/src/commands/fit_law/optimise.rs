@@ -1,5 +1,5 @@
-//! The schedule with the lowest final loss that a law predicts, in the form of a run's
-//! configuration.
+//! Searches for the schedule whose final loss, as predicted by a law, is lowest. The schedule has
+//! the form that a run's configuration uses.
 
 use rondo_config::to_toml;
 use rondo_laws::{Found, Horizon, Law, best_schedule};
@@ -15,20 +15,20 @@ use serde_json::{Value, json};
 use super::curves::{Given, warmup_in};
 use crate::cli::FitLawArgs;
 
-/// Number of points at which a known schedule is sampled for the comparison.
+/// The number of points at which a known schedule is sampled for the comparison.
 const POINTS: u64 = 4096;
 
 /// The result of a search for a schedule.
 pub(super) struct Optimised {
     horizon: Horizon,
     found: Found,
-    /// Other schedules over the same horizon, with their predicted losses.
+    /// Other schedules of the same length, each with its predicted final loss.
     others: Vec<(String, f64)>,
-    /// The run whose schedule was searched for.
+    /// The configuration whose schedule was searched for; `None` if `--config` was not given.
     config: Option<RunConfig>,
 }
 
-/// The sections that a configuration can copy.
+/// The sections of the result, which a user can copy into a configuration.
 #[derive(Serialize)]
 struct Section {
     train: Steps,
@@ -41,11 +41,12 @@ struct Steps {
 }
 
 impl Optimised {
-    /// Searches for the best schedule of the run in `--config`, or of a run like the longest curve.
+    /// Searches for the best schedule of the run in `--config`. Without `--config`, the run has the
+    /// length and the rates of the longest curve.
     ///
     /// # Errors
     ///
-    /// If the configuration is not valid, or the search is not possible for it.
+    /// Returns an error if the configuration is not valid, or no search is possible for it.
     pub(super) fn search(args: &FitLawArgs, given: &[Given], law: &Law) -> Result<Self> {
         let config = match &args.config {
             Some(path) => Some(RunConfig::load(path, &[])?),
@@ -73,7 +74,7 @@ impl Optimised {
         })
     }
 
-    /// Returns a table of the predicted losses.
+    /// Returns a table of the predicted final losses.
     pub(super) fn text(&self) -> String {
         let mut table = Table::new(&["schedule", "predicted final loss"]).left(0);
         table.row(["searched".to_owned(), significant(self.found.loss, 6)]);
@@ -95,7 +96,7 @@ impl Optimised {
         )
     }
 
-    /// Returns the horizon, the pieces and the predicted losses.
+    /// Returns the horizon, the pieces and the predicted losses as JSON.
     pub(super) fn to_json(&self) -> Value {
         let others = self.others.iter();
         let others: Vec<Value> = others
@@ -109,11 +110,11 @@ impl Optimised {
         })
     }
 
-    /// Returns the sections `[train]` and `[schedule]` for a configuration.
+    /// Returns the sections `[train]` and `[schedule]` of a configuration, as TOML.
     ///
     /// # Errors
     ///
-    /// If the sections cannot be printed as TOML.
+    /// Returns an error if the sections cannot be printed as TOML.
     pub(super) fn section(&self) -> Result<String> {
         let section = Section {
             train: Steps {
@@ -124,11 +125,11 @@ impl Optimised {
         Ok(to_toml(&section).map_err(anyhow::Error::from)?)
     }
 
-    /// Returns the configuration of `--config` with the found schedule.
+    /// Returns the configuration of `--config` with the found schedule, as TOML.
     ///
     /// # Errors
     ///
-    /// If the configuration cannot be printed as TOML.
+    /// Returns an error if the configuration cannot be printed as TOML.
     pub(super) fn config(&self) -> Result<Option<String>> {
         let with_schedule = |config: &RunConfig| RunConfig {
             schedule: self.schedule(),
@@ -138,7 +139,7 @@ impl Optimised {
         config.map(|config| config.to_toml()).transpose()
     }
 
-    /// Returns the schedule, which is piecewise after the warm-up.
+    /// Returns the found schedule. It is piecewise after the warm-up.
     fn schedule(&self) -> ScheduleConfig {
         let Horizon {
             warmup,
@@ -174,7 +175,7 @@ fn horizon_of(config: &RunConfig) -> Result<Horizon> {
     })
 }
 
-/// Returns the horizon of the longest curve, with the changes from the command line.
+/// Returns the horizon of the longest curve, changed by the arguments.
 fn like_the_longest(args: &FitLawArgs, given: &[Given]) -> Result<Horizon> {
     let last = |given: &Given| given.curve.schedule().points().last().map(|point| point.0);
     let longest = given.iter().max_by_key(|given| last(given));
@@ -201,7 +202,7 @@ fn like_the_longest(args: &FitLawArgs, given: &[Given]) -> Result<Horizon> {
     })
 }
 
-/// Returns common schedules, which are compared with the result of the search.
+/// Returns common schedules, with which the found schedule is compared.
 fn usual(horizon: &Horizon) -> Vec<(String, ScheduleConfig)> {
     let shapes = [
         ("constant", Shape::Constant {}),

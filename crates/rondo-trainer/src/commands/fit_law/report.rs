@@ -1,4 +1,4 @@
-//! A fitted law in numbers: its constants, and its errors on every curve.
+//! Reports a fitted law: its constants, and its errors on every curve.
 
 use rondo_laws::{Curve, Fit, Score, Scores, score};
 use rondo_metrics::Table;
@@ -8,20 +8,20 @@ use serde_json::{Map, Value, json};
 use super::curves::Given;
 use super::optimise::Optimised;
 
-/// Maximum length of a curve's name in a table. Longer names are shortened.
+/// The maximum length of a curve's name in a table. Longer names are shortened.
 const NAME: usize = 24;
 
 /// The results of a fit.
 pub(super) struct Report<'a> {
     fit: &'a Fit,
     fitted: Scores,
-    /// None if every curve is fitted.
+    /// The scores of the predicted curves; `None` if the law was fitted to every curve.
     predicted: Option<Scores>,
     optimised: Option<&'a Optimised>,
 }
 
 impl<'a> Report<'a> {
-    /// Scores every curve.
+    /// Scores the law on every curve.
     pub(super) fn new(fit: &'a Fit, given: &[Given], optimised: Option<&'a Optimised>) -> Self {
         let curves = |fitted: bool| -> Vec<Curve> {
             let chosen = given.iter().filter(|given| given.fitted == fitted);
@@ -68,7 +68,7 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// Returns the tables.
+    /// Returns the report as tables.
     pub(super) fn text(&self) -> String {
         let fit = self.fit;
         let mut constants = Table::new(&["constant", "value", "error", "95 % interval", ""])
@@ -183,12 +183,12 @@ fn pooled_json(scores: &Scores) -> Value {
     json!({"r2": scores.pooled_r2, "worste": scores.worst_relative})
 }
 
-/// Formats a fraction in percent.
+/// Formats a fraction as a number of percent.
 fn percent(share: f64) -> String {
     format!("{:.2}", 100.0 * share)
 }
 
-/// Returns a name; a long name loses its middle.
+/// Shortens a long name by leaving out its middle.
 fn shortened(name: &str) -> String {
     let length = name.chars().count();
     if length <= NAME {

@@ -1,4 +1,4 @@
-//! The book's page on metrics and events.
+//! Generates the book's page on metrics and events.
 
 use rondo_metrics::names::{METRICS, pattern};
 use rondo_metrics::{Event, Kind, Metric};
@@ -18,7 +18,7 @@ is a layer, SOURCE a source of a mixture. A series has a value for each iteratio
 gradient, `e` the prelude's output, `n_f` the final norm, `y` the coda's output, `S` the length of a row. `trainer metrics RUN --format csv` prints the records of a run as a table.
 ";
 
-/// Returns the page.
+/// Returns the whole page.
 pub(in crate::commands) fn page() -> String {
     let mut lines = vec![HEAD.to_owned(), "## Every record\n".to_owned()];
     for (name, unit, meaning) in FIELDS {

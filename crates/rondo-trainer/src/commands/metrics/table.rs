@@ -1,9 +1,9 @@
-//! The metrics of a run as one table, for pandas and spreadsheets.
+//! Prints the metrics of a run as one table, for pandas and spreadsheets.
 //!
-//! A row is a record, and a column is a metric. A cell is empty if the record lacks the metric. A
-//! series has a column for each of its values, counted from 1: `iterations.residual[1]`. Texts with
-//! line ends are quoted, so a text after a prompt is one cell. Numbers that are not finite are
-//! written as `NaN`, `inf` and `-inf`, which pandas reads.
+//! Each row is a record, and each column is a metric. A cell is empty if the record lacks the
+//! metric. A metric that is a series has a column for each of its values, counted from 1:
+//! `iterations.residual[1]`. A text with line ends is quoted, so it stays in one cell. Values that
+//! are not finite are written as `NaN`, `inf` and `-inf`, which pandas can read.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const FIELDS: [&str; 4] = ["step", "tokens", "time", "kind"];
 ///
 /// # Errors
 ///
-/// Never, because the table is written to memory.
+/// In practice none occurs, because the table is written to memory.
 pub(super) fn text(history: &History, delimiter: u8) -> Result<String> {
     let columns = columns(history.records());
     let mut writer = csv::WriterBuilder::new()
@@ -41,7 +41,8 @@ pub(super) fn text(history: &History, delimiter: u8) -> Result<String> {
     Ok(String::from_utf8(bytes).context("names are text")?)
 }
 
-/// Returns every metric in the order of its first record, with the length of its longest series.
+/// Returns every metric, in the order of its first record. The metric of a series has the length of
+/// its longest series.
 fn columns(records: &[Record]) -> Vec<(String, Option<usize>)> {
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut columns: Vec<(String, Option<usize>)> = Vec::new();

@@ -1,4 +1,4 @@
-//! The shapes of the ladder, and the text of a configuration.
+//! The shapes of the ladder, and the text of the configuration.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,20 +7,20 @@ use rondo_train::device::DeviceKind;
 
 use crate::cli::DeviceName;
 
-/// The sizes of a model and of its batch.
+/// The sizes of a model and of its training batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
-    /// d_model.
+    /// The model's `d_model`.
     pub(super) width: usize,
     pub(super) n_heads: usize,
     pub(super) d_ff: usize,
     pub(super) core: usize,
     pub(super) batch: usize,
-    /// Tokens in a sequence.
+    /// The number of tokens in a sequence.
     pub(super) seq: usize,
 }
 
-/// The shapes in ascending size: that of configs/main.toml, and wider ones up to that of
+/// The shapes in ascending size: the shape of configs/main.toml, and wider shapes up to that of
 /// configs/gpu/main.toml.
 pub(super) const LADDER: [Shape; 4] = [
     Shape {
@@ -57,24 +57,24 @@ pub(super) const LADDER: [Shape; 4] = [
     },
 ];
 
-/// The mean recurrence of every shape.
+/// The mean recurrence, which is the same for every shape.
 pub(super) const MEAN_RECURRENCE: usize = 16;
-/// Minimum number of steps of a run that is worth looking at.
+/// The minimum number of steps of a useful run.
 pub(super) const FEWEST_STEPS: u64 = 100;
-/// Validation tokens in an evaluation.
+/// The number of validation tokens in an evaluation.
 const EVAL_TOKENS: u64 = 4096;
 /// The peak learning rate at width 64.
 const PEAK: f64 = 2e-3;
 
-/// Returns a validation fraction that holds the tokens of an evaluation. The two numbers of tokens
-/// come from a split with the fraction 0.05.
+/// Returns a validation fraction that is large enough for the tokens of an evaluation. The two
+/// numbers of tokens must come from a split with the fraction 0.05.
 pub(super) fn val_fraction(train_tokens: u64, val_tokens: u64) -> f64 {
     let all = (train_tokens + val_tokens).max(1) as f64;
     let needed = 1.5 * EVAL_TOKENS as f64 / all;
     (needed.clamp(0.05, 0.5) * 100.0).ceil() / 100.0
 }
 
-/// A run whose configuration is to be written.
+/// A run whose configuration will be written.
 pub(super) struct Plan<'a> {
     pub(super) data: &'a [String],
     pub(super) device: Option<DeviceName>,
@@ -168,7 +168,7 @@ mod tests {
     fn the_share_for_validation_holds_an_evaluation() {
         let percent = |train, val| (val_fraction(train, val) * 100.0).round() as u32;
         assert_eq!(percent(950_000, 50_000), 5);
-        // 1.5 · 4096 of 20,000 tokens.
+        // The evaluation needs 1.5 · 4096 of 20,000 tokens.
         assert_eq!(percent(19_000, 1_000), 31);
         assert_eq!(percent(100, 5), 50);
     }

@@ -1,20 +1,21 @@
 //! Compares the device with values of the reference implementation, seal-rg/recurrent-pretraining.
 //!
-//! A golden folder holds a model in the layout of the reference. Its file `io.safetensors` holds
-//! inputs and the results of the reference for them. All tensors have the reference's layout, and
-//! labels stand at the positions that predict them:
+//! A golden folder contains a model in the layout of the reference. Its file `io.safetensors`
+//! contains inputs and the results that the reference computes from them. All tensors have the
+//! reference's layout. Each label is at the position that predicts it:
 //!
 //! * `input_ids` and `labels` `[batch, seq]`, `initial_state` `[batch, seq, d_model]`: the inputs
 //! * `state_r`*r*, `hidden_r`*r*, `logits_r`*r*, `loss_r`*r*, `recurrent_state_token_corr_r`*r* and
 //!   `last_hidden_token_corr_r`*r*: results of a forward pass of r iterations, for every r that has
 //!   logits
-//! * `loss_n`*n*`_k`*k* and `grad.`*parameter*: loss and gradients of n iterations without gradient
-//!   and k with gradient
-//! * `exit.`*criterion*`.values` and `.step`: for the first row from the zero state, the value of
-//!   every iteration, and the first iteration that exits (−1 if none does)
+//! * `loss_n`*n*`_k`*k* and `grad.`*parameter*: the loss and the gradients of n iterations without
+//!   gradient, followed by k iterations with gradient
+//! * `exit.`*criterion*`.values` and `.step`: the value of the criterion after every iteration, and
+//!   the first iteration at which the criterion exits (−1 if it never does), for the first row from
+//!   the zero state
 //!
-//! In reading order: `values`, the file; `subject`, the model on a device; `agreement`, the allowed
-//! differences; `checks`, the computations and comparisons.
+//! In reading order: `values`, the file with the values; `subject`, the model on a device;
+//! `agreement`, the allowed differences; `checks`, the computations and comparisons.
 
 mod agreement;
 mod checks;
@@ -34,12 +35,12 @@ use self::subject::Golden;
 use crate::cli::JsonArg;
 use crate::terminal;
 
-/// Repeats the reference's computations on the device, prints the differences and returns whether
-/// all are within their tolerances.
+/// Repeats the reference's computations on the device and prints the differences. Returns whether
+/// all differences are within their tolerances.
 ///
 /// # Errors
 ///
-/// If the folder is incomplete, or the device fails.
+/// Returns an error if the folder is incomplete, or the device fails.
 pub(super) fn agrees(dir: &Path, json: JsonArg, listed: &Listed, why: &str) -> Result<bool> {
     let golden = Golden::open(dir)?;
     let checks = all_checks(&golden, listed)?;
@@ -68,7 +69,8 @@ pub(super) fn agrees(dir: &Path, json: JsonArg, listed: &Listed, why: &str) -> R
     Ok(passed)
 }
 
-/// Compares every value of the golden file. Gradients are computed with autodiff.
+/// Compares every value of the golden file. Gradients need autodiff, so they are compared on a
+/// device with autodiff.
 fn all_checks(golden: &Golden, listed: &Listed) -> Result<Vec<Check>> {
     let tolerances = Tolerances::of(listed.kind, listed.precision);
     let on = |device: &Device| golden.on(device, listed.precision);
@@ -87,7 +89,7 @@ fn all_checks(golden: &Golden, listed: &Listed) -> Result<Vec<Check>> {
     Ok(checks)
 }
 
-/// Returns a check as JSON, with null for a number that is not finite.
+/// Returns a check as JSON. A value that is not finite becomes null.
 fn row(check: &Check) -> Value {
     json!({
         "name": check.name,
@@ -97,7 +99,7 @@ fn row(check: &Check) -> Value {
     })
 }
 
-/// Returns a row for each check, and one for all gradients.
+/// Returns a table with a row for each check. All gradients share one row.
 fn table(checks: &[Check]) -> Table {
     let mut table = Table::new(&["check", "largest difference", "tolerance", "result"]).left(0);
     for group in checks.chunk_by(|a, b| a.gradient && b.gradient) {
@@ -116,13 +118,13 @@ fn table(checks: &[Check]) -> Table {
     table
 }
 
-/// Returns the check with the largest difference. NaN counts as larger than every number.
+/// Returns the check with the largest difference. NaN counts as larger than any number.
 fn worst<'c>(checks: impl IntoIterator<Item = &'c Check>) -> Option<&'c Check> {
     let checks = checks.into_iter();
     checks.max_by(|a, b| a.difference.total_cmp(&b.difference))
 }
 
-/// Formats a difference with `decimals` decimals of the mantissa.
+/// Formats a difference with `decimals` digits after the point of the mantissa.
 fn shown(x: f64, decimals: usize) -> String {
     match x == 0.0 {
         true => "0".to_owned(),

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::cli::SelftestArgs;
 use crate::terminal;
 
-/// A run that uses every kernel of training and needs no file.
+/// A run that uses every kernel of training and needs no files.
 const RUN: &str = r#"
 data = { kind = "word-problem", curriculum = { start = 16, step = 1, max = 16 } }
 [model]
@@ -32,20 +32,21 @@ batch = 8
 log_every = 1
 "#;
 
-/// Largest difference between losses that rounding can explain. Sums of a few thousand f32 products
-/// in a different order differ by about 1e-6 per step, and twenty steps amplify this.
+/// The largest difference between losses that rounding in f32 can explain. If a few thousand f32
+/// products are summed in a different order, the difference is about 1e-6 per step, and it grows
+/// over twenty steps.
 const F32: f64 = 1e-3;
 
-/// The same for products of numbers that are rounded to 11 bits of significand, with errors of up
-/// to 2⁻¹¹ = 4.9e-4. This is an eighth of the tolerance of bf16, whose errors are eight times as
-/// large.
+/// The largest difference if the factors of products are rounded to 11 bits of significand, with
+/// errors of up to 2⁻¹¹ = 4.9e-4. It is an eighth of the difference for bf16, whose errors are
+/// eight times as large.
 const TF32: f64 = BF16 / 8.0;
 
-/// The same for 8 bits of significand, with errors of up to 2⁻⁸ = 3.9e-3 per factor. Losses are
-/// near 1.8 here.
+/// The largest difference if the factors are rounded to 8 bits of significand, with errors of up to
+/// 2⁻⁸ = 3.9e-3. The losses of this run are near 1.8.
 const BF16: f64 = 4e-2;
 
-/// Returns the allowed difference between a loss and that of flex in f32.
+/// Returns the allowed difference between a loss on the device and the loss on flex in f32.
 fn tolerance(precision: Precision) -> f64 {
     match precision {
         Precision::F32 => F32,
@@ -54,12 +55,12 @@ fn tolerance(precision: Precision) -> f64 {
     }
 }
 
-/// Trains the same model on flex and on the device, prints the losses of every step and returns
-/// whether they agree within the tolerance.
+/// Trains the same model on flex and on the device, and prints the losses of every step. Returns
+/// whether the losses agree within the tolerance.
 ///
 /// # Errors
 ///
-/// If a device fails.
+/// Returns an error if a device fails.
 pub(super) fn agrees(args: &SelftestArgs, listed: &Listed, why: &str) -> Result<bool> {
     let (flex, _) = device::choose_kind(DeviceKind::Flex)?;
     let overrides = [format!("train.steps={}", args.steps)];

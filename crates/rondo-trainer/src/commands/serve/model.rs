@@ -1,4 +1,4 @@
-//! A run as a model for the server.
+//! Serves a run as a model of the HTTP server.
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -26,7 +26,7 @@ pub(super) struct Model<'a> {
     run: &'a OpenRun<'a>,
     states: &'a InitialStates,
     tokenizer: Option<Tokenizer>,
-    /// The token that is used for an empty text.
+    /// The token that replaces an empty text.
     opening: Option<u32>,
     /// The tokens that end a text.
     stops: Vec<u32>,
@@ -34,12 +34,13 @@ pub(super) struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// Prepares a run. `recurrence` is the depth for requests without one, by default the mean
-    /// depth of the run's training.
+    /// Prepares a run. `recurrence` is the depth for requests that give none; its default is the
+    /// mean depth of the run's training.
     ///
     /// # Errors
     ///
-    /// If `--bos on` is given and no token begins a text, or the special tokens are damaged.
+    /// Returns an error if `--bos on` is given and no token begins a text, or the special tokens
+    /// are damaged.
     pub(super) fn new(
         run: &'a OpenRun<'a>,
         states: &'a InitialStates,
@@ -162,7 +163,7 @@ impl Completer for Model<'_> {
             top,
             draws,
         } = asked;
-        // The last token of a prompt is computed only if a next token is drawn.
+        // The last token of a prompt is computed only if a next token is to be drawn.
         let unread = usize::from(draws.is_empty());
         let rows: Vec<&[u32]> = prompts
             .iter()
@@ -265,21 +266,21 @@ fn no_numbers() -> Failure {
 
 fn failure(error: Error) -> Failure {
     match error {
-        // The states of the file cover fewer positions than the prompt.
+        // The file with initial states covers fewer positions than the prompt has.
         Error::Foreign(message) => Failure::Refused(message),
         other => Failure::Model(format!("{:#}", anyhow::Error::from(other))),
     }
 }
 
-/// Logits and the logarithm of the sum of their exponentials: log p = logit − ln Σ exp(logits), in
-/// f64.
+/// The logits, and the logarithm of the sum of their exponentials in f64: log p = logit − ln Σ
+/// exp(logits).
 struct Scores<'a> {
     logits: &'a [f32],
     log_sum: f64,
 }
 
 impl<'a> Scores<'a> {
-    /// Returns `None` if a logit is NaN or all logits are −∞.
+    /// Prepares the scores; `None` if a logit is NaN or all logits are −∞.
     fn new(logits: &'a [f32]) -> Option<Self> {
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let largest = f64::from(largest);
@@ -298,7 +299,8 @@ impl<'a> Scores<'a> {
         }
     }
 
-    /// Returns a token and the `top` likeliest ones. If logits are equal, the lower id comes first.
+    /// Returns the scores of a token and of the `top` likeliest tokens. If two logits are equal,
+    /// the token with the lower id comes first.
     fn position(&self, token: u32, top: usize) -> Position {
         let mut best: Vec<(u32, f32)> = Vec::with_capacity(top + 1);
         for (id, logit) in (0..).zip(self.logits.iter().copied()) {
@@ -316,7 +318,7 @@ impl<'a> Scores<'a> {
     }
 }
 
-/// Decodes tokens to text with a tokenizer.
+/// Decodes tokens to text.
 struct Text<'a>(TextStream<'a>);
 
 impl Reader for Text<'_> {
@@ -329,7 +331,7 @@ impl Reader for Text<'_> {
     }
 }
 
-/// Shows token ids, each followed by a space, if there is no tokenizer.
+/// Shows each token's id followed by a space, for a run without a tokenizer.
 struct Numbers;
 
 impl Reader for Numbers {
@@ -348,7 +350,7 @@ mod tests {
 
     #[test]
     fn log_probabilities_are_those_of_the_softmax_and_the_likeliest_come_first() {
-        // Probabilities 1/8, 1/2, 1/8, 1/4.
+        // The probabilities are 1/8, 1/2, 1/8 and 1/4.
         let logits = [1.0_f32, 4.0, 1.0, 2.0].map(f32::ln);
         let scores = Scores::new(&logits).expect("numbers");
         let position = scores.position(2, 3);

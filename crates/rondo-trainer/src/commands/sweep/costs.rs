@@ -1,4 +1,4 @@
-//! `trainer sweep --dry-run`: the runs of a sweep and their costs.
+//! `trainer sweep --dry-run`: lists the runs of a sweep and their costs.
 
 use rondo_metrics::format::{duration, significant, thousands};
 use rondo_metrics::{Mode, Table};
@@ -28,13 +28,13 @@ impl Cost<'_> {
     }
 }
 
-/// Lists the runs, or those of a shard, with their costs. The time is measured by some steps of the
-/// most expensive run on the device and scaled to the other runs by FLOPs. It does not include
-/// evaluations.
+/// Lists the runs of a sweep, or of a shard, with their costs. The most expensive run takes some
+/// steps on the device; from their time, the times of the other runs are estimated by FLOPs. The
+/// times do not include evaluations.
 ///
 /// # Errors
 ///
-/// If the data or the device is missing, or the trial fails.
+/// Returns an error if the data or the device is missing, or the trial fails.
 pub(super) fn command(
     sweep: &PlannedSweep,
     shard: Option<Shard>,
@@ -105,7 +105,7 @@ fn cost(run: &Planned, config: ResolvedConfig) -> Cost<'_> {
     }
 }
 
-/// Returns the seconds of a step at the mean depth, and the device's name.
+/// Returns the seconds of a step at the mean depth, and the name of the device.
 fn tried(cost: &Cost<'_>) -> Result<(f64, String)> {
     let (listed, _) = device::choose(cost.config.device)?;
     Ok((seconds_per_step(&cost.config, &listed)?, listed.label()))

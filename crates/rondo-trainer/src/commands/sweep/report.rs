@@ -1,5 +1,5 @@
-//! The results of a sweep: tables, results.csv, results.json, and settings.csv if there are several
-//! seeds.
+//! Reports the results of a sweep: as tables, in results.csv and results.json, and in settings.csv
+//! if there are several seeds.
 
 mod settings;
 
@@ -21,24 +21,24 @@ use serde_json::{Value, json};
 
 use crate::pictures::sweeps::rate_correlation;
 
-/// The final loss: validation cross entropy at the mean depth.
+/// The final loss: the validation cross entropy at the mean depth.
 const FINAL_LOSS: Scalar<Eval> = VAL_CROSS_ENTROPY;
-/// Number of runs of a shard whose names are listed in a line.
+/// How many runs of a shard a line lists by name.
 const NAMED: usize = 2;
-/// Width of a terminal, in columns.
+/// The assumed width of a terminal, in columns.
 const WIDTH: usize = 80;
 
 /// The results of a sweep.
 pub(super) struct Report {
     results: Results,
-    /// The correlation of the final loss with the summed learning rate, if both differ between at
-    /// least three runs.
+    /// The correlation of the final loss with the summed learning rate. `None` unless at least
+    /// three runs differ in both.
     correlation: Option<RankCorrelation>,
-    /// The largest depth of an evaluation.
+    /// The largest recurrence depth of an evaluation.
     deepest: Option<usize>,
-    /// Whether the names of the runs contain their values.
+    /// Whether the names of the runs contain the values that they set.
     tells_values: bool,
-    /// The shard that was executed, or `None` for the whole sweep.
+    /// The executed shard; `None` for the whole sweep.
     shard: Option<Shard>,
     /// Whether the sweep file defines a layout of the results.
     has_sheet: bool,
@@ -49,7 +49,7 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// If status files or metrics are damaged.
+    /// Returns an error if status files or metrics are damaged.
     pub(super) fn of(dir: &SweepDir, shard: Option<Shard>) -> Result<Self> {
         let mut deepest = None;
         let results = Results::collect(dir, |run, status| {
@@ -77,7 +77,7 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// If a file cannot be written.
+    /// Returns an error if a file cannot be written.
     pub(super) fn save(&self, dir: &Path) -> Result<()> {
         atomic_write(&dir.join("results.csv"), self.results.to_csv().as_bytes())?;
         if self.results.has_seeds() {
@@ -89,8 +89,9 @@ impl Report {
         Ok(())
     }
 
-    /// Returns the rows, the settings over their seeds, the runs that have not ended by shard, and
-    /// the correlation of the final loss with the summed learning rate.
+    /// Returns the report as JSON: the rows, the settings with means over their seeds, the runs
+    /// that have not ended by shard, and the correlation of the final loss with the summed learning
+    /// rate.
     pub(super) fn to_json(&self) -> Value {
         let mut object = self.results.to_json();
         let missing = self.missing().map(|(shard, runs)| {
@@ -111,8 +112,8 @@ impl Report {
         object
     }
 
-    /// Returns the runs that have not ended: as one list, or grouped by shard if the sweep was
-    /// divided into shards.
+    /// Returns the runs that have not ended. If the sweep was divided into shards, they are grouped
+    /// by shard; otherwise there is one group.
     fn missing(&self) -> impl Iterator<Item = (Option<Shard>, Vec<&Planned>)> {
         let mut missing: BTreeMap<Option<Shard>, Vec<&Planned>> = BTreeMap::new();
         for row in &self.results.rows {
@@ -124,8 +125,8 @@ impl Report {
         missing.into_iter()
     }
 
-    /// Returns a line for each shard with runs that have not ended, with the names of the first
-    /// ones.
+    /// Returns a line for each shard that has runs that have not ended. The line lists the first of
+    /// these runs by name.
     fn missing_text(&self) -> String {
         let line = |(shard, runs): (Option<Shard>, Vec<&Planned>)| {
             let named: Vec<&str> = runs
@@ -143,8 +144,8 @@ impl Report {
         self.missing().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// Returns a table with the best run first, a table of the settings if there are several seeds,
-    /// and the failed and pending runs. No table is wider than a terminal.
+    /// Returns the report as text: a table with the best run first, a table of the settings if
+    /// there are several seeds, and the failed and pending runs. No table is wider than a terminal.
     pub(super) fn text(&self, dir: &Path) -> String {
         let table = self.runs();
         let settings = match self.results.has_seeds() {
@@ -186,9 +187,9 @@ impl Report {
         said.join("\n\n")
     }
 
-    /// Returns the table of runs. To fit the terminal, it leaves out keys first, because names by
-    /// values contain them anyway, then the summed rate, and last the middle of the names. The file
-    /// holds everything.
+    /// Returns the table of runs. If it does not fit the terminal, some parts are left out: first
+    /// the keys, if the names of the runs contain their values; then the summed rate; and last the
+    /// middle of the names. The files contain everything.
     fn runs(&self) -> String {
         let keys = match self.tells_values {
             true => 0,
@@ -243,24 +244,24 @@ impl Report {
     }
 }
 
-/// Returns the width of a text, in columns.
+/// Returns the width of the widest line of a text, in columns.
 fn width(text: &str) -> usize {
     let lines = text.lines().map(|line| line.chars().count());
     lines.max().unwrap_or(0)
 }
 
-/// Returns a name of at most `room` characters; a longer name loses its middle.
+/// Shortens a name to at most `room` characters by leaving out its middle.
 fn shortened(name: &str, room: usize) -> String {
     if name.len() <= room {
         return name.to_owned();
     }
-    // Names are ASCII. The end is kept because it contains the seed.
+    // Names are ASCII. The end of a name is kept because it contains the seed.
     let kept = room.saturating_sub(1).max(2);
     let (start, end) = (kept.div_ceil(2), name.len() - kept / 2);
     format!("{}…{}", &name[..start], &name[end..])
 }
 
-/// Returns a value as one word. A table is shown by its kind.
+/// Returns a value as one word. A table is represented by its kind.
 fn word(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),
@@ -273,7 +274,7 @@ fn word(value: &toml::Value) -> String {
     }
 }
 
-/// Returns the verdict and the last numbers of a run that has ended, and the largest depth of its
+/// Returns the verdict and the last values of a run that has ended, and the largest depth of its
 /// evaluations.
 fn reached(dir: &SweepDir, run: &Planned, status: &Status) -> Result<(Reached, Option<usize>)> {
     let has_ended = matches!(status, Status::Finished | Status::Failed(_));
@@ -289,7 +290,7 @@ fn reached(dir: &SweepDir, run: &Planned, status: &Status) -> Result<(Reached, O
         }
         false => (Vec::new(), None),
     };
-    // A run that was ended by a signal has no summary.
+    // A run that a signal ended has no summary.
     let verdict = match run_dir.has_summary() {
         true => run_dir.summary()?["verdict"].as_str().map(str::to_owned),
         false => None,
@@ -297,7 +298,7 @@ fn reached(dir: &SweepDir, run: &Planned, status: &Status) -> Result<(Reached, O
     Ok((Reached { verdict, numbers }, deepest))
 }
 
-/// Returns the last numbers of a run.
+/// Returns the last values of a run.
 fn numbers(history: &History) -> Vec<(String, f64)> {
     let mut numbers = vec![("step".to_owned(), history.last_step() as f64)];
     numbers.extend(last(history, LOSS));
@@ -313,7 +314,7 @@ fn numbers(history: &History) -> Vec<(String, f64)> {
     numbers
 }
 
-/// Returns the last number of a metric, with its name.
+/// Returns the name and the last value of a metric.
 fn last<K: Measured>(history: &History, metric: Scalar<K>) -> Option<(String, f64)> {
     Some((metric.name().to_owned(), history.last(metric)?))
 }

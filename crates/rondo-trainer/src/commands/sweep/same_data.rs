@@ -1,4 +1,5 @@
-//! Checks that all runs of a sweep train on the same tokens, because their results are compared.
+//! Checks that all runs of a sweep train on the same tokens. Otherwise their results could not be
+//! compared.
 
 use rondo_data::{CorpusIdentity, DataConfig, DataError, Source};
 use rondo_metrics::Mode;
@@ -11,19 +12,20 @@ use rondo_train::run_plan::PlannedSweep;
 
 use crate::terminal;
 
-/// The text that runs with one `data` section have been trained on, and the first of these runs.
+/// The text that the runs with one `data` section were trained on, and the first of these runs.
 struct Seen<'a> {
     data: &'a DataConfig,
     run: &'a str,
     corpus: CorpusIdentity,
 }
 
-/// Opens the data of every run, so that it is prepared once. Compares the data of pending runs with
-/// the data that other runs have been trained on, and warns if the text has changed.
+/// Opens the data of every run, which also prepares it. Compares the data of pending runs with the
+/// data that other runs were trained on, and warns if the text has changed.
 ///
 /// # Errors
 ///
-/// If data cannot be opened, or its tokens differ from those of the runs that have begun.
+/// Returns an error if data cannot be opened, or its tokens differ from the tokens of runs that
+/// have begun.
 pub(super) fn check(sweep: &PlannedSweep, dir: &SweepDir, mode: Mode) -> Result<()> {
     let mut seen: Vec<Seen<'_>> = Vec::new();
     let mut to_come = Vec::new();
@@ -46,7 +48,7 @@ pub(super) fn check(sweep: &PlannedSweep, dir: &SweepDir, mode: Mode) -> Result<
     })
 }
 
-/// Compares the data of a pending run. After a warning, the new text counts as known.
+/// Compares the data of a pending run. After a warning, later runs are compared with the new text.
 fn compare(seen: &mut [Seen<'_>], config: &RunConfig, source: &Source) -> Result<()> {
     let Source::Text(text) = source else {
         return Ok(());
@@ -74,13 +76,14 @@ fn compare(seen: &mut [Seen<'_>], config: &RunConfig, source: &Source) -> Result
     Ok(())
 }
 
-/// Returns the text that a run was trained on, or `None` if it has not begun or did not record one.
+/// Returns the text that a run was trained on; `None` if the run has not begun or did not record a
+/// text.
 fn corpus_of(dir: &SweepDir, run: &Planned) -> Result<Option<CorpusIdentity>> {
     let path = dir.run_dir(run);
     if rondo_checkpoint::list(&path)?.is_empty() {
         return Ok(None);
     }
-    // A damaged checkpoint is reported when the run is resumed.
+    // This error is ignored, because a damaged checkpoint is reported when the run is resumed.
     let Ok(checkpoint) = RunDir::new(&path).checkpoint(CheckpointChoice::Latest) else {
         return Ok(None);
     };

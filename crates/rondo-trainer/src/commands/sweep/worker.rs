@@ -1,4 +1,4 @@
-//! Runs of a sweep, each in its own process.
+//! Starts each run of a sweep in a process of its own.
 
 use std::fs::File;
 use std::io;
@@ -9,24 +9,25 @@ use rondo_sweep::{Exit, Launch, Launcher, Process};
 
 use crate::commands::train::STOP_WITH_STDIN;
 
-/// Starts this program again for each run.
+/// Starts this program once for each run.
 ///
-/// A run's standard input is a pipe without data. When the pipe closes, the run saves and ends. The
-/// pipe closes when the sweep stops the run, and also when the sweep itself ends, for any reason.
+/// The standard input of a run is a pipe that carries no data. When the pipe closes, the run saves
+/// a checkpoint and ends. The pipe closes when the sweep stops the run, or when the sweep itself
+/// ends for any reason.
 pub(super) struct Workers {
     program: PathBuf,
-    /// Whether the sweep limits the number of threads of its runs.
+    /// Whether the sweep limits how many threads its runs use.
     limited: bool,
 }
 
 struct Worker(Child);
 
 impl Workers {
-    /// Starts runs with this program.
+    /// Prepares to start runs with this program.
     ///
     /// # Errors
     ///
-    /// If the system does not report the path of this program.
+    /// Returns an error if the system does not report the path of this program.
     pub(super) fn new(limited: bool) -> io::Result<Self> {
         Ok(Self {
             program: std::env::current_exe()?,
@@ -40,7 +41,7 @@ impl Launcher for Workers {
         let limit = self
             .limited
             .then(|| format!("device.threads={}", launch.threads));
-        // The sweep's own assignments come last, so they override this number of threads.
+        // The sweep's own assignments are last, so that they override this limit.
         let assignments = limit.into_iter().chain(launch.run.assignments());
         let mut command = Command::new(&self.program);
         command
@@ -71,16 +72,16 @@ impl Process for Worker {
     }
 }
 
-/// Puts the run into its own process group, so a terminal's Ctrl-C does not reach it.
+/// Puts the run into its own process group, so that Ctrl-C in a terminal does not reach it.
 #[cfg(unix)]
 fn detach(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);
 }
 
-/// Puts the run into its own process group, so a console's Ctrl-C does not reach it.
+/// Puts the run into its own process group, so that Ctrl-C in a console does not reach it.
 #[cfg(windows)]
 fn detach(command: &mut Command) {
-    /// `CREATE_NEW_PROCESS_GROUP` of the Windows API.
+    /// The flag `CREATE_NEW_PROCESS_GROUP` of the Windows API.
     const NEW_GROUP: u32 = 0x200;
     std::os::windows::process::CommandExt::creation_flags(command, NEW_GROUP);
 }

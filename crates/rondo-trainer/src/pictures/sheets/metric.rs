@@ -1,4 +1,4 @@
-//! The metric that a sheet shows for each run, and its place in the records.
+//! The metric that a sheet shows for each run, and where the records contain it.
 
 use std::collections::BTreeSet;
 
@@ -30,14 +30,14 @@ pub(crate) enum SheetMetric {
     Loss,
 }
 
-/// The form of a metric in the records.
+/// How the records contain a metric.
 enum Form {
     Train(Scalar<Train>),
     Eval(Scalar<Eval>),
     PerDepth(PerDepth<Eval>),
 }
 
-/// The place of a number in the records of a run.
+/// Where the records of a run contain a value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Source {
     Train(Scalar<Train>),
@@ -46,8 +46,8 @@ pub(super) enum Source {
 }
 
 impl SheetMetric {
-    /// Returns the metric of a layout. The default is perplexity if the layout names depths, and
-    /// validation loss if it does not.
+    /// Returns the metric of a layout. If the layout names no metric, the default is perplexity if
+    /// it names depths, and validation loss otherwise.
     pub(super) fn of(sheet: &Sheet) -> Result<Self> {
         match &sheet.metric {
             None if sheet.depths.is_empty() => Ok(Self::ValCrossEntropy),
@@ -76,7 +76,7 @@ impl SheetMetric {
         }
     }
 
-    /// Returns the name of the metric in records, without a depth.
+    /// Returns the name of the metric in the records, without a depth.
     pub(crate) fn name(self) -> &'static str {
         match self.form() {
             Form::Train(metric) => metric.name(),
@@ -85,7 +85,7 @@ impl SheetMetric {
         }
     }
 
-    /// Returns the name with the unit, if the metric has one.
+    /// Returns the name of the metric, with its unit if there is one.
     pub(super) fn quantity(self) -> String {
         let metric = match self.form() {
             Form::Train(metric) => metric.metric(),
@@ -105,7 +105,7 @@ impl SheetMetric {
         }
     }
 
-    /// Returns the depths at which a run was measured.
+    /// Returns the depths at which a run measured the metric.
     pub(super) fn depths(self, history: &History) -> BTreeSet<usize> {
         match self.form() {
             Form::PerDepth(metric) => history.per_depth(metric).into_keys().collect(),
@@ -113,8 +113,8 @@ impl SheetMetric {
         }
     }
 
-    /// Returns the places of the numbers in the records: one place, or a place for each depth in
-    /// `asked`. If `asked` is empty, all `measured` depths are used.
+    /// Returns where the records contain the values to show: one place, or one place for each depth
+    /// in `asked`. If `asked` is empty, all `measured` depths are used.
     pub(super) fn sources(
         self,
         asked: &[usize],
@@ -153,7 +153,7 @@ impl SheetMetric {
 }
 
 impl Source {
-    /// Returns the last value of a run.
+    /// Returns the last value in the records of a run.
     pub(super) fn last(self, history: &History) -> Option<f64> {
         match self {
             Self::Train(metric) => history.last(metric),
@@ -165,7 +165,7 @@ impl Source {
         }
     }
 
-    /// Returns the recurrence depth if the metric is measured at several depths.
+    /// Returns the recurrence depth; `None` if the metric is not measured at several depths.
     pub(super) fn depth(self) -> Option<usize> {
         match self {
             Self::AtDepth(_, depth) => Some(depth),

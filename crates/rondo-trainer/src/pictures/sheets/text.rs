@@ -1,4 +1,4 @@
-//! A sheet as text: its cells, then a summary of each arm.
+//! Prints a sheet as text: its cells, and a summary of each arm.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use rondo_figures::{FieldSheet, SheetCell, SheetRow};
 use rondo_metrics::Table;
 use rondo_metrics::format::{MISSING, significant};
 
-/// Width of a terminal, in columns.
+/// The assumed width of a terminal, in columns.
 const WIDTH: usize = 80;
 
-/// Returns the cells in rows and columns, or in a list if they are too wide, followed by the failed
-/// runs and the best mean of each arm.
+/// Returns the cells in rows and columns, or in a list if they are too wide. The failed runs and
+/// the best mean of each arm follow.
 pub(crate) fn text(sheet: &FieldSheet) -> String {
     let grid = grid(sheet).to_string();
     let cells = match grid.lines().all(|line| line.chars().count() <= WIDTH) {
@@ -53,7 +53,8 @@ fn list(sheet: &FieldSheet) -> Table {
     table
 }
 
-/// Returns, for example, `1.583 ± 0.012`, with the number of failed runs if there are any.
+/// Formats a cell, for example as `1.583 ± 0.012`. The number of failed runs is added if it is not
+/// 0.
 fn cell(cell: &SheetCell) -> String {
     let text = match (cell.mean, cell.deviation) {
         (None, _) => MISSING.to_owned(),
@@ -68,7 +69,8 @@ fn cell(cell: &SheetCell) -> String {
     }
 }
 
-/// Returns a line for each arm: the number of runs, the number of failed runs, and the best mean.
+/// Returns a table with a row for each arm: the number of runs, the number of failed runs, and the
+/// best mean.
 fn arms(sheet: &FieldSheet) -> Table {
     let mut table = Table::new(&["arm", "runs", "failed", "best mean", "at"]);
     table = table.left(0).left(4);
@@ -86,7 +88,7 @@ fn arms(sheet: &FieldSheet) -> Table {
     table
 }
 
-/// Returns a line for each arm with failed runs, which lists the failures.
+/// Returns the failures of each arm that has failed runs, one line for each arm.
 fn failures(sheet: &FieldSheet) -> String {
     let arms = sheet.rows.iter().filter(|row| row.failed().1 > 0);
     let lines = arms.map(|row| format!("\n{}: {}", row.name, words(row)));
@@ -97,7 +99,7 @@ fn failures(sheet: &FieldSheet) -> String {
     }
 }
 
-/// Returns the failures of an arm's runs: `2 divergence`.
+/// Counts the failures of an arm's runs in words: `2 divergence`.
 fn words(row: &SheetRow) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for word in row.runs().into_values().flatten() {

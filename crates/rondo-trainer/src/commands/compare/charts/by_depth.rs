@@ -9,11 +9,11 @@ use rondo_train::run_history::RunHistory;
 use super::super::series::{mean, mean_name};
 use super::{Drawing, Legend, MEASURES, Section, at_depth, iterations};
 
-/// If there are more charts, the section is folded.
+/// With more charts than this, the section is folded.
 const MOST_OPEN: usize = 6;
 
 impl Drawing<'_> {
-    /// Draws a chart for each subject with a line for each recurrence depth.
+    /// Draws a chart for each subject. Each chart has a line for each recurrence depth.
     pub(super) fn by_depth(&self) -> Section {
         let depths: BTreeSet<usize> = MEASURES
             .iter()

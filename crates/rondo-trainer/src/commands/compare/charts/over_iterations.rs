@@ -10,7 +10,7 @@ use super::super::series::curves;
 use super::{Drawing, Legend, Section, place};
 use crate::pictures::runs::{curves as depth_curves, profiles};
 
-/// Reads the values of one measure from a profile, one for each iteration.
+/// Returns the values of one measure in a profile, one for each iteration.
 type ByIteration = fn(&IterationProfile) -> &[f64];
 
 impl Drawing<'_> {
@@ -105,7 +105,7 @@ fn depth_axes<'a>(points: impl Iterator<Item = &'a (usize, f64)>) -> (Quantity, 
     (x, Quantity::new("Perplexity", First::LogOverADecade))
 }
 
-/// Draws a chart for each measure of the profiles. `lines` makes the curves of a measure.
+/// Draws a chart for each measure of the profiles. `lines` returns the curves of a measure.
 fn loop_charts(lines: impl Fn(ByIteration) -> Vec<Curve>) -> Vec<Chart> {
     let x = Quantity::new("Iteration", First::Linear);
     let correlation = Quantity {

@@ -1,4 +1,4 @@
-//! A table as HTML.
+//! Writes a table as HTML.
 
 use std::fmt::Write as _;
 

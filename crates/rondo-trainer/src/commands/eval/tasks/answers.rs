@@ -1,4 +1,4 @@
-//! Tasks whose answers are generated: one generation for each item, depth and criterion.
+//! Tasks with generated answers. Each item is answered once at each depth and with each criterion.
 
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
@@ -17,10 +17,10 @@ use rondo_train::tasks::generated::Answering;
 use super::Benchmarks;
 use crate::cli::EvalArgs;
 
-/// Default number of tokens in an answer, as in lm-eval.
+/// The default maximum of tokens in an answer, as in lm-eval.
 const MAX_NEW_TOKENS: usize = 256;
 
-/// The generation of answers, and the rules for its depth.
+/// Generates answers at given depths and with given exit criteria.
 pub(super) struct Answers<'a> {
     answering: Answering<'a>,
     rules: Vec<DepthRule>,
@@ -56,7 +56,7 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// Checks the items and counts the tokens that are cut from them.
+    /// Checks the items, and counts the tokens that are cut off to fit the context.
     pub(super) fn plan(&self, task: &Task, template: &Template) -> Result<Plan> {
         let prompts = self.answering.prompts(task, template)?;
         let planned = |cut| Planned {
@@ -70,7 +70,7 @@ impl<'a> Answers<'a> {
         })
     }
 
-    /// Answers every item under every condition.
+    /// Answers every item at every depth and with every criterion.
     pub(super) fn outcomes(
         &self,
         task: &Task,

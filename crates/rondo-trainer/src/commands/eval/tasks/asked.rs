@@ -1,4 +1,4 @@
-//! The tasks to score and the rules for scoring, from the command line.
+//! The tasks to score, and the rules for scoring them, as given on the command line.
 
 use rondo_tasks::answer::Matching;
 use rondo_tasks::item::Kind;
@@ -12,10 +12,10 @@ use rondo_train::initial_states::InitialState;
 use crate::cli::{EvalArgs, TaskArgs};
 use crate::terminal;
 
-/// The tasks and the rules for scoring.
+/// The tasks to score, and the rules for scoring them.
 pub(super) struct Benchmarks {
     pub(super) tasks: Vec<Task>,
-    /// For each task, the template that turns its items into text.
+    /// The template that turns items into text, for each task.
     pub(super) templates: Vec<Template>,
     pub(super) rules: Rules,
     pub(super) matching: Matching,
@@ -72,7 +72,7 @@ impl Benchmarks {
                 None => rules.delimiter(task.kind).to_owned(),
             },
             shots: match task.kind {
-                // A text is scored from its first token, so no example precedes it.
+                // A text is scored from its first token, so no examples precede it.
                 Kind::Text => 0,
                 _ => asked.shots,
             },
@@ -89,7 +89,7 @@ impl Benchmarks {
         })
     }
 
-    /// Refuses exit criteria if no answer is generated.
+    /// Returns an error if exit criteria are given but no task has generated answers.
     pub(super) fn check_exits(&self, exits: &[Exit]) -> Result<()> {
         let generates = |task: &Task| task.kind == Kind::Generation;
         if exits.is_empty() || self.tasks.iter().all(generates) {
@@ -108,8 +108,8 @@ impl Benchmarks {
     }
 }
 
-/// Refuses options for generated answers if no answer is generated. Reports the tasks of texts,
-/// which are scored without the requested examples.
+/// Returns an error if options for generated answers are given but no task has generated answers.
+/// Prints a note for tasks with texts, which are scored without the requested examples.
 fn check_kinds(asked: &TaskArgs, tasks: &[Task]) -> Result<()> {
     let given = [
         ("--pattern", asked.pattern.is_some()),

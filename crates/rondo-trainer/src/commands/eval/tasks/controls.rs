@@ -1,4 +1,4 @@
-//! The documents of `--controls`.
+//! Fits the controls of `--controls` on documents.
 
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
@@ -10,7 +10,7 @@ use rondo_train::tasks::controls::Controls;
 use crate::cli::EvalArgs;
 use crate::commands::eval::{documents, own_documents};
 
-/// Fits the controls of every depth on the text of `--data`, or on the run's own validation text.
+/// Fits the controls of every depth, on the text of `--data` or on the run's own validation text.
 pub(super) fn fit(
     run: &OpenRun<'_>,
     states: &InitialStates,

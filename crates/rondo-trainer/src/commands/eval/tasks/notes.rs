@@ -1,9 +1,9 @@
-//! Notes on items that were cut, left out or tokenized differently.
+//! Prints notes on items that were cut, left out or tokenized differently.
 
 use super::{Benchmarks, OfRun};
 use crate::terminal;
 
-/// Reports which items were cut, left out or tokenized differently.
+/// Prints which items were cut, left out or tokenized differently.
 pub(super) fn tell(runs: &[OfRun], asked: &Benchmarks) {
     for run in runs {
         for (task, plan) in asked.tasks.iter().zip(&run.plans) {

@@ -1,4 +1,4 @@
-//! Tables of the scores of tasks.
+//! Formats the scores of tasks as tables.
 
 use rondo_metrics::Table;
 use rondo_metrics::format::{MISSING, or_missing, significant};
@@ -8,8 +8,8 @@ use rondo_tasks::report::{Comparison, Condition, Control, RunReport, Scored, Str
 use rondo_tasks::statistics::Interval;
 use rondo_train::tasks::controls::Fitted;
 
-/// Returns the tables of a task: for each stratum, the scores of each run, the comparisons between
-/// its depths, and the comparisons between runs.
+/// Returns the tables of a task. For each stratum of its items, they show the scores of each run,
+/// the comparisons between the depths of a run, and the comparisons between runs.
 pub(super) fn report(report: &TaskReport) -> String {
     let shots = match report.shots {
         0 => String::new(),
@@ -44,7 +44,7 @@ pub(super) fn report(report: &TaskReport) -> String {
     parts.join("\n")
 }
 
-/// Returns a table of the effect of controls on documents.
+/// Returns a table that shows the effect of the controls on documents.
 pub(super) fn controls(run: &str, fitted: &[Fitted]) -> String {
     let mut table = Table::new(&[
         "recurrence",
@@ -72,9 +72,9 @@ pub(super) fn controls(run: &str, fitted: &[Fitted]) -> String {
     format!("controls of {run}: losses of {tokens} tokens outside the fitted ones\n{table}\n")
 }
 
-/// Returns whether a comparison is printed. Only accuracy (for a text, bits) without a control is
-/// printed, for neighbouring depths and for the shallowest with the deepest. The JSON holds all
-/// comparisons.
+/// Whether the tables show a comparison. They show only accuracy (for a text: bits) without a
+/// control. They compare only neighbouring depths, and the shallowest depth with the deepest. The
+/// JSON contains all comparisons.
 fn is_shown(pair: &Comparison, run: &RunReport) -> bool {
     let plain: Vec<&Condition> = run
         .conditions
@@ -90,7 +90,7 @@ fn is_shown(pair: &Comparison, run: &RunReport) -> bool {
     pair.measure == leading(run) && sides.is_some_and(neighbours_or_ends)
 }
 
-/// Returns the measure that the tables compare.
+/// Returns the measure that the tables compare: accuracy, or bits for texts.
 fn leading(run: &RunReport) -> Measure {
     let mut conditions = run.conditions.iter();
     match conditions.any(|scored| scored.scores.contains_key(&Measure::Acc)) {
@@ -135,7 +135,7 @@ fn scores(run: &RunReport, kind: Kind) -> Table {
     table
 }
 
-/// Returns the last column for a kind of task.
+/// Returns the content of the last column, whose meaning depends on the kind of task.
 fn last(scored: &Scored, kind: Kind) -> Option<String> {
     let number = |x: Option<f64>| or_missing(x, |x| significant(x, 5));
     match kind {
@@ -153,7 +153,8 @@ fn interval(interval: Option<Interval>) -> String {
     )
 }
 
-/// Returns the comparisons between runs, for the leading measure and without a control.
+/// Returns the table of comparisons between runs, by the measure of [`leading`] and without a
+/// control.
 fn between(stratum: &Stratum) -> Option<String> {
     let leading = stratum.runs.first().map_or(Measure::Acc, leading);
     let plain =

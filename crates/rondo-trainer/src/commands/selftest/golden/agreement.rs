@@ -3,60 +3,63 @@
 use rondo_model::ops::Precision;
 use rondo_train::device::DeviceKind;
 
-/// The allowed difference of each kind of tensor. No tolerance is ever raised to make a check pass:
-/// a device with larger differences computes something else.
+/// The allowed difference for each kind of tensor. A tolerance is never raised to make a check
+/// pass: a device with a larger difference does not compute the same function.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tolerances {
-    /// Absolute tolerance of states, hidden states, logits, correlations and exit values.
+    /// The absolute tolerance of states, hidden states, logits, correlations and exit values.
     pub(super) states: f64,
-    /// Absolute tolerance of a mean loss, in nats.
+    /// The absolute tolerance of a mean loss, in nats.
     pub(super) loss: f64,
-    /// Relative tolerance of a parameter's gradient: the norm of the difference divided by the
-    /// norm.
+    /// The relative tolerance of a parameter's gradient: the norm of the difference, divided by the
+    /// norm of the reference's gradient.
     pub(super) gradients: f64,
 }
 
-/// Flex adds the same f32 products as the reference in a different order. A mean loss varies less,
-/// because the rounding errors of its many terms cancel. A gradient varies more, because it passes
-/// through the forward and the backward pass.
+/// The tolerances of flex, which adds the same f32 products as the reference in a different order.
+/// A mean loss differs less, because the rounding errors of its many terms cancel. A gradient
+/// differs more, because it results from both a forward and a backward pass.
 const FLEX: Tolerances = Tolerances {
     states: 2e-5,
     loss: 1e-5,
     gradients: 1e-4,
 };
 
-/// Ten times the tolerances of flex. Different GPUs add in different orders, and a GPU may round a
-/// product and its sum only once. Its exponentials, roots and quotients may be off by several units
-/// in the last place (WGSL allows this, under "Floating Point Accuracy").
+/// The tolerances of other devices: ten times those of flex. Different GPUs add in different
+/// orders. A GPU may round only once after a product and a sum. Its exponentials, roots and
+/// quotients may be off by several units in the last place (WGSL allows this, see "Floating Point
+/// Accuracy").
 const OTHERS: Tolerances = Tolerances {
     states: 2e-4,
     loss: 1e-4,
     gradients: 1e-3,
 };
 
-/// For products of numbers that are rounded to 11 bits of significand, with errors of up to 2⁻¹¹ =
-/// 4.9e-4 each. On an H100 with Burn's own products, the differences were 3.8e-3, 5.5e-5 and
-/// 1.2e-3. Other GPUs add in a different order, and may differ by about four times as much.
+/// The tolerances for products of numbers that are rounded to 11 bits of significand. Each number
+/// has a relative error of up to 2⁻¹¹ = 4.9e-4. On an H100 with Burn's own products, the
+/// differences were 3.8e-3, 5.5e-5 and 1.2e-3. Other GPUs add in a different order and may differ
+/// by about four times as much.
 const TF32: Tolerances = Tolerances {
     states: 1.25e-2,
     loss: 2.5e-4,
     gradients: 5e-3,
 };
 
-/// Eight times the tolerances of TF32: bf16 has 8 bits, with rounding errors of up to 2⁻⁸.
+/// Eight times the tolerances of TF32: bf16 has 8 bits of significand, with relative errors of up
+/// to 2⁻⁸.
 const BF16: Tolerances = Tolerances {
     states: 8.0 * TF32.states,
     loss: 8.0 * TF32.loss,
     gradients: 8.0 * TF32.gradients,
 };
 
-/// Tolerance of the first value of entropy-diff, |H_1 − 100|, on any device. The value is near 100,
-/// where neighbouring f32 numbers are 7.6e-6 apart. An entropy of a few nats therefore loses digits
-/// that the other values keep.
+/// The tolerance of the first value of entropy-diff, |H_1 − 100|, on any device. This value is near
+/// 100, where neighbouring f32 numbers are 7.6e-6 apart. An entropy of a few nats therefore loses
+/// digits in this value that it keeps in the other values.
 pub(super) const FIRST_ENTROPY: f64 = 1e-3;
 
 impl Tolerances {
-    /// Returns the tolerances of a device in its precision.
+    /// Returns the tolerances for a device and a precision.
     pub(super) fn of(kind: DeviceKind, precision: Precision) -> Self {
         match (precision, kind) {
             (Precision::F32, DeviceKind::Flex) => FLEX,
@@ -70,35 +73,36 @@ impl Tolerances {
 /// One comparison with the golden file.
 #[derive(Clone, Debug)]
 pub(super) struct Check {
-    /// The tensor in the file, and the part of it if only a part is compared.
+    /// The name of the tensor in the file. If only a part is compared, the name also gives the
+    /// part.
     pub(super) name: String,
-    /// Whether it is the gradient of a parameter.
+    /// Whether the tensor is the gradient of a parameter.
     pub(super) gradient: bool,
-    /// Difference between the device and the reference. NaN if only one of them has a number.
+    /// The difference between the device and the reference; NaN if only one of them has a number.
     pub(super) difference: f64,
-    /// The largest difference that is allowed.
+    /// The largest allowed difference.
     pub(super) tolerance: f64,
 }
 
 impl Check {
-    /// Returns whether the difference is within the tolerance. A difference of NaN is not.
+    /// Whether the difference is within the tolerance. A difference of NaN never is.
     pub(super) fn passed(&self) -> bool {
         self.difference <= self.tolerance
     }
 }
 
-/// Returns the largest absolute difference, or NaN if a difference is NaN or the lengths differ.
+/// Returns the largest absolute difference; NaN if a difference is NaN or the lengths differ.
 pub(super) fn largest(found: &[f32], expected: &[f32]) -> f64 {
     if found.len() != expected.len() {
         return f64::NAN;
     }
     let pairs = found.iter().zip(expected);
     let differences = pairs.map(|(found, expected)| difference(*found, *expected));
-    // In this order NaN is above every number.
+    // This order places NaN above every number.
     differences.max_by(f64::total_cmp).unwrap_or(0.0)
 }
 
-/// Returns |found − expected|, 0 if both are NaN, or NaN if one of them is.
+/// Returns |found − expected|; 0 if both are NaN; NaN if only one is NaN.
 fn difference(found: f32, expected: f32) -> f64 {
     match found.is_nan() && expected.is_nan() {
         true => 0.0,
@@ -106,8 +110,8 @@ fn difference(found: f32, expected: f32) -> f64 {
     }
 }
 
-/// Returns ‖found − expected‖ / ‖expected‖ for pairs (found, expected), or 0 if all pairs are
-/// equal. The result is never finite if a number is not finite.
+/// Returns ‖found − expected‖ / ‖expected‖ over pairs (found, expected); 0 if the numbers of every
+/// pair are equal. The result is never finite if a number is not finite.
 pub(super) fn relative(pairs: impl Iterator<Item = (f32, f32)>) -> f64 {
     let (mut apart, mut norm) = (0.0_f64, 0.0_f64);
     for (found, expected) in pairs {

@@ -1,5 +1,5 @@
-//! The computations on the device and their comparison with the reference: forward passes,
-//! gradients, exits.
+//! Runs the model on the device, and compares forward passes, gradients and exits with the
+//! reference.
 
 use burn::tensor::{Tensor, s};
 use rondo_interchange::{Counterpart, Family};
@@ -21,7 +21,7 @@ use super::values::{GRADIENT, loss_of};
 ///
 /// # Errors
 ///
-/// If the file lacks a value, or the device fails.
+/// Returns an error if the file lacks a value, or the device fails.
 pub(super) fn outputs(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     for r in subject.golden.values.depths()? {
@@ -75,7 +75,8 @@ fn outputs_at(r: usize, subject: &Subject<'_>, tolerances: Tolerances) -> Result
 ///
 /// # Errors
 ///
-/// If the file lacks the gradient of a parameter or has an unknown gradient, or the device fails.
+/// Returns an error if the file lacks the gradient of a parameter or has an unknown gradient, or
+/// the device fails.
 pub(super) fn gradients(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec<Check>> {
     let golden = subject.golden;
     let Some(unroll) = golden.values.unroll()? else {
@@ -112,7 +113,8 @@ pub(super) fn gradients(subject: &Subject<'_>, tolerances: Tolerances) -> Result
     }
 }
 
-/// Compares the gradient of one parameter. The reference may store the matrix transposed.
+/// Compares the gradient of one parameter. The reference may store the parameter's matrix
+/// transposed.
 fn gradient(golden: &Golden, row: &ParameterSpec, found: &[f32], tolerance: f64) -> Result<Check> {
     let there = Family::Raven.counterpart(&golden.config, row);
     let (Some(there), Some([stored])) = (&there, there.as_ref().map(Counterpart::parts)) else {
@@ -134,12 +136,12 @@ fn gradient(golden: &Golden, row: &ParameterSpec, found: &[f32], tolerance: f64)
     })
 }
 
-/// Compares the values and the exit iteration of every criterion in the golden file, at its default
-/// threshold.
+/// Compares every exit criterion in the golden file: its values, and the iteration at which it
+/// exits. Each criterion has its default threshold.
 ///
 /// # Errors
 ///
-/// If the file has values without an exit iteration, or the device fails.
+/// Returns an error if the file has values without an exit iteration, or the device fails.
 pub(super) fn exits(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     for criterion in ExitCriterion::ALL {
@@ -169,8 +171,8 @@ pub(super) fn exits(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec
     Ok(checks)
 }
 
-/// Returns the value of a criterion after each iteration for the first row, starting from the zero
-/// state.
+/// Returns the value of a criterion after each iteration, for the first row and starting from the
+/// zero state.
 fn exit_values(
     criterion: ExitCriterion,
     iterations: usize,
@@ -187,8 +189,8 @@ fn exit_values(
         .forward_at_depths(tokens, state, &subject.pass(), &depths, |_, readout| {
             let logits = || subject.model.logits(readout.hidden.clone());
             let seen = monitor.observe(&readout.latent, logits);
-            // The reference averages criteria on states over the positions, and takes predictions
-            // from the last position.
+            // For a criterion on states, the reference uses the mean over the positions. For a
+            // criterion on predictions, it uses the last position.
             values.push(match criterion.reads_logits() {
                 true => seen.slice(s![.., seq - 1..]).reshape([1]),
                 false => seen.mean(),
@@ -197,7 +199,7 @@ fn exit_values(
     read(Tensor::cat(values, 0))
 }
 
-/// Compares the exit iterations, which must be equal.
+/// Compares the iterations at which a criterion exits; they must be equal.
 fn exit_step(criterion: ExitCriterion, values: &[f32], golden: &Golden) -> Result<Check> {
     let name = format!("exit.{}.step", criterion.name());
     let expected = golden.values.integer(&name)?;
@@ -229,7 +231,7 @@ fn compared(
     })
 }
 
-/// Reads a state from the device.
+/// Copies a state from the device to the host.
 fn flat(x: Tensor<3>) -> Result<Vec<f32>> {
     let count = x.shape().num_elements();
     read(x.reshape([count]))

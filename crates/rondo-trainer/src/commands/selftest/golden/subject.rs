@@ -1,4 +1,4 @@
-//! The golden model, on the host and on a device.
+//! Holds the golden model, on the host and on a device.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -16,14 +16,14 @@ use rondo_train::error::{Error, Result};
 use super::values::Values;
 use crate::terminal;
 
-/// A golden folder: the model, its inputs, and the file with the results of the reference.
+/// A golden folder: the model, its inputs, and the file with the reference's results.
 #[derive(Debug)]
 pub(super) struct Golden {
     pub(super) config: ModelConfig,
     pub(super) values: Values,
-    /// Batch and sequence length of the inputs.
+    /// The batch size and the sequence length of the inputs.
     pub(super) shape: [usize; 2],
-    /// Parameters by their names in Rondo.
+    /// The parameters, by their names in Rondo.
     weights: BTreeMap<String, Vec<f32>>,
     tokens: Vec<i32>,
     labels: Vec<i32>,
@@ -35,8 +35,8 @@ impl Golden {
     ///
     /// # Errors
     ///
-    /// If the folder is not in the layout of the reference, or an input is missing or does not fit
-    /// the model.
+    /// Returns an error if the folder is not in the layout of the reference, or an input is missing
+    /// or does not fit the model.
     pub(super) fn open(dir: &Path) -> Result<Self> {
         let import = Import::open(dir)?;
         for text in import.warnings() {
@@ -88,15 +88,15 @@ impl Golden {
     }
 }
 
-/// The golden model on a device, with its inputs.
+/// The golden model and its inputs on a device.
 pub(super) struct Subject<'g> {
     pub(super) golden: &'g Golden,
     pub(super) model: LoopedTransformer,
-    /// `[batch, seq]`.
+    /// The input tokens, `[batch, seq]`.
     pub(super) tokens: Tensor<2, Int>,
-    /// `[batch, seq]`.
+    /// The labels, `[batch, seq]`.
     labels: Tensor<2, Int>,
-    /// s_0, `[batch, seq, d_model]`, without autodiff.
+    /// The initial state s_0, `[batch, seq, d_model]`, without autodiff.
     pub(super) state: Tensor<3>,
     device: Device,
 }

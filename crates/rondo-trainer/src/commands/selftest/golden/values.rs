@@ -1,5 +1,5 @@
-//! The file with the results of the reference. Tensors are read one at a time, each with a known
-//! type and shape.
+//! Reads the file with the results of the reference. Tensors are read one at a time, and each must
+//! have the expected type and shape.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -9,13 +9,13 @@ use rondo_files::{DType, NamedTensor, StoredTensors};
 use rondo_model::depth::{MAX_RECURRENCE, Unroll};
 use rondo_train::error::{Error, Result};
 
-/// Name of the file in a golden folder.
+/// The name of the file in a golden folder.
 const FILE: &str = "io.safetensors";
 
-/// Prefix of a parameter's name in the name of its gradient.
+/// The prefix that turns the name of a parameter into the name of its gradient.
 pub(super) const GRADIENT: &str = "grad.";
 
-/// The tensors of the file.
+/// The tensors of the golden file.
 #[derive(Debug)]
 pub(super) struct Values {
     path: PathBuf,
@@ -27,7 +27,7 @@ impl Values {
     ///
     /// # Errors
     ///
-    /// If the file is missing or damaged.
+    /// Returns an error if the file is missing or damaged.
     pub(super) fn open(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
         let file = File::open(&path);
@@ -42,7 +42,7 @@ impl Values {
         refused(&self.path, message)
     }
 
-    /// Returns batch and sequence length of a tensor of tokens.
+    /// Returns the batch size and the sequence length of a tensor of tokens.
     pub(super) fn rows(&self, name: &str) -> Result<[usize; 2]> {
         let shape = self.shape(name).ok_or_else(|| self.missing(name))?;
         match shape[..] {
@@ -71,7 +71,7 @@ impl Values {
         Ok(self.integers(name, &[1])?[0])
     }
 
-    /// Reads finite numbers.
+    /// Reads floats, which must be finite.
     pub(super) fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let values = self.any_floats(name, shape)?;
         match values.iter().position(|x| !x.is_finite()) {
@@ -83,8 +83,8 @@ impl Values {
         }
     }
 
-    /// Reads a number for each iteration. Numbers may be NaN. Returns `None` if the file has no
-    /// such tensor.
+    /// Reads one float for each iteration; they may be NaN. Returns `None` if the file has no such
+    /// tensor.
     pub(super) fn series(&self, name: &str) -> Result<Option<Vec<f32>>> {
         let Some(shape) = self.shape(name) else {
             return Ok(None);
@@ -97,7 +97,7 @@ impl Values {
         self.any_floats(name, &shape).map(Some)
     }
 
-    /// Returns the recurrence depths for which there are logits.
+    /// Returns the recurrence depths for which the file has logits.
     pub(super) fn depths(&self) -> Result<BTreeSet<usize>> {
         let depth = |name: &str| name.strip_prefix("logits_r")?.parse::<usize>().ok();
         let depths = self.names().filter_map(depth);
@@ -108,7 +108,7 @@ impl Values {
         Ok(depths)
     }
 
-    /// Returns the iterations of the pass that the gradients belong to, or `None` if there are no
+    /// Returns the iterations of the pass from which the gradients come; `None` if the file has no
     /// gradients.
     pub(super) fn unroll(&self) -> Result<Option<Unroll>> {
         let mut unrolls = self.names().filter_map(unroll_of);
@@ -175,7 +175,7 @@ impl Values {
         self.refuse(&format!("holds no tensor {name}"))
     }
 
-    /// Refuses a number of iterations that is not allowed in a run.
+    /// Returns an error if a run could not have this number of iterations.
     fn check_iterations(&self, name: &str, iterations: usize) -> Result<()> {
         if (1..=MAX_RECURRENCE).contains(&iterations) {
             return Ok(());
@@ -190,12 +190,12 @@ fn refused(path: &Path, message: &str) -> Error {
     Error::Foreign(format!("{}: {message}", path.display()))
 }
 
-/// Returns the name of the loss of a pass with gradient, which has `unroll` iterations.
+/// Returns the name of the loss of a pass with gradient that has the iterations `unroll`.
 pub(super) fn loss_of(unroll: Unroll) -> String {
     format!("loss_n{}_k{}", unroll.no_grad, unroll.with_grad)
 }
 
-/// Parses a name that [`loss_of`] returns, or returns `None` for another name.
+/// Parses a name that [`loss_of`] returns; `None` for other names.
 fn unroll_of(name: &str) -> Option<Unroll> {
     let (n, k) = name.strip_prefix("loss_n")?.split_once("_k")?;
     Some(Unroll {

@@ -1,4 +1,4 @@
-//! A table of a sweep's settings, with means over their seeds.
+//! The table of a sweep's settings. It shows means over the seeds of each setting.
 
 use rondo_diagnosis::Verdict;
 use rondo_metrics::Table;
@@ -8,11 +8,12 @@ use rondo_sweep::{Results, Setting, Spread};
 
 use super::{FINAL_LOSS, WIDTH, shortened, width};
 
-/// Name of the setting in a sweep that has only one.
+/// The name of the setting if the sweep has only one.
 const BASE: &str = "base";
 
-/// Returns the table, with the best setting first. It shows the mean ± standard deviation over
-/// seeds of the final loss and of the perplexity at the `deepest` depth, and the verdicts.
+/// Returns the table of settings, with the best setting first. For the final loss and for the
+/// perplexity at the `deepest` depth, it shows the mean ± standard deviation over seeds. It also
+/// shows the verdicts.
 pub(super) fn table(results: &Results, deepest: Option<usize>) -> String {
     let whole = of(results, deepest, usize::MAX);
     let settings = results.settings();
@@ -63,7 +64,7 @@ fn spread(spread: Option<Spread>) -> String {
     }
 }
 
-/// Returns the verdicts in words: `3 healthy`, `2 of 3 divergence`.
+/// Describes the verdicts of a setting in words: `3 healthy`, `2 of 3 divergence`.
 fn verdicts(setting: &Setting<'_>) -> String {
     let runs = setting.rows.len();
     match setting.verdicts().as_slice() {
