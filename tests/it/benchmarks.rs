@@ -1,4 +1,5 @@
-//! `trainer eval --tasks`: `parity` with lm-eval and CORE, `properties` of scores, `reports`, `figures`, `refusals`.
+//! Tests of `trainer eval --tasks`: `parity` with lm-eval and CORE, `properties` of scores,
+//! `controls`, `generated` answers, `reports`, `figures`, `refusals`.
 
 mod controls;
 mod figures;
@@ -21,7 +22,8 @@ fn golden() -> PathBuf {
     root().join("tests/golden/lm-eval-raven-tiny")
 }
 
-/// Imports raven-tiny with the tokenizer of the golden items, which has one token per byte.
+/// Imports the model raven-tiny with the tokenizer of the golden items, which has one token per
+/// byte.
 fn imported() -> (TempDir, PathBuf) {
     let dir = scratch();
     let source = dir.path().join("source");
@@ -35,7 +37,7 @@ fn imported() -> (TempDir, PathBuf) {
     (dir, out)
 }
 
-/// Evaluates a task on flex from the zero state, with JSON output.
+/// Evaluates a task on flex from the zero state, and prints JSON.
 fn eval(of: &Path, tasks: &Path, further: &[&str]) -> Ended {
     let (of, tasks) = (of.display().to_string(), tasks.display().to_string());
     let mut args = vec!["eval", &of, "--tasks", &tasks, "--device", "flex", "--json"];
@@ -54,22 +56,22 @@ fn lines(path: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// Returns the items of an outcome file, without its first line.
+/// Returns the items of a file of results. The file's first line is not an item.
 fn outcomes(path: &Path) -> Vec<Value> {
     lines(path).split_off(1)
 }
 
-/// Returns the outcome file of a task for an imported run.
+/// Returns the path of a task's results for an imported run.
 fn outcome_file(of: &Path, task: &str) -> PathBuf {
     outcome_file_at(of, 0, task)
 }
 
-/// Returns the outcome file of a task for a checkpoint of a run.
+/// Returns the path of a task's results for a checkpoint of a run.
 fn outcome_file_at(of: &Path, step: u64, task: &str) -> PathBuf {
     of.join(format!("tasks/step-{step:08}/{task}.jsonl"))
 }
 
-/// Returns the numbers of a list, or a single number.
+/// Returns the numbers of a list, or a single number as a list.
 fn numbers(value: &Value) -> Vec<f64> {
     match value {
         Value::Array(values) => values.iter().filter_map(Value::as_f64).collect(),
@@ -77,7 +79,7 @@ fn numbers(value: &Value) -> Vec<f64> {
     }
 }
 
-/// Writes a task with these lines.
+/// Writes a task file with these lines.
 fn written(dir: &Path, name: &str, lines: &[&str]) -> PathBuf {
     let path = dir.join(name);
     fs::write(&path, lines.join("\n")).expect("writable");

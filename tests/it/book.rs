@@ -1,4 +1,5 @@
-//! The pages of the book, the README and the files beside it: the file of every link must exist.
+//! Checks the pages of the book, the README and the files beside it: the target of every link must
+//! exist.
 
 use std::collections::HashSet;
 use std::fs;
@@ -36,7 +37,7 @@ fn prose(file: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Returns the targets of a file's inline links and images.
+/// Returns the targets of the inline links and images in a file.
 fn targets(file: &Path) -> Vec<String> {
     let lines = prose(file);
     lines
@@ -47,8 +48,8 @@ fn targets(file: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Returns the fragments of a file's headings, spelt as GitHub and mdBook do: lower case, `-` for a
-/// space, and no other punctuation.
+/// Returns the fragments that link to the headings of a file, spelt as GitHub and mdBook do: in
+/// lower case, with `-` for each space, and without other punctuation.
 fn fragments(file: &Path) -> HashSet<String> {
     prose(file)
         .iter()
@@ -62,7 +63,7 @@ fn fragments(file: &Path) -> HashSet<String> {
         .collect()
 }
 
-/// Returns what is wrong with a link in `file`, or none.
+/// Describes what is wrong with a link in `file`; `None` if the link is correct.
 fn fault(file: &Path, target: &str) -> Option<String> {
     if target.contains("://") {
         return None;

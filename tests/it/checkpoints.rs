@@ -10,7 +10,8 @@ use crate::harness::{
     Ended, assert_ok, copy_folder, rows, run, scratch, smoke, smoke_with, timeless_rows,
 };
 
-/// Asserts that a run of twenty steps and one that is resumed after ten end with the same bits.
+/// Asserts that a run of twenty steps and a run that is resumed after ten steps end with the same
+/// bits.
 fn goes_on_bit_for_bit(train: &dyn Fn(&Path) -> Ended, what: &str) {
     let dir = scratch();
     let (whole, resumed) = (dir.path().join("whole"), dir.path().join("resumed"));

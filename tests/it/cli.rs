@@ -1,4 +1,4 @@
-//! Invalid input gives one clear message and the documented exit code, and writes nothing.
+//! Invalid input gives one clear message and the documented exit code, and nothing is written.
 
 use std::fs;
 
@@ -152,7 +152,7 @@ fn plain_output_has_no_escape_codes_and_fits_eighty_columns() {
     assert_eq!(wide, None);
 }
 
-/// Runs `trainer bench` with a shape that takes almost no time.
+/// Runs `trainer bench` with a shape that needs almost no time.
 fn tiny_bench(further: &[&str]) -> Ended {
     let keys = [
         "model.d_model=16",
@@ -170,7 +170,7 @@ fn tiny_bench(further: &[&str]) -> Ended {
     run(args)
 }
 
-/// Returns the text of one field in every row.
+/// Returns one field of every row.
 fn column<'a>(rows: &'a Value, field: &str) -> Vec<&'a str> {
     let rows = rows.as_array().expect("rows");
     rows.iter()
@@ -256,7 +256,8 @@ fn growth_starts_at_the_configuration_and_says_what_to_expect() {
     };
     assert_eq!(numbers("to"), [8.0, 16.0, 32.0, 1.0, 2.0, 4.0, 8.0]);
     let expected = numbers("expected");
-    // Relative to the configuration: more than 2 for twice the tokens, less than 2 for twice n.
+    // The expected growth is relative to the configuration. It is more than 2 for twice the tokens,
+    // and less than 2 for twice the iterations n.
     assert!((expected[0] - 1.0).abs() < 1e-12 && (expected[3] - 1.0).abs() < 1e-12);
     assert!(expected[1] > 2.0 && expected[4] < 2.0, "{expected:?}");
     let shown = tiny_bench(&["--what", "growth", "--grow", "width"]);

@@ -1,4 +1,4 @@
-//! Comparisons of runs from their metrics alone: the table, the page and the pictures.
+//! Tests of comparisons, which use only the metrics of runs: the table, the page and the pictures.
 
 use std::fs;
 use std::path::Path;
@@ -81,7 +81,7 @@ fn a_comparison_is_a_table_an_object_and_a_page_that_needs_nothing_else() {
     }
 }
 
-/// Returns the numbers of the chart with this heading.
+/// Returns the data of the chart with this heading.
 fn chart(page: &str, heading: &str) -> Value {
     let (_, from) = page
         .split_once(&format!("<h3>{heading}</h3>"))
@@ -111,7 +111,7 @@ fn a_chart_has_the_numbers_of_the_metrics_with_their_steps_and_both_scales() {
         let losses = losses(run_dir);
         assert_eq!(curve["y"].as_array().map(Vec::len), Some(losses.len()));
         let drawn = curve["y"][7].as_f64().expect("a loss");
-        // The page has six significant digits.
+        // The page shows six significant digits.
         assert!(
             (drawn / losses[7] - 1.0).abs() < 1e-5,
             "{drawn} {}",
@@ -211,7 +211,7 @@ fn a_sweep_stands_for_its_runs_and_what_is_no_run_is_told() {
         .map(|group| group["n"].as_u64())
         .collect();
     assert_eq!(counts, [Some(2), Some(2)]);
-    // A run that has not started is left out.
+    // A run of the sweep that has not started is left out of the comparison.
     let mut runs = fs::read_dir(sweep.join("runs")).expect("the runs of the sweep");
     let first = runs.next().expect("a run").expect("an entry").path();
     fs::remove_file(first.join("metrics.jsonl")).expect("metrics");
@@ -237,7 +237,7 @@ fn a_sweep_stands_for_its_runs_and_what_is_no_run_is_told() {
 fn metrics_alone_give_the_verdict_that_the_run_gave() {
     let dir = scratch();
     let whole = dir.path().join("whole");
-    // The rate is far too high, so the loss rises.
+    // This learning rate is far too high, so the loss rises.
     let rate = ["--set", "schedule.peak=0.3", "--set", "train.steps=120"];
     assert_ok(&smoke(&whole, &rate));
     let left = dir.path().join("left");
@@ -325,7 +325,7 @@ fn every_figure_of_a_text_run_is_drawn_and_a_tasks_is_refused() {
         assert!(png.starts_with(b"\x89PNG"), "{name}");
         assert!(ended.stdout.contains(&format!("{name}.csv")), "{ended:?}");
     }
-    // All steps are counted, including those that were not logged.
+    // The histogram counts all steps, including those that were not logged.
     let counts = read(&out.join("depth-histogram.csv"));
     let steps: u64 = counts
         .lines()

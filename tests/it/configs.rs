@@ -1,11 +1,11 @@
-//! Every file in configs/: its resolved form, its documentation, and the results that need no
+//! Tests every file in configs/: its resolved form, its documentation, and the results that need no
 //! training.
 
 use std::fs;
 
 use crate::harness::{assert_ok, golden, root, run};
 
-/// Returns the names of every configuration below configs/: `main`, `gpu/main`.
+/// Returns the names of all configurations below configs/, such as `main` or `gpu/main`.
 fn names() -> Vec<String> {
     let mut names = Vec::new();
     for folder in ["", "field/", "gpu/"] {
@@ -85,7 +85,7 @@ fn the_published_shape_is_counted_without_being_allocated() {
         "--dry-run",
         "--json",
     ]);
-    // It needs more memory than most machines have.
+    // This configuration needs more memory than most machines have.
     assert_eq!(ended.code, 6, "{ended:?}");
     let costs = ended.json();
     assert_eq!(costs["parameters"]["total"], 3_564_976_800_u64);

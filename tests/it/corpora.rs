@@ -1,4 +1,4 @@
-//! Corpora from practice: which files are read, skipped and refused.
+//! Tests of typical corpora: which files are read, skipped and refused.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::harness::{Ended, assert_ok, ended, refused, run, scratch, smoke_with, trainer};
 
-/// Prepares `corpus` with byte tokens into `dir/NAME`, with further arguments.
+/// Prepares `corpus` with bytes as tokens into `dir/NAME`. `further` holds more arguments.
 fn prepare(dir: &Path, name: &str, corpus: &str, further: &[&str]) -> Ended {
     let out = dir.join(name).display().to_string();
     run([
@@ -146,7 +146,7 @@ fn a_text_is_evaluated_as_the_run_reads_its_own() {
     }
 }
 
-/// Only the first targets count, not the text after them.
+/// Bits per byte refer only to the evaluated targets, not to the text after them.
 #[test]
 fn bits_per_byte_are_those_of_the_text_that_is_evaluated() {
     let dir = scratch();

@@ -1,9 +1,9 @@
-//! The same run on every device of this build and machine.
+//! Trains the same run on every device of this build and machine.
 
 use crate::families::{OF_OTHER_FAMILIES, WHOLE_STACK};
 use crate::harness::{Ended, assert_ok, losses, refused, rows, run, scratch, smoke};
 
-/// The effect of other orders of summation over twenty steps.
+/// The tolerance for the different order of sums on another device, over twenty steps.
 const TOLERANCE: f64 = 1e-3;
 
 pub(crate) fn is_there(kind: &str) -> bool {
@@ -13,8 +13,8 @@ pub(crate) fn is_there(kind: &str) -> bool {
         .is_some_and(|all| all.iter().any(|d| d["kind"] == kind));
     if !there {
         use std::io::Write as _;
-        // Written directly to standard error, because the harness hides the output of a passing
-        // test.
+        // The message is written directly to standard error, because the test harness hides the
+        // output of a passing test.
         let _ = writeln!(
             std::io::stderr(),
             "skipped: no {kind} device is built in and there"
@@ -47,7 +47,7 @@ fn wgpu_trains_like_flex() {
     agrees_with_flex("wgpu", 20, &[]);
 }
 
-/// On a GPU, attention without a kernel is composed of operations.
+/// On a GPU, an attention that has no kernel is composed of operations.
 #[test]
 fn wgpu_trains_the_structures_of_other_families_like_flex() {
     let norm_of_heads = ["model.qk_norm=head"];
@@ -63,7 +63,8 @@ fn wgpu_trains_the_structures_of_other_families_like_flex() {
 fn wgpu_trains_with_penalties_and_losses_after_several_iterations_like_flex() {
     let several = "train.loss={kind=\"mean\",weights=\"rising\"}";
     for keys in [
-        // In f32 a difference of states over a small ε would show their rounding.
+        // A difference of states over a small ε would mostly show the rounding of the states in
+        // f32.
         [several, "train.penalty={kind=\"jacobian\",epsilon=1.0}"],
         ["train.penalty={kind=\"norm\"}", "model.block=pre-norm"],
         ["train.penalty={kind=\"fixed-point\"}", several],
@@ -74,7 +75,7 @@ fn wgpu_trains_with_penalties_and_losses_after_several_iterations_like_flex() {
     }
 }
 
-/// Half of the gates close at random: the devices must draw the same ones.
+/// Half of the gates close at random, so the devices must draw the same gates.
 #[test]
 fn wgpu_draws_the_gates_of_flex() {
     let gates = "model.sparsity={gate_bias=0.0}";
@@ -83,7 +84,7 @@ fn wgpu_draws_the_gates_of_flex() {
     agrees_with_flex("wgpu", 6, &keys.map(|key| ["--set", key]).concat());
 }
 
-/// On flex by the kernels, elsewhere by operations with a mask.
+/// Flex uses kernels for this; the other devices use operations with a mask.
 #[test]
 fn wgpu_and_ndarray_attend_within_documents_like_flex() {
     let dir = scratch();
@@ -123,8 +124,8 @@ fn the_selftest_passes_on_flex() {
     assert_eq!(ended.json()["passed"], true);
 }
 
-/// The weights are no longer finite: on a GPU the updates are masked out, and this is known at the
-/// next logged step.
+/// The weights are no longer finite. A GPU masks the updates out, and the host gets this result at
+/// the next logged step.
 #[test]
 fn updates_that_were_not_made_add_nothing_to_the_summed_rate() {
     for kind in ["flex", "wgpu"] {
@@ -150,7 +151,7 @@ fn updates_that_were_not_made_add_nothing_to_the_summed_rate() {
     }
 }
 
-/// Returns what `trainer devices` prints for the first device of a kind.
+/// Returns the precisions that `trainer devices` prints for the first device of a kind.
 fn precisions(kind: &str) -> Vec<String> {
     let listed = run(["devices", "--json"]).json();
     let all = listed["devices"].as_array().expect("devices");
@@ -214,7 +215,7 @@ fn the_selftest_of_a_precision_has_its_own_tolerance() {
     assert!(device.ends_with(", bf16 products"), "{device}");
 }
 
-/// Runs `trainer bench --what launches` at a tiny shape.
+/// Runs `trainer bench --what launches` with a tiny shape.
 fn tiny_launches(kind: &str, further: &[&str]) -> Ended {
     let mut args = vec!["bench", "--what", "launches", "--device", kind];
     args.extend(["--set", "train.batch=1", "--set", "train.seq=8"]);
@@ -264,7 +265,7 @@ fn a_processor_launches_nothing_and_a_gpu_more_with_every_iteration() {
         launches("wgpu", &["--set", &mean, "--set", depth])
     };
     let [short, longer, longest] = [0, 3, 6].map(at);
-    // Each iteration without gradient launches the same kernels.
+    // Each additional iteration without gradient launches the same kernels.
     for work in [0, 2] {
         let [first, second] = [longer[work] - short[work], longest[work] - longer[work]];
         assert!(first > 0, "{short:?} {longer:?}");

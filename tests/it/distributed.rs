@@ -1,5 +1,5 @@
-//! Runs on several ranks: the costs in a dry run and, under mpirun, the bits, the errors and the
-//! ends of whole runs.
+//! Runs on several ranks: the costs in a dry run and, under mpirun, the bits of the results, the
+//! errors, and the ends of whole runs.
 //!
 //! The tests under mpirun need the cargo feature `mpi` and Open MPI's `mpirun`; without them they
 //! print a message and do nothing.
@@ -22,10 +22,10 @@ use crate::harness::{
     timeless_rows,
 };
 
-/// A process that takes longer than this is considered to hang.
+/// A process that takes longer than this is assumed to hang.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// A step of eight micro-batches, which can be divided among 1, 2, 4 and 8 ranks.
+/// Steps of eight micro-batches, which can be divided among 1, 2, 4 and 8 ranks.
 const SHARED: [&str; 3] = ["train.batch=2", "train.accumulation=8", "train.steps=8"];
 
 /// Returns whether mpirun can be used; otherwise prints a message.
@@ -44,7 +44,7 @@ fn has_mpi() -> bool {
     has_mpi
 }
 
-/// Returns mpirun, ready for its arguments.
+/// Returns a command for mpirun without its arguments.
 fn mpirun() -> Command {
     let mut command = Command::new("mpirun");
     command
@@ -63,14 +63,14 @@ fn mpirun() -> Command {
 
 const TRAINER: &str = env!("CARGO_BIN_EXE_trainer");
 
-/// Starts the trainer on `ranks`.
+/// Starts the trainer on `ranks` ranks.
 fn started(ranks: usize, args: &[String]) -> Child {
     let mut command = mpirun();
     command.args(["-n", &ranks.to_string(), TRAINER]).args(args);
     command.spawn().expect("mpirun starts")
 }
 
-/// Waits until all processes of a world have ended.
+/// Waits until all ranks have ended.
 #[track_caller]
 fn end_of(mut child: Child) -> Ended {
     let begun = Instant::now();
@@ -94,12 +94,13 @@ fn on_ranks(ranks: usize, args: &[String]) -> Ended {
     }
 }
 
-/// Trains configs/smoke.toml with steps of eight micro-batches and `keys`.
+/// Returns the arguments for training configs/smoke.toml with steps of eight micro-batches and
+/// `keys`.
 fn shared_args(out: &Path, keys: &[&str]) -> Vec<String> {
     smoke_args(out, &[&SHARED[..], keys].concat())
 }
 
-/// Returns the hashes of weights and moments in the newest checkpoint of a run.
+/// Returns the hashes of the weights and of the moments in the newest checkpoint of a run.
 fn hashes(run: &Path) -> [String; 2] {
     let checkpoint = open(run, &Which::Latest).expect("a checkpoint");
     ["model.safetensors", "optimizer.safetensors"].map(|name| {
@@ -108,8 +109,8 @@ fn hashes(run: &Path) -> [String; 2] {
     })
 }
 
-/// Returns the training and evaluation records without the values that depend on clock, machine and
-/// ranks.
+/// Returns the training and evaluation records without the values that depend on the clock, the
+/// machine or the number of ranks.
 fn records(run: &Path) -> Vec<Value> {
     let mut all = Vec::new();
     for kind in ["train", "eval"] {
@@ -124,7 +125,7 @@ fn records(run: &Path) -> Vec<Value> {
     all
 }
 
-/// Returns the processes whose command line contains a run's directory, each with its rank.
+/// Returns the processes whose command line contains a run's directory, with the rank of each.
 fn processes(run: &Path) -> Vec<(u32, Option<usize>)> {
     let wanted = run.display().to_string();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();

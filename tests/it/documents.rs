@@ -1,4 +1,4 @@
-//! Attention within documents: a row holds several documents, and none of them sees another.
+//! Attention within documents: a row holds several documents, and no document attends to another.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,12 @@ use crate::harness::{Ended, assert_ok, losses, refused, run, scratch, timeless_r
 
 /// The token that ends a document, for byte tokens.
 const END: u32 = 256;
-/// The tolerance for rows with more than one document: f32 losses, added in another order.
+/// The tolerance for rows with more than one document, because f32 losses are added in another
+/// order.
 const ROUNDING: f64 = 1e-6;
 
-/// A corpus of short documents, several in each row of 32 tokens, and its prepared forms.
+/// A folder with a corpus of short documents and its prepared forms. A row of 32 tokens holds
+/// several documents.
 struct Place(tempfile::TempDir);
 
 impl Place {
@@ -38,7 +40,7 @@ impl Place {
         self.at(name).display().to_string()
     }
 
-    /// Returns the `data` key for the corpus, with further settings.
+    /// Returns the `data` key for the corpus. `further` holds more settings.
     fn data(&self, further: &str) -> String {
         format!(
             "data={{kind=\"text\",paths=[\"{}\"],tokenizer={{kind=\"bytes\"}},val_fraction=0.2,cache=\"{}\"{further}}}",
@@ -47,7 +49,7 @@ impl Place {
         )
     }
 
-    /// Trains some steps with `data`.
+    /// Trains some steps with the key `data`.
     fn train(&self, name: &str, data: &str, further: &[&str]) -> Ended {
         let constant = "schedule.shape={ kind = \"constant\" }";
         let mut keys = vec![data, constant, "eval.every=4", "checkpoint.every=4"];
@@ -73,13 +75,13 @@ fn smoke_keys(out: &Path, keys: &[&str]) -> Ended {
 
 const MASKED: &str = ",document_mask=true";
 
-/// A document of 14 bytes, followed by the end token.
+/// Returns the tokens of a document of 14 bytes, with the end token.
 fn document(text: &str) -> Vec<u32> {
     assert_eq!(text.len(), 14);
     text.bytes().map(u32::from).chain([END]).collect()
 }
 
-/// Evaluates rows; returns the sum of the losses of their targets.
+/// Evaluates rows, and returns the sum of the losses of their targets.
 fn total_loss(run_dir: &str, tokens: &str, targets: usize) -> f64 {
     let ended = run([
         "eval",
@@ -97,7 +99,7 @@ fn total_loss(run_dir: &str, tokens: &str, targets: usize) -> f64 {
     loss.as_f64().expect("a loss") * targets as f64
 }
 
-/// Traces a row; returns the logits of its positions after four iterations.
+/// Traces a row, and returns the logits of its positions after four iterations.
 fn logits(run_dir: &str, tokens: &str, out: &str) -> Vec<f32> {
     let mut args = vec!["trace", run_dir, "--tokens", tokens, "--recurrence", "4"];
     args.extend(["--device", "flex", "--out", out]);
@@ -124,11 +126,12 @@ fn a_run_within_documents_trains_resumes_bitwise_and_evaluates() {
     let again = "model.recurrence.recompute=\"iteration\"";
     assert_ok(&place.train("again", &masked, &["train.steps=8", again]));
     assert_eq!(losses(&place.at("whole")), losses(&place.at("again")));
-    // If documents see their neighbours, the first loss differs, with the same weights and rows.
+    // If documents attend to their neighbours, the first loss differs, although weights and rows
+    // are the same.
     assert_ok(&place.train("open", &place.data(""), &["train.steps=8"]));
     let [whole, open] = ["whole", "open"].map(|name| losses(&place.at(name)));
     assert_ne!(whole[0].to_bits(), open[0].to_bits());
-    // `eval` of the validation rows gives the recorded value.
+    // `trainer eval` of the validation rows gives the recorded value.
     let recorded = timeless_rows(&place.at("whole"), "eval");
     let recorded = recorded.last().expect("an evaluation")["metrics"]["val_perplexity@4"].clone();
     let whole = place.shown("whole");
@@ -140,7 +143,8 @@ fn a_run_within_documents_trains_resumes_bitwise_and_evaluates() {
     assert_eq!(found["depths"][0]["perplexity"], recorded, "{found}");
     let exits = found["exits"][0]["loss"].as_f64().expect("a loss");
     assert!(exits.is_finite() && exits > 0.0);
-    // A resume may not change the setting, and `generate` only has one document.
+    // A resume must not change the setting. `generate` is not affected, because a prompt is one
+    // document.
     let ended = place.train("whole", &place.data(""), &["train.steps=9"]);
     refused(
         &ended,
@@ -158,7 +162,8 @@ fn a_document_does_not_depend_on_its_neighbours_in_the_row() {
         assert_ok(&place.train(name, &place.data(further), &["train.steps=4"]));
     }
     let [masked, open] = ["masked", "open"].map(|name| place.shown(name));
-    // Two first documents, and two second ones that begin with the same letter.
+    // Two documents for the first place, and two for the second place. The latter begin with the
+    // same letter.
     let firsts = ["loop loop loop", "depth and core"].map(document);
     let seconds = ["state of state", "some gate here"].map(document);
     let targets = firsts[0].len() + seconds[0].len() - 1;
@@ -167,7 +172,7 @@ fn a_document_does_not_depend_on_its_neighbours_in_the_row() {
         let tokens = place.rows("rows.json", &rows(i, j));
         total_loss(run_dir, &tokens, targets)
     };
-    // The contribution of the first document does not depend on the second.
+    // The contribution of the first document to the loss does not depend on the second document.
     let mixed = |run_dir: &str| {
         let [a, b, c, d] = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(i, j)| loss(run_dir, i, j));
         (a - b - c + d).abs()
@@ -178,7 +183,7 @@ fn a_document_does_not_depend_on_its_neighbours_in_the_row() {
         mixed(&masked)
     );
     assert!(mixed(&open) > 1e-3, "{}", mixed(&open));
-    // Every logit of the second document is independent of the first.
+    // No logit of the second document depends on the first document.
     let second = |run_dir: &str, i: usize| {
         let tokens = place.rows("row.json", &rows(i, 0));
         let logits = logits(run_dir, &tokens, &place.shown("trace.safetensors"));
@@ -188,7 +193,7 @@ fn a_document_does_not_depend_on_its_neighbours_in_the_row() {
     };
     assert!(second(&masked, 0) == second(&masked, 1));
     assert!(second(&open, 0) != second(&open, 1));
-    // The documents of a text are independent too.
+    // The documents of a text are also independent of each other.
     let text = |run_dir: &str, first: &str| {
         let lines = [first, "state of state"].map(|text| json!({"text": text}).to_string() + "\n");
         fs::write(place.at("two.jsonl"), lines.concat()).expect("writable");
@@ -237,8 +242,8 @@ fn every_kind_of_data_with_documents_has_the_mask() {
             ),
         ),
     ];
-    // All have the same tokens, so all have the same rows, except the mixture, which has another
-    // order.
+    // All kinds of data have the same tokens. All have the same rows too, except the mixture, whose
+    // rows have another order.
     let mut first = None;
     for (kind, data) in kinds {
         let ended = place.train(kind, &data, &["train.steps=2", "eval.every=1"]);
@@ -297,7 +302,7 @@ fn what_cannot_have_a_document_mask_is_refused_with_its_key() {
         &[],
         &["data.sources.0.data.document_mask", "beside `sources`"],
     );
-    // Tokens without an end token between documents.
+    // These tokens have no end token between documents.
     let tokens: Vec<u8> = (0..2000_u16).flat_map(|i| (i % 90).to_le_bytes()).collect();
     fs::write(place.at("train.bin"), tokens).expect("writable");
     let one = format!(
@@ -306,7 +311,7 @@ fn what_cannot_have_a_document_mask_is_refused_with_its_key() {
     );
     let ended = place.train("one", &one, &[]);
     refused(&ended, 2, &["document_mask: no training token is"]);
-    // A tokenizer without an end-of-text token.
+    // This tokenizer has no end-of-text token.
     let json = place.shown("none.json");
     let model = json!({"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "a"});
     let tokenizer = json!({"version": "1.0", "added_tokens": [], "model": model});

@@ -1,4 +1,4 @@
-//! `trainer eval` from a checkpoint.
+//! Tests of `trainer eval`, which evaluates a checkpoint.
 
 use std::fs;
 
@@ -21,7 +21,7 @@ fn a_checkpoint_evaluates_as_the_run_did_at_its_end() {
         let loss = depth["loss"].as_f64().expect("a loss");
         let perplexity = depth["perplexity"].as_f64().expect("a perplexity");
         assert!((perplexity - loss.exp()).abs() < 1e-9 * perplexity);
-        // One byte is one token, except for the ends of texts.
+        // Each byte is one token. Only the ends of texts are tokens without a byte.
         let bits = depth["bits_per_byte"]
             .as_f64()
             .expect("text has bits per byte");
@@ -138,7 +138,7 @@ fn a_task_is_evaluated_with_accuracy_overall_and_by_position() {
 #[test]
 fn the_mean_depth_is_counted_once_where_it_is_among_the_configured_ones() {
     let dir = scratch();
-    // The mean depth is 4 and is always evaluated.
+    // The mean depth is 4, and it is always evaluated.
     for (name, depths) in [
         ("there", "[1, 4, 8]"),
         ("beside", "[1, 8]"),

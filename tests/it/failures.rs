@@ -1,7 +1,7 @@
-//! The published failures: they happen, and the program reports them.
+//! The published failures occur, and the program reports them.
 //!
-//! The tests run sixty steps of the configurations on a small text. scripts/reproduce.sh measures
-//! on whole runs what takes longer to appear.
+//! The tests run sixty steps of the configurations on a small text. Some effects need longer to
+//! appear; scripts/reproduce.sh measures these on whole runs.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ struct Short {
 }
 
 impl Short {
-    /// Trains configs/NAME.toml on bytes or merged tokens of data/sample.txt.
+    /// Trains configs/NAME.toml on data/sample.txt, with bytes or with merged tokens.
     fn train(name: &str, peak: &str, tokenizer: &str, further: &[&str]) -> Self {
         let dir = scratch();
         let out = dir.path().join(name);
@@ -149,9 +149,9 @@ fn a_collapse_is_told_while_it_happens_and_in_the_summary() {
 
 #[test]
 fn the_second_bad_run_learns_and_ignores_its_state() {
-    // With bytes it learns more in sixty steps than with merged tokens. The rate is higher than
-    // before second moments had a lower bound of 1e-12, because small gradients now move weights
-    // less.
+    // With bytes, the run learns more in sixty steps than with merged tokens. The learning rate is
+    // higher than in the original test, because second moments now have a lower bound of 1e-12, so
+    // small gradients move the weights less.
     let run = Short::train("bad-run-2", "1.1e-2", BYTES, &[]);
     assert_ok(&run.ended);
     let early = |name: &str| {
@@ -193,7 +193,7 @@ fn the_main_run_gains_from_depth_and_nothing_is_told() {
     assert!(ratio >= 1.15, "{ratio}");
     assert_eq!(run.summary["verdict"], "healthy");
     assert_eq!(run.summary["findings"], serde_json::json!([]));
-    // It may warn about the few validation tokens, but not about a step.
+    // A warning about the few validation tokens is allowed, but no warning about a step.
     assert!(
         !run.ended.stderr.contains("warning: step"),
         "{:?}",

@@ -1,9 +1,10 @@
-//! Models of other families, recomputed: Llama, Qwen2, Qwen3 and OLMo 2 as stacks that run once,
-//! Ouro as a stack that runs several times.
+//! Recomputes the values of models of other families. Llama, Qwen2, Qwen3 and OLMo 2 are stacks
+//! that run once; Ouro is a stack that runs several times.
 //!
-//! tests/golden/hf-tiny and tests/golden/ouro-tiny were made with the authors' own code; their
-//! READMEs describe how, and give the tolerances. `model` compares states, logits, likelihoods and
-//! gradients on every device; `commands` checks imports, generations and exports of the program.
+//! The values in tests/golden/hf-tiny and tests/golden/ouro-tiny were computed with the authors'
+//! own code. Their READMEs describe how, and state the tolerances. `model` compares states, logits,
+//! likelihoods and gradients on every device. `commands` checks the imports, generations and
+//! exports of the program.
 
 mod commands;
 mod model;
@@ -16,7 +17,7 @@ use rondo_files::TensorFile;
 
 use crate::harness::root;
 
-/// A loop over the whole stack, as keys of configs/smoke.toml.
+/// The keys that turn configs/smoke.toml into a loop over the whole stack.
 pub(crate) const WHOLE_STACK: [&str; 7] = [
     "model.block=branch-sandwich",
     "model.injection=none",
@@ -27,7 +28,7 @@ pub(crate) const WHOLE_STACK: [&str; 7] = [
     "model.tied_head=false",
 ];
 
-/// The features of other families' blocks, in a loop with an injection.
+/// The keys that add the features of other families' blocks to a loop with an injection.
 pub(crate) const OF_OTHER_FAMILIES: [&str; 7] = [
     "model.block=branch-post-norm",
     "model.qk_norm=width",
@@ -56,7 +57,7 @@ fn ouro() -> PathBuf {
     root().join("tests/golden/ouro-tiny")
 }
 
-/// The tensors of a golden file by name: floats and ids.
+/// The tensors of a golden file, by name: floats, and ids.
 struct Golden {
     floats: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
     ids: BTreeMap<String, Vec<i64>>,

@@ -1,4 +1,4 @@
-//! Published mechanisms between iterations, in whole runs.
+//! Tests published mechanisms between iterations, in whole runs.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::harness::{
     assert_ok, copy_folder, losses, refused, root, run, scratch, smoke, smoke_with, timeless_rows,
 };
 
-/// An arm, and its tensors beyond those of a loop without injection parameters.
+/// The keys of each arm, and a tensor that a loop without injection parameters does not have.
 const ARMS: [(&str, &str); 17] = [
     ("model.branch_scale=loop", "core.0.attention.proj"),
     (
@@ -223,7 +223,7 @@ fn an_injection_is_written_as_a_word_or_as_a_table_and_printed_so_that_it_reads_
 
 #[test]
 fn options_out_of_range_or_of_another_kind_are_refused_by_key() {
-    // Only single words are searched, because the lines of a message are wrapped.
+    // The test searches for single words, because the lines of a message are wrapped.
     for (value, parts) in [
         (
             "{kind=\"history\",window=0}",
@@ -255,7 +255,8 @@ fn options_out_of_range_or_of_another_kind_are_refused_by_key() {
     }
 }
 
-/// Two runs that log different steps, and only measure the contraction there, have the same losses.
+/// Two runs log different steps, and measure the contraction only at these steps. Their losses are
+/// the same.
 #[test]
 fn a_step_that_is_not_logged_trains_the_same() {
     let dir = scratch();
@@ -415,7 +416,8 @@ fn passes_beyond_the_pairs_of_a_model_are_refused_where_its_rule_says_so_and_run
     assert_ok(&train(&repeating, "model.lora={rank=1}", "[1, 8]"));
 }
 
-/// Copies a model and sets the scales of its layers' norms to one, so that layers differ in their matrices alone.
+/// Copies a model and sets the scales of its layers' norms to one, so that layers differ only in
+/// their matrices.
 fn with_equal_norms(from: &std::path::Path, to: &std::path::Path) {
     copy_folder(from, to);
     let path = to.join("model.safetensors");

@@ -1,5 +1,5 @@
-//! What a newcomer tries in the first hour: explained keys, names from other trainers, a base
-//! configuration, an own configuration.
+//! What a new user tries in the first hour: explained keys, names from other trainers, a base
+//! configuration, a configuration of one's own.
 
 use std::fs;
 
@@ -85,7 +85,7 @@ fn names_of_other_trainers_are_answered_with_the_keys_here() {
             "optimizer.lr: unknown key; here it is `schedule.peak`",
         ],
     );
-    // Consequences of the unknown key are not reported as well.
+    // The consequences of the unknown key are not reported.
     assert!(!ended.stderr.contains("give a budget"), "{ended:?}");
 }
 
@@ -166,7 +166,7 @@ fn a_runs_records_are_a_table() {
 fn a_finding_ends_with_what_to_try() {
     let dir = scratch();
     let out = dir.path().join("run");
-    // With this threshold every correlation counts as a collapse.
+    // With this threshold, every correlation counts as a collapse.
     let ended = smoke_with(
         &out,
         &[

@@ -1,4 +1,4 @@
-//! `trainer generate`, `trainer trace` and adaptive exits in `trainer eval`, on a trained run.
+//! Tests `trainer generate`, `trainer trace` and adaptive exits in `trainer eval` on a trained run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Ended, assert_ok, refused, run, scratch, smoke};
 
-/// A smoke run: bytes, depth up to 64, trained for 20 steps.
+/// A smoke run on bytes with depths up to 64, trained for 20 steps.
 struct Trained {
     dir: TempDir,
     run: String,
@@ -49,7 +49,7 @@ impl Trained {
         ended.json()
     }
 
-    /// Writes initial states with a shape.
+    /// Writes a file with initial states of this shape; all elements are `value`.
     fn states(&self, name: &str, shape: [usize; 3], value: f32) -> String {
         let count = shape.iter().product();
         let bytes: Vec<u8> = vec![value; count]

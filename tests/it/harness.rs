@@ -1,4 +1,4 @@
-//! Runs the program in the repository's root, with separate run directories.
+//! Runs the program in the root of the repository. Each test has its own run directories.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Returns the program, ready for arguments.
+/// Returns a command for the program without its arguments.
 pub(crate) fn trainer() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
     command
@@ -31,7 +31,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Returns standard output as one JSON object.
+    /// Parses standard output as one JSON value.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
@@ -42,7 +42,7 @@ pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) 
     ended(trainer().args(args).output().expect("the program starts"))
 }
 
-/// Converts a process output.
+/// Converts the output of a process.
 pub(crate) fn ended(output: Output) -> Ended {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is text");
     Ended {
@@ -52,7 +52,7 @@ pub(crate) fn ended(output: Output) -> Ended {
     }
 }
 
-/// Returns a fresh folder for run directories.
+/// Returns a new folder for run directories.
 pub(crate) fn scratch() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
@@ -79,7 +79,7 @@ pub(crate) fn shared_cache() -> String {
     format!("data.cache={}", cache.display())
 }
 
-/// Trains configs/smoke.toml into `out` on flex, with further arguments.
+/// Trains configs/smoke.toml into `out` on flex. `further` holds more arguments.
 pub(crate) fn smoke(out: &Path, further: &[&str]) -> Ended {
     let cache = shared_cache();
     let mut args = vec!["--config", "configs/smoke.toml", "--set", &cache, "--out"];
@@ -92,8 +92,8 @@ pub(crate) fn smoke(out: &Path, further: &[&str]) -> Ended {
     run(args)
 }
 
-/// Returns the arguments for training configs/smoke.toml into `out` on flex with `keys`, each
-/// `key=value`.
+/// Returns the arguments for training configs/smoke.toml into `out` on flex with `keys`. Each key
+/// has the form `key=value`.
 pub(crate) fn smoke_args(out: &Path, keys: &[&str]) -> Vec<String> {
     let (out, cache) = (out.display().to_string(), shared_cache());
     let mut args = vec!["--config", "configs/smoke.toml", "--device", "flex"];
@@ -107,13 +107,13 @@ pub(crate) fn smoke_with(out: &Path, keys: &[&str]) -> Ended {
     run(smoke_args(out, keys))
 }
 
-/// Asserts that a program succeeded.
+/// Asserts that the program succeeded.
 #[track_caller]
 pub(crate) fn assert_ok(ended: &Ended) {
     assert_eq!(ended.code, 0, "{ended:?}");
 }
 
-/// Asserts a single message with these parts, and the exit code.
+/// Asserts the exit code, and that there is a single error message that contains these parts.
 #[track_caller]
 pub(crate) fn refused(ended: &Ended, code: i32, parts: &[&str]) {
     assert_eq!(ended.code, code, "{ended:?}");
@@ -127,7 +127,7 @@ pub(crate) fn refused(ended: &Ended, code: i32, parts: &[&str]) {
     }
 }
 
-/// Returns the records of one kind in a run's metrics.
+/// Returns the records of one kind from a run's metrics.
 pub(crate) fn rows(run: &Path, kind: &str) -> Vec<Value> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).expect("a run has metrics");
     text.lines()
@@ -136,7 +136,7 @@ pub(crate) fn rows(run: &Path, kind: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Returns the records of one kind without the values that depend on the clock or the machine.
+/// Returns the records of one kind, without the values that depend on the clock or the machine.
 pub(crate) fn timeless_rows(run: &Path, kind: &str) -> Vec<Value> {
     let mut rows = rows(run, kind);
     for row in &mut rows {
@@ -157,7 +157,7 @@ pub(crate) fn losses(run: &Path) -> Vec<f64> {
         .collect()
 }
 
-/// Compares text with a golden file; with `RONDO_BLESS` set, writes the file.
+/// Compares text with a golden file. If `RONDO_BLESS` is set, writes the file instead.
 #[track_caller]
 pub(crate) fn golden(name: &str, found: &str) {
     let path = root().join("tests/golden").join(name);

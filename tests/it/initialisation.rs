@@ -1,5 +1,7 @@
-//! Every parameter of the three published structures at the published width: name, shape,
-//! initialiser, std (arXiv 2502.05171, §4.1 and §4.3).
+//! Lists every parameter of the three published structures at the published width, with its name,
+//! shape, initialiser and standard deviation (arXiv 2502.05171,
+//! 4.1 and
+//! 4.3).
 
 use std::fmt::Write;
 
@@ -10,7 +12,8 @@ use serde::Deserialize;
 
 use crate::harness::{assert_ok, golden, run};
 
-/// The published shape, as overrides for a configuration that only has the structure.
+/// Overrides that give a configuration the published shape. The configuration itself already has
+/// the published structure.
 const PUBLISHED_SHAPE: [&str; 11] = [
     "data.tokenizer={ kind = \"bpe\", vocab_size = 65536 }",
     "model.vocab_size=65536",
@@ -25,7 +28,7 @@ const PUBLISHED_SHAPE: [&str; 11] = [
     "model.recurrence.backprop_depth=8",
 ];
 
-/// Returns the model of a file in configs/ with overrides.
+/// Returns the model section of a file in configs/, with overrides.
 fn model(config: &str, overrides: &[&str]) -> ModelConfig {
     #[derive(Deserialize)]
     struct Written {
@@ -43,7 +46,8 @@ fn model(config: &str, overrides: &[&str]) -> ModelConfig {
     written.model.resolve(vocabulary)
 }
 
-/// Writes the table, with one line per parameter; the last column is the std of its elements.
+/// Returns a table with one line per parameter. The last column is the standard deviation of the
+/// parameter's elements.
 fn listing(config: &ModelConfig) -> String {
     let rows = table(config);
     let longest = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);

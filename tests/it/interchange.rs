@@ -1,5 +1,5 @@
-//! Import from the reference's layout and export to it: `imports`, `round_trips`, refusals, and the
-//! tokens at the beginning and the end of texts.
+//! Tests imports from the reference's layout and exports to it: `imports`, `round_trips`,
+//! `refusals`, and the tokens that begin and end texts.
 
 mod ends_of_text;
 mod imports;
@@ -16,10 +16,10 @@ use serde_json::Value;
 
 use crate::harness::{self, Ended, root, run};
 
-/// The tensors of one file by name.
+/// The tensors of one file, by name.
 type Tensors = BTreeMap<String, (DType, Vec<usize>, Vec<u8>)>;
 
-/// A change of the tensors.
+/// Changes the tensors of a file.
 type Change<'a> = &'a dyn Fn(&mut Tensors);
 
 fn golden() -> PathBuf {
@@ -53,7 +53,7 @@ fn write(path: &Path, tensors: &Tensors) {
     fs::write(path, file.to_bytes().expect("bytes")).expect("writable");
 }
 
-/// Copies the golden folder and changes its tensors and its configuration.
+/// Copies the golden folder, and changes its tensors and its configuration.
 fn altered(
     dir: &Path,
     tensors: impl FnOnce(&mut Tensors),
@@ -87,7 +87,7 @@ fn export(from: &Path, out: &Path, further: &[&str]) -> Ended {
     run(args)
 }
 
-/// The tensors of an exported folder, without the rotary tables.
+/// Returns the tensors of an exported folder, except the rotary tables.
 fn parameters(folder: &Path) -> Tensors {
     let mut tensors = read(&folder.join("model.safetensors"));
     assert!(tensors.remove("freqs_cis").is_some(), "an export has them");
@@ -99,8 +99,8 @@ fn weights(run: &Path, step: u64) -> Vec<u8> {
     fs::read(run.join(path)).expect("weights")
 }
 
-/// Asserts a single message with these parts, the exit code, and that `dir` has exactly `entries`
-/// entries.
+/// Asserts the exit code, that there is a single error message with these parts, and that `dir`
+/// contains exactly `entries` entries.
 #[track_caller]
 fn refused(ended: &Ended, code: i32, parts: &[&str], dir: &Path, entries: usize) {
     harness::refused(ended, code, parts);

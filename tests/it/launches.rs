@@ -1,5 +1,5 @@
-//! The identity of a run: its name, the settings with which it may be resumed, and the record of
-//! every launch.
+//! Tests the identity of a run: its name, the settings with which it may be resumed, and the record
+//! of every launch.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ fn launches(run: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// The keys that a run records as changed: step, key, before, after.
+/// Returns the changed keys that a run has recorded: step, key, old value, new value.
 fn changed(run: &Path) -> Vec<(u64, String, String, String)> {
     let events = rows(run, "event").into_iter();
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -52,7 +52,8 @@ fn lr_sums(run: &Path) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// Asserts that every sum is the sum of all rates so far, except those of skipped steps.
+/// Asserts that every recorded sum is the sum of all learning rates so far, except the rates of
+/// skipped steps.
 #[track_caller]
 fn sums_hold(run: &Path, skipped: &[usize]) {
     let mut sum = 0.0;
@@ -102,7 +103,7 @@ fn a_finished_run_is_not_taken_for_one_of_another_configuration() {
         let ended = short(&out, keys);
         refused(&ended, 2, &["nothing was changed", told, name]);
     }
-    // If no difference affects the computation, it is the same run.
+    // If the differences do not affect the computation, the run is the same.
     let same = short(
         &out,
         &[
@@ -190,7 +191,7 @@ fn a_run_that_goes_back_is_compared_with_what_trained_it_until_there() {
     args.extend(["--resume".to_owned(), from]);
     assert_ok(&run(args));
     // The configuration in the directory already has the lower rate, but the first two steps were
-    // trained with the higher one.
+    // trained with the higher rate.
     let keys: Vec<(u64, String)> = changed(&out)
         .into_iter()
         .map(|(step, key, ..)| (step, key))
@@ -231,13 +232,13 @@ fn the_summed_rate_leaves_out_updates_that_were_not_made_also_after_a_resume() {
     }
     assert_ok(&smoke_with(&halves, &keys));
     assert_eq!(lr_sums(&halves), lr_sums(&whole));
-    // A longer cosine: the earlier steps had the rates of the shorter one.
+    // The cosine is now longer. The earlier steps used the rates of the shorter cosine.
     assert_ok(&smoke_with(
         &halves,
         &[&keys[..], &["train.steps=30"]].concat(),
     ));
     assert_eq!(lr_sums(&halves).len(), 30);
-    // The higher rate may cause another spike.
+    // The higher rate of the longer cosine may cause another spike.
     let skipped = skipped(&halves);
     assert!(skipped.starts_with(&[12, 13]), "{skipped:?}");
     sums_hold(&halves, &skipped);
@@ -282,7 +283,7 @@ fn a_directory_in_which_nothing_was_trained_is_free() {
         assert_eq!(ended.code, 3, "{ended:?}");
         assert!(!out.exists(), "{text}: something was left behind");
     }
-    // The state that older versions left when they found the short text only later.
+    // Older versions left this state, because they detected only later that the text was too short.
     assert_ok(&short(&out, &[]));
     fs::remove_dir_all(out.join("checkpoints")).expect("a folder");
     for left in ["metrics.jsonl", "summary.json"] {
@@ -291,7 +292,7 @@ fn a_directory_in_which_nothing_was_trained_is_free() {
     let other = ["train.batch=2", "data.val_fraction=0.2"];
     assert_ok(&short(&out, &other));
     assert_eq!(rows(&out, "train").len(), 4);
-    // A training record must not be overwritten, and neither must a damaged checkpoint.
+    // Neither training records nor a damaged checkpoint may be overwritten.
     fs::remove_dir_all(out.join("checkpoints")).expect("a folder");
     refused(
         &short(&out, &[]),
@@ -304,7 +305,8 @@ fn a_directory_in_which_nothing_was_trained_is_free() {
     assert_eq!(ended.code, 4, "{ended:?}");
 }
 
-/// Writes configs/smoke.toml with paths for another working directory and returns its path.
+/// Writes configs/smoke.toml with paths that are valid in another working directory. Returns the
+/// path of the file.
 fn elsewhere(dir: &Path, name: &str) -> String {
     let text = fs::read_to_string(root().join("configs/smoke.toml")).expect("a configuration");
     let sample = root().join("data/sample.txt");
@@ -353,7 +355,7 @@ fn a_run_without_a_directory_is_called_after_what_was_set() {
         &["--set", "schedule.peak=1e-3", "--set", "run.seed=1"],
     );
     assert_eq!(names(), ["main", "main-seed=1+peak=1e-3"]);
-    // The same settings in another form are the same run.
+    // The same settings in another notation belong to the same run.
     let again = train(
         &main,
         &[
@@ -366,13 +368,13 @@ fn a_run_without_a_directory_is_called_after_what_was_set() {
         ],
     );
     assert!(again.stderr.contains("is finished at step 2"), "{again:?}");
-    // A run with more steps and other outputs is the same run too.
+    // A larger number of steps and other outputs also belong to the same run.
     train(
         &main,
         &["--set", "train.steps=3", "--set", "device.threads=1"],
     );
     assert_eq!(rows(&dir.path().join("runs/main"), "train").len(), 3);
-    // The configuration in a run directory has the directory's name.
+    // The configuration inside a run directory belongs to the run with the directory's name.
     let saved = dir.path().join("runs/main-seed=1+peak=1e-3/config.toml");
     let again = train(&saved.display().to_string(), &[]);
     assert!(again.stderr.contains("is finished at step 2"), "{again:?}");

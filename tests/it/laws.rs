@@ -1,4 +1,4 @@
-//! Laws of the loss curve, from the command line.
+//! Tests laws of the loss curve on the command line.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,10 +10,11 @@ use crate::harness::{Ended, assert_ok, rows, run, scratch, shared_cache, trainer
 
 const PEAK: f64 = 3e-4;
 const WARMUP: u64 = 100;
-/// L0, A, α, C and λ for the law of Tissue et al., arXiv 2408.11029, section 3.
+/// The constants L0, A, α, C and λ of the law by Tissue et al. (arXiv 2408.11029, section 3).
 const CONSTANTS: [f64; 5] = [2.6, 0.5, 0.45, 5.0, 0.995];
 
-/// Writes a curve of the law, summed step by step, as a table with a point every twenty steps.
+/// Writes a table with a curve that follows the law. The sums of the law have one term per step,
+/// and the table has a point every twenty steps.
 fn write_curve(path: &Path, steps: u64, rate: fn(f64) -> f64) {
     let [l0, a, alpha, c, lambda] = CONSTANTS;
     let mut s1 = (1..WARMUP)
@@ -35,7 +36,7 @@ fn write_curve(path: &Path, steps: u64, rate: fn(f64) -> f64) {
     fs::write(path, text).expect("the table can be written");
 }
 
-/// Writes the curves of a linear, a constant, a cosine and a stepped schedule.
+/// Writes the curves of four schedules: linear, constant, cosine and stepped.
 fn write_curves(dir: &Path) {
     write_curve(&dir.join("linear.csv"), 3000, |p| 1.0 - 0.9 * p);
     write_curve(&dir.join("constant.csv"), 3000, |_| 1.0);
@@ -74,7 +75,8 @@ fn known_constants_come_back_and_curves_that_were_not_fitted_are_predicted() {
     assert_eq!(found["law"], "tissue");
     for (symbol, expected) in ["L0", "A", "alpha", "C", "lambda"].iter().zip(CONSTANTS) {
         let value = found["parameters"][symbol].as_f64().expect("a constant");
-        // The rate is only known at the points and is assumed to be linear between them.
+        // The learning rate is known only at the points of the table. It is assumed to be linear
+        // between them.
         assert!((value / expected - 1.0).abs() < 2e-3, "{symbol}: {value}");
     }
     let curves = found["curves"].as_array().expect("curves");
@@ -116,8 +118,8 @@ fn known_constants_come_back_and_curves_that_were_not_fitted_are_predicted() {
             );
         }
     }
-    // The table has one point in twenty steps, so the step of the rate may be anywhere between two
-    // of them.
+    // The table has one point every twenty steps, so the jump of the learning rate may be anywhere
+    // between two points.
     assert!(curves[3]["rmse"].as_f64() < Some(3e-3), "{}", curves[3]);
     for name in ["fit-law.json", "fit-law.svg", "fit-law.png", "fit-law.csv"] {
         assert!(dir.path().join("law").join(name).is_file(), "{name}");
@@ -213,7 +215,7 @@ fn the_searched_schedule_is_a_configuration_that_trains() {
         let planned = point[1].as_f64().expect("a rate");
         assert!((rate - planned).abs() < 1e-12, "{step}: {rate} {planned}");
     }
-    // Without a configuration it prints the section for the horizon of the longest curve.
+    // Without a configuration, the program prints the section for the length of the longest curve.
     let printed = fit(
         dir.path(),
         &["linear.csv", "cosine.csv", "--optimise", "--floor", "3e-5"],
@@ -294,7 +296,7 @@ fn a_curve_is_the_same_however_its_table_is_written() {
         assert_eq!(found, expected, "{start:?}");
         assert_eq!(told, "", "{start:?}");
     }
-    // A run that was resumed at step 180 has logged some steps twice.
+    // These are the records of a run that was resumed at step 180 and logged some steps twice.
     let mut rows: Vec<&str> = text.lines().collect();
     rows.splice(5..5, ["180,3e-4,9", "200,3e-4,9"]);
     fs::write(dir.path().join("linear.csv"), rows.join("\n")).expect("a table");

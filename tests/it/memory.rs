@@ -1,11 +1,11 @@
-//! Insufficient memory: reported before anything is allocated if it can be known, otherwise by one
-//! line.
+//! Tests insufficient memory. If it can be known before anything is allocated, it is reported then;
+//! otherwise the program ends with a message of one line.
 
 use std::process::Command;
 
 use crate::harness::{Ended, assert_ok, ended, refused, root, scratch, smoke_args, smoke_with};
 
-/// A run that needs more than a tebibyte; its weights fit in any memory.
+/// A run that needs more than a tebibyte, although its weights fit in any memory.
 const BEYOND: [&str; 4] = [
     "train.steps=2",
     "train.batch=400000",
@@ -13,7 +13,7 @@ const BEYOND: [&str; 4] = [
     "model.d_ff=1024",
 ];
 
-/// Runs the program with at most `kib` KiB of address space.
+/// Runs the program with an address space of at most `kib` KiB.
 #[cfg(target_os = "linux")]
 fn limited<S: AsRef<std::ffi::OsStr>>(kib: u64, args: impl IntoIterator<Item = S>) -> Ended {
     let script = format!("ulimit -v {kib}; exec \"$0\" \"$@\"");
@@ -128,7 +128,7 @@ fn memory_that_runs_out_in_the_middle_is_one_line_and_exit_code_6() {
 fn an_evaluation_without_memory_is_one_line_and_exit_code_6() {
     let dir = scratch();
     let run = dir.path().join("run");
-    // One evaluation batch of 640,000 tokens needs more than a GiB, with any build of the program.
+    // An evaluation batch of 640,000 tokens needs more than a GiB in any build of the program.
     assert_ok(&smoke_with(&run, &["eval.batch=20000"]));
     let text = dir.path().join("long.txt");
     std::fs::write(&text, "word ".repeat(400_000)).expect("writable");
@@ -151,7 +151,7 @@ fn an_evaluation_without_memory_is_one_line_and_exit_code_6() {
     assert!(error.starts_with("error: not enough memory"), "{found:?}");
 }
 
-/// Runs the program to its end; returns the largest observed resident memory in KiB.
+/// Runs the program to its end, and returns the largest resident memory that was observed, in KiB.
 #[cfg(target_os = "linux")]
 fn peak_of(args: &[&str]) -> u64 {
     let mut child = crate::harness::trainer()
@@ -175,8 +175,8 @@ fn peak_of(args: &[&str]) -> u64 {
     peak
 }
 
-/// Every iteration reuses the memory of the one before: 960 more states of 512 tokens would take 60
-/// MiB.
+/// Every iteration reuses the memory of the previous iteration. Otherwise the 960 additional states
+/// of 512 tokens would need 60 MiB.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_evaluation_of_a_thousand_iterations_holds_no_more_than_one_of_64() {
@@ -203,11 +203,12 @@ fn an_evaluation_of_a_thousand_iterations_holds_no_more_than_one_of_64() {
     );
 }
 
-/// The allowed error of an estimate.
+/// The allowed relative error of an estimate.
 const OFF: f64 = 0.15;
 
-/// For configs/bench.toml at small shapes: the memory kept for every iteration, for one iteration
-/// only, and for scores, which grow with the square of the length.
+/// Uses configs/bench.toml at small shapes in which different parts dominate: the memory of all
+/// iterations, the memory of a single iteration, and the scores, which grow with the square of the
+/// length.
 #[test]
 fn the_estimate_for_a_gpu_is_what_its_pools_hold_after_the_largest_step() {
     if !crate::devices::is_there("wgpu") {

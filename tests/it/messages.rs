@@ -1,12 +1,12 @@
-//! Messages name the next step: what to train first, where a file was searched for, the name of a
-//! command.
+//! Messages tell the user how to continue: what must be trained first, where a file was looked for,
+//! which command has the wanted function.
 
 use std::fs;
 use std::path::Path;
 
 use crate::harness::{assert_ok, ended, refused, root, run, scratch, smoke, smoke_with, trainer};
 
-/// Runs the program in a separate folder.
+/// Runs the program in the folder `folder`.
 fn run_in(folder: &Path, args: &[&str]) -> crate::harness::Ended {
     let mut command = trainer();
     ended(
@@ -78,7 +78,7 @@ fn weights_of_another_shape_are_refused_in_one_line_with_the_keys() {
         4,
         &["has a model of another shape: model.d_model: 64 there, 32 here\n"],
     );
-    // Keys that change no tensor may differ.
+    // Keys that do not change any tensor may differ.
     let keys = [
         &two_steps[..],
         &[&from, "model.d_model=64", "model.recurrence.mean=3"],

@@ -1,4 +1,4 @@
-//! A run writes exactly the metrics of the table.
+//! A run writes exactly the metrics that the table of metrics lists.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use rondo_metrics::names::{METRICS, Presence, Shape, describe};
 
 use crate::harness::{assert_ok, rows, run, scratch, smoke, smoke_with};
 
-/// The names in the records of one kind, without their depths.
+/// Returns the names in the records of one kind, without their depths.
 fn written(run: &Path, kind: &str) -> BTreeSet<&'static str> {
     let rows = rows(run, kind);
     assert!(!rows.is_empty());
@@ -27,7 +27,7 @@ fn written(run: &Path, kind: &str) -> BTreeSet<&'static str> {
         .collect()
 }
 
-/// The metrics of a run that `has` what those of some presences need.
+/// Returns the metrics that the table lists for a run with the features `has`.
 fn expected(kind: Kind, has: &[Presence]) -> BTreeSet<&'static str> {
     METRICS
         .iter()
@@ -40,7 +40,7 @@ fn expected(kind: Kind, has: &[Presence]) -> BTreeSet<&'static str> {
             | Presence::Contraction
             | Presence::Depths
             | Presence::Penalty => has.contains(&metric.presence),
-            // A mixture has a test of its own.
+            // Mixtures and ranks are tested elsewhere.
             Presence::Always | Presence::Device => true,
             Presence::Mixture | Presence::Ranks => false,
         })
@@ -122,7 +122,7 @@ fn rows_hold_together() {
         assert!((number("perplexity") / number("loss").exp() - 1.0).abs() < 1e-9);
         let recurrence = number("num_steps_no_grad") + number("num_steps_with_grad");
         assert!((number("recurrence") - recurrence).abs() < 1e-9);
-        // The headline correlation is the mean over pairs of different positions.
+        // The main correlation, `hidden_state_corr`, is the mean over pairs of different positions.
         let (c, seq) = (number("recurrent_state_token_corr"), 32.0);
         assert!((number("hidden_state_corr") - c * seq / (seq - 1.0)).abs() < 1e-9);
         for metric in METRICS.iter().filter(|metric| {

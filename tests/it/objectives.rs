@@ -1,4 +1,4 @@
-//! Losses after several iterations and penalties on the last state, as whole runs.
+//! Tests losses after several iterations, and penalties on the last state, in whole runs.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::harness::{
 const SEVERAL: &str = "train.loss={kind=\"mean\",iterations={every=1},weights=\"rising\"}";
 const LISTED: &str = "train.loss={kind=\"mean\",iterations=[2,4,8],weights=[1,2,3]}";
 
-/// Each penalty once, beside each way to choose iterations.
+/// Combinations in which each penalty and each way to choose iterations occurs.
 const OBJECTIVES: [[&str; 3]; 5] = [
     [
         "train.loss=mean",
@@ -82,7 +82,8 @@ fn a_penalty_begins_after_its_warmup_and_the_recorded_loss_is_the_cross_entropy(
     let penalised = train("penalised", &[penalty]);
     for (step, (plain, penalised)) in (1..).zip(plain.iter().zip(&penalised)) {
         let of = |name: &str| &penalised[name];
-        // The loss of step 3 is that before its update, the first with a penalty.
+        // The loss of a step is computed before its update. The update of step 3 is the first with
+        // a penalty.
         if step <= 3 {
             assert_eq!(plain["loss"], *of("loss"), "step {step}");
         } else {
@@ -156,7 +157,8 @@ fn told(command: &str, keys: &[&str]) -> crate::harness::Ended {
 
 #[test]
 fn a_dry_run_counts_the_readouts_and_iterations_of_an_objective() {
-    // Of 4 iterations 2 carry gradient: one readout more with a mean, two iterations more with a difference.
+    // Of 4 iterations, 2 have gradient. The loss `mean` needs one more readout, the penalty
+    // `jacobian` two more iterations, and the penalty `fixed-point` one more iteration.
     let number = |keys: &[&str], name: &str| {
         let object = told("--dry-run --json", keys).json();
         object[name].as_f64().expect(name)
@@ -170,14 +172,15 @@ fn a_dry_run_counts_the_readouts_and_iterations_of_an_objective() {
         "flops_per_token",
     );
     let of = |key: &str, name: &str| number(&[fixed, key], name);
-    // An iteration with gradient costs 3/2 of what one more of the four with gradient adds to the cost of one without.
+    // `deeper` gives one more of the four iterations a gradient, which costs twice its forward
+    // pass. An additional iteration with gradient costs three times the forward pass.
     let iteration = 1.5 * (deeper - plain);
     let one = of(&residual, "flops_per_token") - plain;
     let two = of(&jacobian, "flops_per_token") - plain;
     assert!((one / iteration - 1.0).abs() < 1e-9, "{one} {iteration}");
     assert!((two / one - 2.0).abs() < 1e-9, "{two} {one}");
     assert!(of("train.loss=mean", "flops_per_token") > plain);
-    // Half of the steps are within the warm-up.
+    // Half of the steps are in the warm-up of the penalty.
     let run = |key: &str| of(key, "flops") - number(&[fixed], "flops");
     let tokens = number(&[fixed], "tokens");
     assert!((run(&jacobian) / (0.5 * tokens * two) - 1.0).abs() < 1e-9);
@@ -222,7 +225,7 @@ fn an_objective_is_written_as_a_word_or_as_a_table_and_printed_so_that_it_reads_
 
 #[test]
 fn an_objective_that_means_nothing_is_refused_by_key() {
-    // Single words: the lines of a message are broken.
+    // The test searches for single words, because the lines of a message are wrapped.
     for (keys, parts) in [
         (&["train.loss=\"meen\""][..], &["meen", "`mean`"][..]),
         (

@@ -1,8 +1,8 @@
-//! Run directories of an older version: the current one evaluates, resumes, compares and exports
-//! them.
+//! The current version evaluates, resumes, compares and exports run directories of an older
+//! version.
 //!
-//! tests/golden/old-run has two of them, and the numbers that the older version computed from them;
-//! its README describes how they were made.
+//! tests/golden/old-run contains two such directories, and the values that the older version
+//! computed from them. Its README describes how they were made.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,34 +14,35 @@ use crate::harness::{
     Ended, assert_ok, copy_folder, ended, root, rows, scratch, timeless_rows, trainer,
 };
 
-/// Processors sum in different orders: between AVX-512, AVX2 and SSE no number here changed by more
-/// than a relative 4.4e-7.
+/// Processors add in different orders. Between AVX-512, AVX2 and SSE, no value changed by more than
+/// 4.4e-7 (relative).
 const TOLERANCE: f64 = 5e-6;
 
-/// An old run, and the arguments of its resume.
+/// An old run, and the arguments with which it is resumed.
 struct Old {
     name: &'static str,
-    /// The step of its checkpoint.
+    /// The step of the run's checkpoint.
     step: u64,
-    /// The arguments that its resume adds to its own configuration.
+    /// The arguments of the resume, in addition to the run's own configuration.
     further: &'static [&'static str],
 }
 
-/// A finished run on text whose budget is raised.
+/// A finished run on text. The resume has a larger number of steps.
 const TEXT: Old = Old {
     name: "text",
     step: 8,
     further: &["--set", "train.steps=16"],
 };
 
-/// An interrupted run on a task, with gates and their controller.
+/// An interrupted run on a task, with gates and the controller of their penalty.
 const TASK: Old = Old {
     name: "task",
     step: 6,
     further: &[],
 };
 
-/// A working directory with copies of the old runs and of the text at its relative path.
+/// A working directory with copies of the old runs, and with the text at the relative path that the
+/// runs use.
 struct Place {
     dir: TempDir,
 }
@@ -68,7 +69,7 @@ impl Place {
         ended(command.output().expect("the program starts"))
     }
 
-    /// Resumes the training of an old run with its own configuration and `further`.
+    /// Resumes the training of an old run with its own configuration and the arguments `further`.
     fn train(&self, old: &Old, further: &[&str]) -> Ended {
         let config = format!("{}/config.toml", old.name);
         let args = ["--config", &config, "--out", old.name];
@@ -88,15 +89,16 @@ fn json(path: &Path) -> Value {
     serde_json::from_str(&read(path)).expect("JSON")
 }
 
-/// Returns the records of one kind, except checkpoint events, whose time depends on the disk.
+/// Returns the records of one kind. Checkpoint events are left out, because their times depend on
+/// the disk.
 fn records(run: &Path, kind: &str) -> Vec<Value> {
     let mut rows = timeless_rows(run, kind);
     rows.retain(|row| row["metrics"]["event"] != "checkpoint");
     rows
 }
 
-/// Asserts that `found` contains every value of `expected`, with numbers within a relative
-/// [`TOLERANCE`]; it may contain more under other names.
+/// Asserts that `found` contains every value of `expected`. Numbers may differ by a relative
+/// [`TOLERANCE`], and `found` may contain further names.
 #[track_caller]
 fn assert_holds(found: &Value, expected: &Value, at: &str) {
     match (found, expected) {

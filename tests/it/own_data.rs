@@ -1,4 +1,4 @@
-//! A run's data is always encoded with the tokenizer that its weights were trained with, and
+//! The data of a run is always encoded with the tokenizer that its weights were trained with, and
 //! changed data is reported.
 
 use std::fs;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::harness::{Ended, assert_ok, refused, root, rows, run, scratch, smoke_with};
 
-/// A text, and the arguments of a short run on it.
+/// A folder with a text, for short runs on this text.
 struct Corpus {
     dir: tempfile::TempDir,
 }
@@ -33,14 +33,15 @@ impl Corpus {
         self.at("text.txt")
     }
 
-    /// Appends text with different merges.
+    /// Puts text with different merges before the text.
     fn grow(&self) {
         let text = fs::read_to_string(self.text()).expect("a text");
         let more = "zyx wvu zyxwvu qqq jjj zyx.\n".repeat(120);
         fs::write(self.text(), more + &text).expect("writable");
     }
 
-    /// Rewrites the same bytes with another time, so that the cache key changes.
+    /// Gives the file another modification time, so that the cache key changes. The bytes stay the
+    /// same.
     fn touch(&self) {
         let text = fs::File::options().append(true).open(self.text());
         let past = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
@@ -69,7 +70,7 @@ impl Corpus {
         )
     }
 
-    /// Prepares the text as a folder; returns the key that names it.
+    /// Prepares the text as a folder. Returns the `data` key for this folder.
     fn prepare(&self, further: &[&str]) -> String {
         let folder = self.at("prepared");
         let _ = fs::remove_dir_all(&folder);
@@ -138,7 +139,7 @@ fn a_text_that_grew_is_read_with_the_runs_own_tokenizer() {
         grown.stderr.contains("data has changed since step 6"),
         "{grown:?}"
     );
-    // The validation part, at the end of the text, is unchanged: with the same tokens its loss
+    // The validation part, at the end of the text, is unchanged. With the same tokenizer, its loss
     // hardly changes.
     let (before, grown) = (loss(&before), loss(&grown));
     assert!((grown - before).abs() < 0.3, "{before} {grown}");
@@ -152,7 +153,7 @@ fn a_text_that_grew_is_read_with_the_runs_own_tokenizer() {
         resumed.stderr.contains("warning: step 6  data-changed"),
         "{resumed:?}"
     );
-    // The stored data is now that of the last training.
+    // The run now records the data of its last training.
     let again = evaluated(&out);
     assert!(!again.stderr.contains("has changed"), "{again:?}");
 }
@@ -222,7 +223,8 @@ fn a_folder_that_was_prepared_again_is_refused_or_told_of() {
         refused(&ended, 3, &[OTHER_TOKENS, "trainer prepare --tokenizer"]);
     }
     assert!(keep("tokenizer.json") == own && keep("metrics.jsonl") == metrics);
-    // Applies the advice of the message, to the old text with another split.
+    // Follows the advice of the message: prepares the old text with the run's tokenizer, but with
+    // another split.
     fs::write(corpus.text(), text).expect("writable");
     let own = out.join("tokenizer.json").display().to_string();
     corpus.prepare(&["--tokenizer", &own, "--val-fraction", "0.2"]);

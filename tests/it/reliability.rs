@@ -1,4 +1,5 @@
-//! Behaviour under signals, full disks, closed pipes and numbers that are not finite.
+//! Tests the program under signals, with full disks and closed pipes, and with numbers that are not
+//! finite.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +14,8 @@ use crate::harness::{
     trainer,
 };
 
-/// The training and evaluation records of a run, without values that depend on the clock.
+/// Returns the training and evaluation records of a run, without the values that depend on the
+/// clock.
 fn numbers(run: &Path) -> Vec<Value> {
     let kinds = ["train", "eval"].into_iter();
     kinds.flat_map(|kind| timeless_rows(run, kind)).collect()
@@ -39,7 +41,7 @@ fn no_panic(ended: &Ended) {
     }
 }
 
-/// Runs a shell command with the program as `$0` and further arguments.
+/// Runs a line of shell code. The program is `$0`, and `args` are the further arguments.
 fn shell(line: &str, args: &[String]) -> Ended {
     let mut command = Command::new("sh");
     command
@@ -55,7 +57,7 @@ fn shell(line: &str, args: &[String]) -> Ended {
 fn a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up_for() {
     let dir = scratch();
     let (whole, cut) = (dir.path().join("whole"), dir.path().join("cut"));
-    // The evaluation after every fifth step takes a few seconds.
+    // The evaluation after every fifth step takes a few seconds, so that a signal can interrupt it.
     let keys = [
         "eval.every=5",
         "data.val_fraction=0.5",
@@ -79,8 +81,7 @@ fn a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up_for() {
             0
         };
         let begun = Instant::now();
-        // True when this process, not an earlier one, has written the last step before an
-        // evaluation.
+        // Whether this process (not an earlier one) has written the last step before an evaluation.
         let due = || {
             let text = fs::read_to_string(cut.join("metrics.jsonl")).unwrap_or_default();
             let lines = text
@@ -166,7 +167,7 @@ fn a_spike_that_is_skipped_leaves_the_weights_and_a_resume_knows_what_came_befor
     assert_eq!(skips, [12, 13], "two in a row, then the level is taken");
     let summary = fs::read_to_string(whole.join("summary.json")).expect("a summary");
     assert!(summary.contains("\"skipped_updates\": 2"), "{summary}");
-    // The state after a kill at a step between the two.
+    // This is the state after a kill between steps 12 and 13.
     assert_ok(&smoke_with(&halves, &keys));
     for step in ["step-00000018", "step-00000020"] {
         fs::remove_dir_all(halves.join("checkpoints").join(step)).expect("a checkpoint");
@@ -219,8 +220,8 @@ fn a_disk_that_is_full_costs_no_checkpoint_that_was_there() {
     assert_ok(&smoke_with(&out, &first));
     let before =
         fs::read(out.join("checkpoints/step-00000008/model.safetensors")).expect("a model");
-    // Limits the size of files to this many blocks of 512 bytes: first the metrics, then a
-    // checkpoint cannot be written.
+    // Limits the size of a file to this number of blocks of 512 bytes. With small limits the
+    // metrics cannot be written, and with larger ones a checkpoint cannot be written.
     let more = [
         &keys[..],
         &["train.steps=20", "schedule.shape={kind=\"constant\"}"],
@@ -240,7 +241,8 @@ fn a_disk_that_is_full_costs_no_checkpoint_that_was_there() {
     assert_ok(&smoke_with(&out, &more));
     let straight = dir.path().join("straight");
     assert_ok(&smoke_with(&straight, &more));
-    // The eighth step was the last one of the first part, so it was evaluated too.
+    // Only training records are compared: the first part ended with step 8, so this step was
+    // evaluated in addition.
     assert_eq!(rows(&out, "train").len(), 20);
     assert!(final_parameters(&out) == final_parameters(&straight));
 }
@@ -269,7 +271,7 @@ fn a_reader_that_goes_away_is_no_error_and_an_output_that_is_full_is() {
     assert_eq!(rows(&out, "train").len(), 20);
 }
 
-/// The library panics on this file; the program reports a normal error.
+/// The tokenizer library panics on this file. The program must report a normal error.
 #[test]
 fn a_tokenizer_on_which_the_library_panics_is_one_message() {
     let dir = scratch();
@@ -329,7 +331,7 @@ fn every_documented_exit_code_is_met() {
         code(&at("rule"), &["schedule.peak=1e30", "schedule.warmup=0"]),
         5
     );
-    // A file is in the place of a folder.
+    // A file has the name that a folder needs.
     fs::write(at("file"), "x").expect("a file");
     assert!([1, 4].contains(&code(&at("file").join("below"), &[])));
     let page = root().join("crates/rondo-trainer/book/src/exit-codes.md");
@@ -343,7 +345,7 @@ fn every_documented_exit_code_is_met() {
 fn the_best_checkpoint_is_kept_beside_the_newest() {
     let dir = scratch();
     let out = dir.path().join("run");
-    // The rate ruins the model after the tenth step.
+    // The learning rate ruins the model after step 13.
     let keys = [
         "eval.every=2",
         "checkpoint.every=2",

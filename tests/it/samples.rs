@@ -1,4 +1,4 @@
-//! `[eval] prompts`: texts at several depths after each evaluation.
+//! Tests `[eval] prompts`: after each evaluation, the run generates texts at several depths.
 
 use std::path::Path;
 #[cfg(unix)]
@@ -10,7 +10,7 @@ use crate::harness::{Ended, assert_ok, refused, run, scratch, smoke_with, timele
 #[cfg(unix)]
 use crate::harness::{ended, smoke_args, trainer};
 
-/// Returns the samples among a run's events, without their times.
+/// Returns the samples among the events of a run, without their times.
 fn samples(run: &Path) -> Vec<Value> {
     let events = timeless_rows(run, "event").into_iter();
     events
@@ -53,8 +53,8 @@ fn each_evaluation_writes_greedy_text_after_each_prompt_as_generate_does() {
     shown_by_metrics_and_compare(&path, dir.path());
 }
 
-/// Checks that the prompt is printed once per evaluation with its texts below, and that no line is
-/// too wide or contains a control character.
+/// Asserts that each evaluation prints the prompt once, with the texts below it. No line may be too
+/// wide or contain a control character.
 #[track_caller]
 fn shown_on_the_console(trained: &Ended) {
     let lines: Vec<&str> = trained.stderr.lines().collect();
@@ -165,7 +165,7 @@ fn a_text_that_fills_the_context_ends_there() {
 fn an_interrupted_evaluation_doubles_no_text() {
     let dir = scratch();
     let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
-    // The texts are long, so that the signal comes during a generation.
+    // The texts are long, so that the signal arrives during a generation.
     let keys = [
         "eval.prompts=['Four score','seven']",
         "eval.prompt_tokens=400",

@@ -1,4 +1,4 @@
-//! Learning-rate schedules and curricula: `trainer schedule` shows what training does.
+//! Tests learning-rate schedules and curricula: `trainer schedule` must show what training does.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::harness::{assert_ok, rows, run, scratch, smoke};
 
-/// Every shape, with lengths in different units.
+/// Every shape of schedule, with lengths in different units.
 const SHAPES: &[&str] = &[
     r#"{kind="constant"}"#,
     r#"{kind="linear"}"#,
@@ -27,7 +27,7 @@ const FLOOR: &str = "schedule.floor=1e-4";
 const CURRICULUM: &str = "model.recurrence.curriculum={mean={from=1,over={fraction=0.5},\
                           shape=\"1-sqrt\"},backprop_depth={from=1,over=6}}";
 
-/// Returns lr and lr_sum of every step of a run.
+/// Returns the step, `lr` and `lr_sum` of every step of a run.
 fn trained(out: &Path) -> Vec<(u64, f64, f64)> {
     let number = |row: &Value, name: &str| row["metrics"][name].as_f64().expect("a number");
     rows(out, "train")
@@ -70,7 +70,7 @@ fn training_takes_the_rates_that_are_shown_and_a_resume_changes_none() {
         let shown = points(&shown(&[&shape, FLOOR]));
         assert_eq!(shown.len(), 20);
         assert_eq!(trained(&out), shown, "{shape}");
-        // The state after a kill between the two checkpoints.
+        // This is the state after a kill between the two checkpoints.
         fs::remove_dir_all(out.join("checkpoints/step-00000020")).expect("a checkpoint");
         fs::remove_file(out.join("summary.json")).expect("a summary");
         assert_ok(&smoke(&out, &args));
@@ -90,10 +90,11 @@ fn a_curriculum_is_shown_and_bounds_what_is_trained() {
             .map(|point| point[name].as_u64().expect("a count"));
         counts.collect()
     };
-    // 1 + 3·(1 − √(1 − x)) with x = 0, 0.1, …: 1, 1.15, 1.32, 1.49, 1.68, 1.88, 2.10, 2.36, 2.66, 3.05.
+    // The mean recurrence is 1 + 3·(1 − √(1 − x)) with x = 0, 0.1, …: 1, 1.15, 1.32, 1.49, 1.68,
+    // 1.88, 2.10, 2.36, 2.66, 3.05.
     let mean = counts("mean_recurrence");
     assert_eq!(mean[..11], [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4]);
-    // 1 + x with x = 0, 1/6, …: rounded to 2 from x = ½ on.
+    // The backprop depth is 1 + x with x = 0, 1/6, …, rounded: 2 from x = ½ on.
     let backprop_depth = counts("backprop_depth");
     assert_eq!(backprop_depth[..7], [1, 1, 1, 2, 2, 2, 2]);
     let out = dir.path().join("run");
@@ -159,8 +160,8 @@ fn schedules_that_cannot_be_are_refused_by_key() {
     assert!(refused("schedule.shape={kind=\"cosin\"}").contains("cosine"));
 }
 
-/// Returns the warnings about schedules and depths in standard error; a run's diagnosis may print
-/// more.
+/// Returns the warnings about schedules and depths in standard error. The diagnosis of a run may
+/// print further warnings.
 fn warnings(stderr: &str) -> Vec<&str> {
     let is_ours = |line: &&str| {
         line.starts_with("warning: ")
@@ -210,7 +211,7 @@ fn what_a_run_does_not_come_to_is_said_once_wherever_a_schedule_is_read() {
         ]);
         assert_ok(&dry);
         told(&dry.stderr);
-        // A run prints it before its first step, even with --quiet.
+        // A run prints the warning before its first step, even with --quiet.
         let out = dir.path().join(index.to_string());
         let trained = smoke(&out, &["--quiet", "--set", key]);
         assert_ok(&trained);
@@ -239,7 +240,7 @@ fn the_shipped_configurations_come_to_all_that_they_ask_for() {
     let shown = run(args);
     assert_ok(&shown);
     assert!(warnings(&shown.stderr).is_empty(), "{}", shown.stderr);
-    // The failing runs have the rates at which they fail.
+    // The configurations of the failing runs have the rates at which they fail.
     let failed = run([
         "schedule",
         "configs/bad-run-1.toml",

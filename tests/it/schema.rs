@@ -1,5 +1,5 @@
-//! The JSON Schemas in configs/schema: the program prints them, the files in configs/ are valid,
-//! and invalid files are refused.
+//! Tests the JSON Schemas in configs/schema: the program prints them, the files in configs/ are
+//! valid, and invalid files are refused.
 
 mod validation;
 
@@ -34,7 +34,7 @@ fn schema(name: &str) -> PathBuf {
     root().join("configs/schema").join(name)
 }
 
-/// Lists the violations of the schema at `path` in TOML text.
+/// Lists the violations of TOML text against the schema at `path`.
 fn faults(text: &str, path: &Path) -> Vec<String> {
     let schema: Value = serde_json::from_str(&read(path)).expect("a schema is JSON");
     let table: toml::Table = toml::from_str(text).expect("TOML");
@@ -70,7 +70,7 @@ fn the_reference_pages_of_the_book_are_what_the_program_prints() {
 
 #[test]
 fn the_page_on_the_command_line_is_what_the_default_build_prints() {
-    // Its devices are those of the build.
+    // The schema lists the devices of this build.
     let only_wgpu = cfg!(feature = "wgpu")
         && !cfg!(any(
             feature = "cuda",

@@ -1,5 +1,5 @@
-//! `trainer serve` with a small client: OpenAI's completions on raven-tiny, whose tokenizer has one
-//! token per byte.
+//! Tests `trainer serve` with a small client. It serves OpenAI's completions of raven-tiny, whose
+//! tokenizer has one token per byte.
 
 #[path = "../../crates/rondo-serve/src/testing/client.rs"]
 mod client;
@@ -21,7 +21,7 @@ fn golden() -> PathBuf {
     root().join("tests/golden/lm-eval-raven-tiny")
 }
 
-/// Imports raven-tiny with the tokenizer of the golden items, or without any.
+/// Imports raven-tiny, with or without the tokenizer of the golden items.
 fn imported(with_tokenizer: bool) -> (TempDir, PathBuf) {
     let dir = scratch();
     let source = dir.path().join("source");
@@ -37,7 +37,7 @@ fn imported(with_tokenizer: bool) -> (TempDir, PathBuf) {
     (dir, out)
 }
 
-/// A server that ends with the test.
+/// A server that is stopped when the test ends.
 struct Server {
     child: Option<Child>,
     address: String,
@@ -46,7 +46,7 @@ struct Server {
 }
 
 impl Server {
-    /// Serves raven-tiny at a free port, by default from the zero state.
+    /// Serves raven-tiny on a free port. By default, generations start from the zero state.
     fn start(further: &[&str]) -> Self {
         Self::of(imported(true), further)
     }
@@ -99,7 +99,7 @@ impl Server {
         client.answer()
     }
 
-    /// Waits until the server's health satisfies `wanted`.
+    /// Waits until `wanted` accepts the answer about the server's health.
     fn wait_for(&self, wanted: impl Fn(&Value) -> bool) {
         let begun = std::time::Instant::now();
         while !wanted(&self.get("/health").json()) {
@@ -116,7 +116,7 @@ impl Server {
         assert!(sent.is_ok_and(|status| status.success()));
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the server, and returns its output.
     fn ended(mut self) -> Ended {
         let child = self.child.take().expect("it ends once");
         ended(child.wait_with_output().expect("the program ends"))
@@ -132,7 +132,7 @@ impl Drop for Server {
     }
 }
 
-/// Returns a greedy request with a prompt and `fields`.
+/// Returns a greedy request with a prompt and the fields `fields`.
 fn asked(fields: Value) -> Value {
     let mut body = json!({"prompt": "some words", "temperature": 0, "max_tokens": 8});
     if let (Value::Object(body), Value::Object(fields)) = (&mut body, fields) {
@@ -141,7 +141,7 @@ fn asked(fields: Value) -> Value {
     body
 }
 
-/// Returns a request of 12,800 tokens at the greatest depth, which takes longer than a test.
+/// Returns a request for 12,800 tokens at the largest depth. It takes longer than a test runs.
 fn endless() -> Value {
     asked(json!({"prompt": vec!["some words"; 8], "n": 16, "max_tokens": 100, "recurrence": 64}))
 }
@@ -170,7 +170,7 @@ fn a_run_is_served_with_what_it_is() {
         choice["logprobs"]["tokens"].as_array().map(Vec::len),
         Some(8)
     );
-    // `trainer generate` writes the same at this depth.
+    // `trainer generate` writes the same text at this depth.
     let depth = model["recurrence"].to_string();
     let run_dir = server.run.display().to_string();
     let args = [

@@ -1,11 +1,12 @@
-//! Sheets: a sweep in rows and columns, as a picture and as a table.
+//! Tests sheets: a sweep in rows and columns, as a picture and as a table.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::harness::{Ended, assert_ok, refused, root, run, scratch, shared_cache};
 
-/// Two injections at a rate that learns and at one that explodes, two seeds each; one of the second injection cannot start.
+/// Writes a sweep of two injections, two settings and two seeds. Runs with the second setting
+/// cannot start, because they need a run that does not exist.
 fn sweep_file(dir: &Path, sheet: &str) -> PathBuf {
     let text = format!(
         "base = \"configs/smoke.toml\"\nseeds = [0, 1]\n\
@@ -42,7 +43,7 @@ const SHEET: &str = "[sheet]\nrows = [\"model.injection\"]\ncolumns = [\"peak\"]
 #[test]
 fn a_sheet_has_a_dot_for_each_run_and_counts_those_that_have_failed() {
     let dir = scratch();
-    // `init.from` varies with the peak, so it stands beside it.
+    // `init.from` varies together with the peak, so the columns name both.
     let file = sweep_file(
         dir.path(),
         "[sheet]\nrows = [\"model.injection\"]\ncolumns = [\"peak\", \"init.from\"]\n\
@@ -82,7 +83,7 @@ fn a_sheet_has_a_dot_for_each_run_and_counts_those_that_have_failed() {
             .all(|line| line.chars().count() <= 80),
         "{drawn:?}"
     );
-    // The mean of the table is that of the dots.
+    // The mean in the table is the mean of the dots.
     let values: Vec<f64> = rows[1..3]
         .iter()
         .filter_map(|row| row.rsplit(',').nth(1)?.parse().ok())
@@ -103,7 +104,7 @@ fn options_stand_in_the_place_of_the_file_and_depths_make_columns() {
     fs::write(&path, text).expect("the sweep file can be written");
     let (swept, out) = (dir.path().join("swept"), dir.path().join("figures"));
     assert_ok(&sweep(&path, &swept));
-    // Without a [sheet]: the key that varies down, the final loss.
+    // Without a `[sheet]` section, the varied key is in the rows, and the metric is the final loss.
     assert_ok(&sheet(&swept, &out, &[]));
     assert_eq!(
         table(&out)[1].split(',').take(2).collect::<Vec<_>>(),
@@ -122,7 +123,7 @@ fn options_stand_in_the_place_of_the_file_and_depths_make_columns() {
     let expected = ["depth 8", "depth 8", "depth 1", "depth 1"];
     assert_eq!(columns[..4], expected);
     assert!(drawn.stdout.starts_with("val_perplexity\n"), "{drawn:?}");
-    // All depths at which it was measured.
+    // Without `--depth`, all depths at which the metric was measured are shown.
     assert_ok(&sheet(&swept, &out, &["--metric", "val_loss"]));
     assert_eq!(table(&out).len(), 1 + 2 * 3 * 2);
 
@@ -204,7 +205,7 @@ fn every_file_in_the_folder_of_sheets_is_a_sweep_that_says_how_it_is_laid_out() 
             path.file_name().expect("a name").to_string_lossy()
         );
         assert!(text.contains(&command), "{name}");
-        // The layout is checked before anything else.
+        // The layout is checked before anything else is done.
         let file = path.display().to_string();
         assert_ok(&run(["sweep", &file, "--dry-run", "--device", "flex"]));
         count += 1;

@@ -1,5 +1,5 @@
-//! The executable alone: its embedded files, and training in an empty folder without a home, a
-//! repository or cargo.
+//! Tests the executable alone: its embedded files, and training in an empty folder without a home,
+//! a repository or cargo.
 
 use std::fs;
 use std::path::Path;
@@ -45,12 +45,12 @@ fn the_executable_alone_trains_on_the_text_inside_it_with_one_command() {
         text,
         fs::read(root().join("data/first.txt")).expect("a file")
     );
-    // The same command resumes and keeps the files that it wrote.
+    // The same command resumes the run, and keeps the files that it wrote the first time.
     let again = alone(dir.path(), &args);
     assert_ok(&again);
     assert!(!again.stderr.contains("wrote"), "{again:?}");
     assert!(again.stderr.contains("is finished at step 2"), "{again:?}");
-    // It wrote nothing in other places.
+    // Nothing was written to the home folder.
     assert_eq!(
         fs::read_dir(dir.path().join("home"))
             .expect("a folder")

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Ended, ended, root, scratch, smoke_args};
 
-/// Starts the program from a shell that ignores `ignored`.
+/// Starts the program from a shell that ignores the signal `ignored`.
 fn started(ignored: &str, args: &[String]) -> Child {
     let script = format!("trap '' {ignored}; exec \"$0\" \"$@\"");
     Command::new("sh")
@@ -43,8 +43,8 @@ fn wait_for(run: &Path, lines: usize) {
     }
 }
 
-/// Sends `ignored` to a run that ignores it, checks that the training continues, and ends it with
-/// `ending`.
+/// Sends a run the signal `ignored`, checks that the training continues, and ends the run with the
+/// signal `ending`.
 fn run_through(ignored: &str, ending: &str) -> Ended {
     let dir: TempDir = scratch();
     let run = dir.path().join("run");

@@ -1,5 +1,5 @@
-//! Data from practice: tables, data sets of the Hub, token files of other trainers, mixtures, and
-//! corpora that take a while to prepare.
+//! Tests typical sources of data: tables, data sets of the Hub, token files of other trainers,
+//! mixtures, and corpora that take a while to prepare.
 
 #[cfg(feature = "hub")]
 #[path = "../../crates/rondo-data/src/hub/tests/server.rs"]
@@ -14,7 +14,7 @@ use crate::harness::{
     Ended, assert_ok, ended, refused, root, rows, run, scratch, timeless_rows, trainer,
 };
 
-/// Prepares `corpus` into `dir/NAME` with further arguments.
+/// Prepares `corpus` into `dir/NAME`. `further` holds more arguments.
 fn prepare(dir: &Path, name: &str, corpus: &Path, further: &[&str]) -> Ended {
     let (out, corpus) = (
         dir.join(name).display().to_string(),
@@ -23,7 +23,7 @@ fn prepare(dir: &Path, name: &str, corpus: &Path, further: &[&str]) -> Ended {
     run([&["prepare", &corpus, "--quiet", "--out", &out], further].concat())
 }
 
-/// The names and contents of a prepared folder's token files.
+/// Returns the names and the contents of the token files in a prepared folder.
 fn tokens(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(folder).expect("a prepared folder");
     let names = entries.map(|entry| entry.expect("an entry").file_name().display().to_string());
@@ -39,7 +39,7 @@ fn tokens(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Trains configs/smoke.toml with another `[data]`.
+/// Trains configs/smoke.toml with another `[data]` section.
 fn train(dir: &Path, name: &str, data: &str, further: &[&str]) -> Ended {
     let smoke = fs::read_to_string(root().join("configs/smoke.toml")).expect("a configuration");
     let (before, rest) = smoke.split_once("[data]").expect("a section");
@@ -110,14 +110,14 @@ fn a_damaged_table_ends_a_preparation_with_the_file_and_the_place() {
     };
     let cut = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() - 9);
     let magic = |bytes: &mut Vec<u8>| bytes[1] ^= 1;
-    // The length of the footer is before the last magic bytes.
+    // The length of the footer is stored directly before the last magic bytes.
     let footer = |behind: usize| {
         move |bytes: &mut Vec<u8>| {
             let end = bytes.len() - behind;
             bytes[end - 4..end].copy_from_slice(&i32::MAX.to_le_bytes());
         }
     };
-    // The first compressed buffer, preceded by its uncompressed size.
+    // Before the first compressed buffer, its uncompressed size is stored.
     let packed = |bytes: &mut Vec<u8>| {
         let frame = |at: &usize| bytes[*at..].starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
         let at = (8..bytes.len()).find(frame).expect("a packed buffer");
@@ -182,8 +182,8 @@ fn a_damaged_file_of_any_other_form_ends_a_run_with_its_name() {
 #[test]
 fn a_tokenizer_and_a_folder_of_parquet_train_generate_and_evaluate() {
     let dir = scratch();
-    // It has marks for spaces, a token for each byte, tokens outside the model's vocabulary, and a
-    // truncation to 8 tokens.
+    // This tokenizer marks spaces, has a token for each byte and tokens outside the model's
+    // vocabulary, and truncates to 8 tokens.
     let tokenizer = root().join("tests/golden/tokenizers/unigram.json");
     let folder = dir.path().join("data");
     fs::create_dir(&folder).expect("writable");
@@ -222,7 +222,7 @@ fn a_tokenizer_and_a_folder_of_parquet_train_generate_and_evaluate() {
     for spelling in ["▁", "<0x"] {
         assert!(!generated.stdout.contains(spelling), "{generated:?}");
     }
-    // The same texts as tables and as lines.
+    // Evaluates the same texts as tables and as lines.
     let losses = ["large.parquet", "plain.arrow", "texts.jsonl"].map(|name| {
         let texts = table(name).display().to_string();
         let ended = run([
@@ -257,7 +257,7 @@ fn files_of_the_hub_name_the_feature_that_gets_them() {
     refused(&ended, 3, &["--hub", "org/texts", "--features hub"]);
 }
 
-/// Prepares files of the Hub into `dir/NAME`, with environment variables.
+/// Prepares files of the Hub into `dir/NAME`. The environment variables are set for the program.
 fn prepare_from_hub(
     dir: &Path,
     name: &str,
@@ -350,7 +350,8 @@ fn a_data_set_of_the_hub_is_prepared_from_the_server_once_and_then_from_the_cach
     for name in ["online", "offline", "commit"] {
         assert!(tokens(&dir.path().join(name)) == expected, "{name}");
     }
-    // The server is gone: the cache is used, and missing files are reported.
+    // The server no longer answers: the cache is used, and files that are not in the cache are
+    // reported.
     let gone = [("HF_ENDPOINT", "http://127.0.0.1:1")];
     assert_ok(&get("gone", &files, &gone));
     let lacking = get("p", &["data/test-*"], &gone);
@@ -371,9 +372,9 @@ fn token_files_of_another_trainer_are_trained_on_as_they_are() {
             .collect::<Vec<u8>>()
     };
     let (train_part, val_part) = sample.split_at(sample.len() / 10 * 9);
-    // nanoGPT: only tokens.
+    // The format of nanoGPT: only tokens.
     fs::write(dir.path().join("train.bin"), ids(train_part)).expect("writable");
-    // modded-nanogpt: a header of 256 integers.
+    // The format of modded-nanogpt: a header of 256 integers, then the tokens.
     let mut header: Vec<u8> = [20_240_520, 1, val_part.len() as i32]
         .iter()
         .flat_map(|n| n.to_le_bytes())
@@ -416,7 +417,7 @@ fn token_files_of_another_trainer_are_trained_on_as_they_are() {
     );
 }
 
-/// A mixture of the sample and a text of digits.
+/// Returns a `data` section that mixes the sample with a text of digits.
 fn mixture(dir: &Path) -> String {
     let digits = dir.join("digits.txt");
     fs::write(&digits, "0123456789\n".repeat(900)).expect("writable");
@@ -467,9 +468,9 @@ fn a_mixture_resumes_bitwise_and_its_sources_are_evaluated_each() {
     };
     let prose = loss("val_cross_entropy.source.prose");
     let digits = loss("val_cross_entropy.source.digits");
-    // 8 rows of 32 targets: six rows of prose and two of digits.
+    // There are 8 rows of 32 targets: six rows of prose and two rows of digits.
     let mean = (6.0 * prose + 2.0 * digits) / 8.0;
-    // The sums are the same, in another order.
+    // Both sides add the same losses, but in another order.
     assert!((loss("val_cross_entropy") - mean).abs() < 1e-9, "{metrics}");
     assert!(digits < prose, "digits repeat: {metrics}");
 }
@@ -516,7 +517,7 @@ fn a_preparation_that_is_killed_goes_on_and_writes_the_same_tokens() {
             .spawn()
             .expect("the program starts");
         std::thread::sleep(Duration::from_millis(milliseconds));
-        // It may have ended before the kill; both cases are valid.
+        // The process may have ended before the kill; this is valid too.
         let _ = killed.kill();
         killed.wait().expect("a child");
     }

@@ -1,4 +1,5 @@
-//! Gates on the edges of attention, the controller of their penalty, and perturbations, from the command line.
+//! Tests gates on the edges of attention, the controller of their penalty, and perturbations, on
+//! the command line.
 
 use std::path::Path;
 
@@ -8,7 +9,8 @@ use crate::harness::{assert_ok, rows, run, scratch, smoke, smoke_with};
 
 const GATES: &str = "model.sparsity={gate_bias=0.5,learned_bias=true}";
 
-/// The records of a run, without values that depend on the clock and on where it was interrupted.
+/// Returns the records of a run, without the values that depend on the clock or on where the run
+/// was interrupted.
 fn numbers(run: &Path) -> Vec<Value> {
     let of = |kind, names: &[&str]| -> Vec<Value> {
         rows(run, kind)
@@ -58,14 +60,15 @@ fn a_gated_run_with_every_perturbation_goes_on_bit_for_bit() {
         r#"controller={target={kind="absolute",cross_entropy=5.5},update={kind="pi",scale="linear"}}"#,
     ] {
         let (halves, whole) = (dir.path().join("halves"), dir.path().join("whole"));
-        // The shape has no horizon, so the rates do not change in a run that is divided in two.
+        // This shape has no horizon, so dividing the run in two does not change the learning rates.
         let keys = [
             GATES,
             target,
             &perturb,
             "schedule.shape={kind=\"constant\"}",
         ];
-        // The last step is evaluated, so another end would give the controller one more loss.
+        // A run evaluates its last step. Both parts end with a step that is evaluated anyway, so
+        // the controller gets no additional loss.
         for at in ["train.steps=10", "train.steps=20"] {
             assert_ok(&smoke_with(&halves, &[&keys[..], &[at]].concat()));
         }
@@ -130,8 +133,8 @@ fn a_target_out_of_reach_leaves_the_strength_at_its_least_and_is_told() {
     }
 }
 
-/// Draws a run with each `--layout`, and expects the stack by default, one table for both, and a
-/// refusal for figures with only one layout.
+/// Draws a run with each `--layout`. The default must be the stack, both layouts must have the same
+/// table, and figures with a single layout must refuse the option.
 fn figure_in_each_layout(gated: &str, dir: &Path) {
     let drawn = |folder: &str, layout: &[&str]| {
         let out = dir.join(folder);
@@ -254,7 +257,7 @@ fn the_edges_of_an_evaluation_are_those_at_the_mean_depth_whatever_else_is_evalu
     }
 }
 
-/// Every share of edges in a record or a report, by name.
+/// Returns every share of edges in a record or a report, by name.
 fn shares(of: &Value) -> Vec<(String, f64)> {
     let named = of.as_object().expect("an object").iter();
     named
@@ -269,7 +272,7 @@ fn shares(of: &Value) -> Vec<(String, f64)> {
         .collect()
 }
 
-/// The mean over a batch is in f32, so batch sizes change the last bits.
+/// The mean over a batch is computed in f32, so the batch size changes the last bits.
 #[track_caller]
 fn assert_same_shares(found: &[(String, f64)], expected: &[(String, f64)]) {
     assert!(
@@ -292,7 +295,8 @@ fn assert_same_shares(found: &[(String, f64)], expected: &[(String, f64)]) {
 #[test]
 fn the_share_of_edges_is_the_same_for_every_size_of_a_batch() {
     let dir = scratch();
-    // Seven rows: the last batch is smaller, except for batch sizes 1 and 8.
+    // There are seven rows. The last batch is smaller than the others, except for the batch sizes 1
+    // and 8.
     let of = |batch: usize| {
         let out = dir.path().join(format!("batch-{batch}"));
         let batch = format!("eval.batch={batch}");
@@ -334,7 +338,7 @@ fn the_share_of_edges_is_the_same_for_every_order_of_uneven_rows() {
         assert_ok(&ended);
         shares(&ended.json()["runs"][0]["sparsity"])
     };
-    // Consecutive rows of equal length share a batch.
+    // Consecutive rows of equal length are put into one batch.
     let sorted = of(&[5, 5, 5, 9, 30, 30]);
     for lengths in [[30, 5, 30, 5, 9, 5], [9, 30, 30, 5, 5, 5]] {
         assert_same_shares(&of(&lengths), &sorted);

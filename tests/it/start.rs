@@ -1,5 +1,5 @@
-//! The output of a run before and during training: its costs, warnings about its settings, its
-//! rows.
+//! Tests what a run prints before and during training: its costs, warnings about its settings, and
+//! its rows.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ fn labelled<'a>(text: &'a str, label: &str) -> &'a str {
         .unwrap_or_else(|| panic!("{label} is missing in {text}"))
 }
 
-/// Returns the column names of training and the rows below them.
+/// Returns the column names of the training table, and the rows below them.
 fn rows(ended: &Ended) -> (Vec<&str>, Vec<&str>) {
     let is_header = |line: &&str| line.trim_start().starts_with("step ") && line.contains("eta");
     let headers = ended.stderr.lines().filter(is_header).collect();
@@ -31,13 +31,13 @@ fn a_start_tells_data_work_memory_and_disk() {
     let trained = smoke(&dir.path().join("run"), &[]);
     assert_ok(&trained);
     let text = &trained.stderr;
-    // 20 steps of 4 rows of 32 tokens; the corpus has 5,179 training tokens, and the model 41,600
-    // parameters.
+    // The run has 20 steps of 4 rows of 32 tokens. The corpus has 5,179 training tokens, and the
+    // model has 41,600 parameters.
     assert_eq!(
         labelled(text, "data "),
         "data    20 steps, 2,560 tokens: 49 % of the corpus, 0.062 a parameter"
     );
-    // Evaluations before the first step and after 10 and 20 steps.
+    // The evaluations are before the first step, and after 10 and 20 steps.
     let work = labelled(text, "work ");
     assert!(
         work.starts_with("work    1.09e9 FLOPs at the mean depth, ")
@@ -131,7 +131,7 @@ fn a_dry_run_tells_the_same_with_a_measured_duration() {
     assert!((number("training_seconds") / (20.0 * number("step_seconds")) - 1.0).abs() < 1e-9);
     assert!(number("corpus_passes") > 0.4 && number("corpus_passes") < 0.6);
     assert!(number("evaluation_seconds") > 0.0 && number("largest_step_seconds") > 0.0);
-    // The size of a checkpoint of this run is known: weights, moments and little else.
+    // A checkpoint of this run has a known size: it consists of weights, moments and little else.
     assert_ok(&smoke(&dir.path().join("run"), &[]));
     let folder = dir.path().join("run/checkpoints/step-00000020");
     let files = fs::read_dir(folder).expect("a checkpoint");
@@ -193,7 +193,7 @@ fn too_few_validation_tokens_and_an_unbounded_gradient_are_told_with_a_key_and_a
     ] {
         assert!(trained.stderr.contains(part), "{part}: {trained:?}");
     }
-    // A fiftieth of 200 short lines is 100 tokens.
+    // The text has 200 short lines; a fiftieth of it is 100 tokens.
     let text = "One line of two hundred.\n".repeat(200);
     let lines = dir.path().join("lines.txt");
     std::fs::write(&lines, text).expect("writable");

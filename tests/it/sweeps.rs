@@ -1,4 +1,4 @@
-//! Sweeps have the same results, however often they are killed.
+//! A sweep has the same results, however often it is killed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Ended, assert_ok, ended, run, scratch, shared_cache, trainer};
 
-/// A sweep of six runs of a few steps; `more` is appended to the file.
+/// Writes a sweep of six runs of a few steps. `more` is appended to the file.
 fn sweep_file(dir: &Path, more: &str) -> PathBuf {
     let text = format!(
         "base = \"configs/smoke.toml\"\nseeds = [0, 1]\n\
@@ -44,7 +44,7 @@ fn results(out: &Path) -> String {
     fs::read_to_string(out.join("results.csv")).expect("results")
 }
 
-/// Waits, with a time limit, until a sweep has marked this many runs as ended.
+/// Waits until a sweep has marked this number of runs as ended. There is a time limit.
 fn wait_for(out: &Path, marks: usize) {
     let begun = Instant::now();
     let count = || fs::read_dir(out.join("outcomes")).map_or(0, Iterator::count);
@@ -61,7 +61,7 @@ fn a_sweep_that_is_killed_again_and_again_ends_with_the_same_results() {
     let ended = sweep(&file, &whole, &["--parallel", "2"]);
     assert_ok(&ended);
     assert!(ended.stdout.contains("Spearman"), "{ended:?}");
-    // Each kill is in the middle of a run: some time after a mark.
+    // Each kill occurs in the middle of a run, some time after another run has ended.
     for (marks, millis) in [(0, 300), (1, 150), (2, 400), (4, 50)] {
         let mut child = started(&file, &killed);
         wait_for(&killed, marks);
@@ -73,7 +73,7 @@ fn a_sweep_that_is_killed_again_and_again_ends_with_the_same_results() {
     assert_ok(&last);
     assert_eq!(results(&killed), results(&whole));
     assert_eq!(results(&whole).lines().count(), 1 + 6);
-    // A finished sweep does nothing more.
+    // A finished sweep has nothing left to do.
     let before = fs::metadata(killed.join("runs/peak=5e-4,seed=0/metrics.jsonl")).expect("metrics");
     assert_ok(&sweep(&file, &killed, &[]));
     let after = fs::metadata(killed.join("runs/peak=5e-4,seed=0/metrics.jsonl")).expect("metrics");
@@ -111,7 +111,7 @@ fn an_interrupted_sweep_lets_its_runs_save_and_goes_on() {
 #[test]
 fn failed_runs_are_kept_and_named_and_retried_when_asked() {
     let dir = scratch();
-    // The second value makes the run fail at its start.
+    // With the second value, a run fails at its start.
     let file = sweep_file(
         dir.path(),
         "[[list]]\ntrain.batch = 4\n\
@@ -130,7 +130,7 @@ fn failed_runs_are_kept_and_named_and_retried_when_asked() {
     assert_eq!(table.matches(",finished,").count(), 6, "{table}");
     let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("a log").file_name();
     let mut logs = fs::read_dir(out.join("logs")).expect("logs").map(name);
-    // Values that cannot be part of a file name are distinguished by a hash.
+    // Values that cannot be part of a file name are represented by a hash.
     let is_failed = |name: &std::ffi::OsString| {
         name.to_string_lossy()
             .starts_with("peak=5e-4,from=no_such_run-")
@@ -240,7 +240,7 @@ fn the_picture_of_a_sweep_has_its_rank_correlation() {
     let numbers: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(numbers["runs"].as_array().map(Vec::len), Some(6));
     assert_eq!(numbers["spearman"]["pairs"], 6);
-    // After twenty steps from three peaks, a higher rate has a lower loss.
+    // After twenty steps, runs with a higher peak have a lower loss.
     assert!(
         numbers["spearman"]["rho"].as_f64() < Some(-0.8),
         "{numbers}"
@@ -330,7 +330,8 @@ fn a_sweep_that_could_not_train_starts_by_the_same_command_once_it_is_corrected(
     let out = dir.path().join("out");
     let file = sweep_file(dir.path(), "");
     let of = |key: &str| sweep(&file, &out, &["--set", key]);
-    // Missing data; a missing run to start from; then neither.
+    // The first sweep lacks its data, the second lacks a run to start from, and the third lacks
+    // nothing.
     let no_data = of("data.paths=[\"no/such/text.txt\"]");
     assert_eq!(no_data.code, 3, "{no_data:?}");
     let no_start = of("init={ from = \"no/such/run\" }");
@@ -341,7 +342,7 @@ fn a_sweep_that_could_not_train_starts_by_the_same_command_once_it_is_corrected(
     );
     assert_ok(&sweep(&file, &out, &[]));
     assert_eq!(results(&out).matches(",finished,").count(), 6);
-    // By now something has been trained.
+    // Now runs have been trained, so the configuration must not change.
     assert_eq!(of("train.batch=3").code, 4);
 }
 
@@ -381,7 +382,7 @@ fn shards_that_run_side_by_side_end_with_the_results_of_one_sweep() {
         assert_ok(&ended(child.wait_with_output().expect("a shard ends")));
     }
     assert_eq!(results(&cut), results(&whole));
-    // All runs are finished: the whole sweep has nothing to do, and nothing is missing.
+    // All runs are finished: the whole sweep has nothing left to do, and no run is missing.
     let all = sweep(&file, &cut, &["--json"]);
     assert_ok(&all);
     assert_eq!(all.json()["missing"], serde_json::json!([]));
@@ -431,7 +432,7 @@ fn seeds_have_a_table_of_their_own_and_equal_summed_rates_no_correlation() {
         shown.stdout.lines().all(|line| line.chars().count() <= 80),
         "{shown:?}"
     );
-    // All runs have the same schedule.
+    // All runs have the same schedule, so there is no correlation with the learning rate.
     assert!(!shown.stdout.contains("Spearman"), "{shown:?}");
     let again = sweep(&file, &out, &["--json"]);
     assert_ok(&again);
@@ -466,7 +467,7 @@ fn a_sweep_that_an_earlier_version_began_goes_on_with_its_names() {
     let file = sweep_file(dir.path(), "");
     let (out, whole) = (dir.path().join("out"), dir.path().join("whole"));
     assert_ok(&sweep(&file, &out, &["--shard", "0/3"]));
-    // The directories that an earlier version would have left.
+    // These are the directories that an earlier version would have left.
     for (name, earlier) in [
         ("peak=5e-4,seed=0", "peak0-seed0"),
         ("peak=2e-3,seed=1", "peak1-seed1"),
@@ -501,7 +502,7 @@ fn a_sweep_that_an_earlier_version_began_goes_on_with_its_names() {
     assert_eq!(names(&next.json()), earlier);
     assert_eq!(fs::read_dir(out.join("runs")).expect("runs").count(), 6);
     assert_ok(&sweep(&file, &whole, &["--quiet"]));
-    // The numbers equal those of a sweep of the current version.
+    // The values equal those of a sweep that the current version ran from the beginning.
     let numbers = |out: &Path| -> Vec<String> {
         let table = results(out);
         let rest = |line: &str| {

@@ -1,4 +1,4 @@
-//! Event files for TensorBoard: their places and their contents.
+//! Tests the event files for TensorBoard: where they are, and what they contain.
 
 #[path = "../../crates/rondo-metrics/src/tensorboard/tests/reader.rs"]
 #[allow(dead_code, reason = "the tests of rondo-metrics use all of it")]
@@ -21,12 +21,12 @@ fn files(run: &Path) -> Vec<PathBuf> {
     event_files(run).expect("a folder")
 }
 
-/// Every value in the event files of a run.
+/// Returns every value in the event files of a run.
 fn all_values(run: &Path) -> Vec<Found> {
     files(run).iter().flat_map(|file| values(file)).collect()
 }
 
-/// The steps of a tag's scalars.
+/// Returns the steps of the scalars with this tag.
 fn steps(values: &[Found], tag: &str) -> Vec<u64> {
     let of_tag = values
         .iter()
@@ -87,7 +87,7 @@ fn a_run_that_goes_on_has_each_point_once_and_is_finished_at_its_end() {
     assert_eq!(steps(&values, "train/loss"), (1..=15).collect::<Vec<_>>());
     let ends = values.iter().filter(|found| found.tag == FINISHED);
     assert_eq!(ends.map(|found| found.step).collect::<Vec<_>>(), [10, 15]);
-    // A run that starts over removes the files of the one before.
+    // A run that starts from the beginning removes the files of the previous run.
     let over = [
         &smoke_args(&out, &["train.steps=3", constant])[..],
         &["--overwrite".to_owned()],

@@ -1,4 +1,4 @@
-//! Golden losses, accumulation, fine-tuning, interruption.
+//! Tests golden losses, accumulation, fine-tuning and interruption.
 
 use std::fs;
 use std::process::Stdio;
@@ -8,7 +8,7 @@ use crate::harness::{
     assert_ok, ended, losses, root, rows, run, scratch, smoke, smoke_with, trainer,
 };
 
-/// Other processors add products in another order: over 20 steps the effect grows to about 1e-5.
+/// Other processors add products in another order. Over 20 steps, this effect grows to about 1e-5.
 const GOLDEN_TOLERANCE: f64 = 1e-4;
 
 #[test]
@@ -45,7 +45,7 @@ fn two_micro_batches_of_two_take_the_step_of_one_batch_of_four() {
     let dir = scratch();
     let run = |name: &str, batch: &str, accumulation: &str| {
         let out = dir.path().join(name);
-        // From zero states both divisions compute the same function.
+        // From zero states, both ways to divide the batch compute the same function.
         let further = [
             "--set",
             "model.state_init=zero",
@@ -111,16 +111,16 @@ fn products_of_bf16_train_nearly_the_same_and_go_on_bit_for_bit() {
     let (whole, exact) = (run("whole", &rounded), run("exact", &[]));
     assert_ne!(whole, exact);
     for (rounded, exact) in whole.iter().zip(&exact) {
-        // Numbers of 8 bits have a relative error of at most 2^-9; over twenty steps at a rate of
-        // 4e-3 this has an effect on the loss.
+        // Numbers with 8 bits of significand have a relative error of at most 2^-9. This changes
+        // the loss over twenty steps at a learning rate of 4e-3.
         assert!(
             (rounded / exact - 1.0).abs() < 0.02,
             "{rounded} beside {exact}"
         );
     }
     let first = [&rounded[..], &["--set", "train.steps=10"]].concat();
-    // The horizon of a cosine is the budget, so parts need a schedule whose rates do not depend on
-    // it.
+    // A cosine ends at the last step of the budget. A run in two parts therefore needs a schedule
+    // whose rates do not depend on the budget.
     let constant = ["--set", "schedule.shape={ kind = \"constant\" }"];
     let parts = |steps: &[&str]| run("parts", &[steps, &constant[..]].concat());
     parts(&first);
@@ -133,8 +133,8 @@ fn products_of_bf16_train_nearly_the_same_and_go_on_bit_for_bit() {
     assert_eq!(run("one-thread", &one_thread), whole);
 }
 
-/// Peak memory of a process that trains one step with a shape whose activations dominate. It uses
-/// one thread, because with two the peak depends on their scheduling.
+/// Returns the peak memory of a process that trains one step; activations dominate at this shape.
+/// The process has one thread, because the peak of two threads depends on their scheduling.
 #[cfg(target_os = "linux")]
 fn peak_memory(iterations: usize, backprop_depth: usize, recompute: &str) -> f64 {
     let keys = [

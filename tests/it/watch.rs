@@ -1,5 +1,5 @@
-//! `trainer watch`: it prints a table if there is no terminal, and restores a terminal that it
-//! used.
+//! Tests of `trainer watch`: without a terminal it prints a table, and a terminal that it used is
+//! restored.
 
 use std::fs;
 
@@ -127,7 +127,7 @@ fn a_sweep_stands_for_its_runs() {
     );
 }
 
-/// A separate terminal for the program, made by `script`.
+/// Runs the program in a separate terminal, which the command `script` makes.
 #[cfg(target_os = "linux")]
 mod terminal {
     use std::fs::{self, File};
@@ -142,8 +142,8 @@ mod terminal {
     use super::FINISHED;
     use crate::harness::{copy_folder, root, scratch};
 
-    /// The shell's commands on the terminal: the modes before and after, the program between them,
-    /// its process id and its exit code.
+    /// The shell commands in the terminal. They save the terminal's modes before and after the
+    /// program, the program's process id, and its exit code.
     const SHELL: &str = "stty rows 24 cols 80; stty -g > before; sh -c 'echo $$ > pid; exec \"$TRAINER\" watch run'; \
                          echo $? > code; stty -g > after";
 
@@ -153,8 +153,8 @@ mod terminal {
     }
 
     impl Watched {
-        /// Starts watching a finished run; if there is no `script`, prints a message and returns
-        /// none.
+        /// Starts watching a finished run. If there is no `script` command, prints a message and
+        /// returns `None`.
         fn start() -> Option<Self> {
             let dir = scratch();
             copy_folder(&root().join(FINISHED), &dir.path().join("run"));
@@ -172,8 +172,8 @@ mod terminal {
             match script {
                 Ok(script) => Some(Self { dir, script }),
                 Err(error) => {
-                    // Written directly to standard error, because the harness hides the output of a
-                    // passing test.
+                    // The message is written directly to standard error, because the test harness
+                    // hides the output of a passing test.
                     let _ = writeln!(
                         std::io::stderr(),
                         "skipped: no `script` to make a terminal: {error}"
@@ -204,7 +204,8 @@ mod terminal {
             }
         }
 
-        /// Waits for the end; returns the exit code and the output after the last frame.
+        /// Waits for the end of the program. Returns the exit code, and the output after the last
+        /// frame.
         #[track_caller]
         fn ended(mut self) -> (String, String) {
             self.wait_for("after", "\n");
@@ -216,7 +217,8 @@ mod terminal {
                 "the modes of the terminal"
             );
             let screen = self.text("screen");
-            // DEC's private modes: 1049 is the alternate screen, 25 the cursor; h sets, l resets.
+            // The private modes of DEC terminals: 1049 is the alternate screen and 25 is the
+            // cursor; `h` sets a mode and `l` resets it.
             let (_, drawn) = screen.split_once("\u{1b}[?1049h").expect("a second screen");
             let (_, after) = drawn
                 .split_once("\u{1b}[?1049l")

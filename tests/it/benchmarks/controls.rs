@@ -1,4 +1,4 @@
-//! Controls of a depth curve.
+//! The controls of a depth curve: a fitted temperature and a fitted readout.
 
 use std::fs;
 
@@ -44,8 +44,8 @@ fn controls_are_fitted_on_other_documents_and_score_the_items_beside_the_plain_d
                 .as_f64()
                 .unwrap_or_else(|| panic!("no {key} in {depth}"))
         };
-        // The weights are random: higher temperatures and a new readout are far better, even on
-        // tokens that were not used to fit them.
+        // The weights are random, so higher temperatures and a fitted readout have much lower
+        // losses, even on tokens that were not used for fitting.
         assert!(number("temperature") > 1.0, "{depth}");
         assert!(number("loss_temperature") < number("loss"), "{depth}");
         assert!(
@@ -77,7 +77,7 @@ fn controls_are_fitted_on_other_documents_and_score_the_items_beside_the_plain_d
         figures.join("depth-controls.svg").is_file() && figures.join("benchmarks.svg").is_file()
     );
 
-    // Conditions without a control agree with an evaluation without controls.
+    // The results without a control must equal the results of an evaluation without controls.
     let with = lines(&outcome_file(&run, "multiple_choice")).split_off(1);
     assert_ok(&eval(
         &run,
@@ -107,7 +107,7 @@ fn a_run_on_a_task_has_controls_by_its_validation_rows() {
         args.extend(["--set", set]);
     }
     assert_ok(&run(args));
-    // One token for each of the six elements, as in scripts/word_problem.py.
+    // The vocabulary has one token for each of the six elements, as in scripts/word_problem.py.
     let vocabulary: Value = "abcdef"
         .chars()
         .zip(0..)
@@ -138,7 +138,7 @@ fn a_run_on_a_task_has_controls_by_its_validation_rows() {
     );
     assert_ok(&ended);
     let found = ended.json();
-    // Eight rows of 24 letters each.
+    // There are eight rows of 24 letters each; half of the letters are used for fitting.
     for depth in found["controls"][0]["depths"].as_array().expect("depths") {
         assert_eq!(
             (&depth["fitted_tokens"], &depth["tokens"]),

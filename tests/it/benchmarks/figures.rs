@@ -1,4 +1,5 @@
-//! `trainer figure benchmarks` and `depth-controls`, from the stored outcomes of an evaluation.
+//! Tests of `trainer figure benchmarks` and `depth-controls`, which draw the stored results of an
+//! evaluation.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +18,7 @@ fn figure(name: &str, runs: &[&Path], out: &Path, further: &[&str]) -> Ended {
     run(args)
 }
 
-/// Asserts that a figure is refused with exit code 2 and a message with these parts.
+/// Asserts that a figure is refused with exit code 2 and a message that contains these parts.
 #[track_caller]
 fn refused(ended: &Ended, parts: &[&str]) {
     assert_eq!(ended.code, 2, "{ended:?}");
@@ -26,7 +27,7 @@ fn refused(ended: &Ended, parts: &[&str]) {
     }
 }
 
-/// Writes twelve multiple-choice items, alternately with two and with ten hops.
+/// Writes twelve multiple-choice items. Two hops and ten hops alternate.
 fn hops(dir: &Path) -> std::path::PathBuf {
     let items: Vec<String> = (0..12)
         .map(|i| {

@@ -1,11 +1,11 @@
-//! Generated answers.
+//! Tasks with generated answers.
 
 use serde_json::{Value, json};
 
 use super::{eval, imported, outcome_file, outcomes, written};
 use crate::harness::{assert_ok, run};
 
-/// The text that raven-tiny generates after a prompt at a depth, from the zero state.
+/// Returns the text that raven-tiny generates after a prompt at a given depth, from the zero state.
 fn generated(of: &std::path::Path, prompt: &str, depth: &str, count: &str) -> String {
     let of = of.display().to_string();
     let mut args = vec![
@@ -79,7 +79,7 @@ fn answers_end_at_a_stop_and_exits_stand_beside_the_depths() {
     let conditions = ended.json()["tasks"][0]["strata"][0]["runs"][0]["conditions"].clone();
     assert_eq!(conditions[1]["exit"], json!("argmax-stability"));
     let iterations = conditions[1]["mean_iterations"].as_f64().expect("a number");
-    // The fifth repetition is at iteration 6 or later.
+    // The criterion exits after the fifth repetition of a prediction, at iteration 6 or later.
     assert!((6.0..=12.0).contains(&iterations), "{iterations}");
 }
 
@@ -108,6 +108,7 @@ fn a_pattern_finds_the_answer_within_what_was_written() {
         .iter()
         .map(|item| item["outcomes"][0]["acc"].clone())
         .collect();
-    // The pattern matches in the third right answer too, so its match there is compared.
+    // The third right answer is the whole text. The pattern matches in this answer too, so its
+    // match is compared.
     assert_eq!(found, [json!(true), json!(true), json!(true)]);
 }

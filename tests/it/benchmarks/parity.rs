@@ -1,5 +1,6 @@
-//! Log-likelihoods, decisions and scores of lm-eval 0.4.8 and nanochat's CORE on raven-tiny at
-//! depths 1, 4 and 8, all three depths from one pass: tests/golden/lm-eval-raven-tiny.
+//! Compares log-likelihoods, decisions and scores on raven-tiny with those of lm-eval 0.4.8 and of
+//! nanochat's CORE (tests/golden/lm-eval-raven-tiny). One pass gives the results at the depths 1, 4
+//! and 8.
 
 use std::fs;
 use std::path::Path;
@@ -10,14 +11,14 @@ use super::{eval, golden, imported, lines, numbers, outcome_file, outcomes};
 use crate::harness::assert_ok;
 
 const DEPTHS: [usize; 3] = [1, 4, 8];
-/// The tolerances of the golden values: for log-likelihoods of choices, of whole texts, mean
-/// losses, and bits per byte.
+/// The tolerances of the golden values: for the log-likelihoods of choices, for those of whole
+/// texts, for mean losses, and for bits per byte.
 const LOG_P: f64 = 2e-4;
 const LOG_P_OF_A_TEXT: f64 = 1e-3;
 const MEAN_LOSS: f64 = 2e-5;
 const BITS: f64 = 1e-6;
 
-/// Evaluates at the golden depths; returns the report of the task and the outcomes of its items.
+/// Evaluates at the golden depths. Returns the report of the task, and the results of its items.
 fn found(run: &Path, tasks: &Path, name: &str, further: &[&str]) -> (Value, Vec<Value>) {
     let ended = eval(run, tasks, &[&["--recurrence", "1,4,8"], further].concat());
     assert_ok(&ended);
@@ -36,7 +37,7 @@ fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     }
 }
 
-/// Returns a score of all items at a golden depth.
+/// Returns a score over all items; `place` is the index of the golden depth.
 fn score(report: &Value, place: usize, measure: &str) -> f64 {
     let value = &report["strata"][0]["runs"][0]["conditions"][place][measure]["value"];
     value
@@ -84,8 +85,8 @@ fn choices_contexts_and_continuations_are_scored_as_lm_eval_scores_them() {
             }
             if let Some(perplexity) = totals["perplexity"].as_f64() {
                 let found = &report["strata"][0]["runs"][0]["conditions"][place]["perplexity"];
-                // The mean log-likelihood is 27; its tolerance applies to the logarithm of the
-                // perplexity.
+                // The logarithm of the perplexity is the negative mean log-likelihood, about 27.
+                // The tolerance for log-likelihoods applies to it.
                 assert_close(&[numbers(found)[0].ln()], &[perplexity.ln()], LOG_P, name);
             }
         }
@@ -150,7 +151,7 @@ fn texts_longer_than_the_context_have_lm_evals_rolling_log_likelihood() {
 #[test]
 fn cores_prompts_are_scored_as_nanochat_scores_them() {
     let (dir, run) = imported();
-    // The golden values for language modelling only have the items that fit in the context.
+    // For language modelling, only items that fit the context have golden values.
     let fitting = lines(&golden().join("core_language_modeling.depth_1.jsonl"));
     let all = lines(&golden().join("language_modeling.jsonl"));
     let text = |item: &Value| {

@@ -1,4 +1,5 @@
-//! Scores do not depend on the other items of a batch or on the other depths of a pass.
+//! The scores of an item do not depend on the other items of a batch, or on the other depths of a
+//! pass.
 
 use std::fs;
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use super::{eval, golden, imported, lines, outcome_file, outcomes, written};
 use crate::harness::assert_ok;
 
-/// Lines of unequal length: 5 to 400 bytes.
+/// Returns items of different lengths, from 5 to 400 bytes.
 fn unequal() -> Vec<String> {
     let long = "river stone ".repeat(30);
     [
@@ -31,8 +32,8 @@ fn an_item_of_a_batch_has_the_bits_that_it_has_alone() {
         let tasks = written(dir.path(), "together.jsonl", &together);
         assert_ok(&eval(&run, &tasks, &further));
         let all = outcomes(&outcome_file(&run, "together"));
-        // Drawn states depend on the item's number, so the items before it are kept, shortened to
-        // one character.
+        // The initial states depend on the number of the item. The items before this one are
+        // therefore kept, but shortened to one character.
         for (number, line) in together.iter().enumerate() {
             let short = r#"{"query":"q","choices":["a","b"],"gold":0}"#;
             let mut alone = vec![short; number];

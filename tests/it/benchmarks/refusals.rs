@@ -1,5 +1,5 @@
-//! Invalid input gives file, line and reason and exit code 3 for data or 2 for usage; nothing is
-//! written.
+//! Invalid input is refused with the file, the line and the reason. The exit code is 3 for data and
+//! 2 for usage, and nothing is written.
 
 use super::{eval, golden, imported, written};
 use crate::harness::refused;

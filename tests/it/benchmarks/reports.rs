@@ -1,4 +1,4 @@
-//! Statistics, strata, several runs, folders, tables and pictures, in the program's output.
+//! Tests statistics, strata, several runs, folders, tables and pictures in the program's output.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{eval, golden, imported, outcome_file, outcomes, written};
 use crate::harness::{assert_ok, run, scratch};
 
-/// Counts items that are right in one outcome and wrong in the other.
+/// Counts the items that are right at one condition and wrong at another.
 fn only(items: &[Value], right: usize, wrong: usize) -> u64 {
     let acc = |item: &Value, place: usize| item["outcomes"][place]["acc"] == json!(true);
     let count = items
@@ -48,7 +48,8 @@ fn depths_are_compared_item_by_item_from_the_outcomes_that_are_kept() {
         let ends = ["low", "high"].map(|end| interval[end].as_f64().expect("a number"));
         assert!(ends[0] <= difference && difference <= ends[1], "{pair}");
     }
-    // At depth 4 eighteen more of the sixty items are right than at depth 1: .0333 and .3333.
+    // Of the sixty items, eighteen more are right at depth 4 than at depth 1: the accuracies are
+    // 0.3333 and 0.0333.
     let p = of_acc[0]["mid_p"].as_f64().expect("a number");
     assert!(p < 1e-3, "{p}");
 }
@@ -111,7 +112,7 @@ fn strata_and_runs_are_reported_apart() {
         .clone();
     let names: Vec<&Value> = strata.iter().map(|stratum| &stratum["stratum"]).collect();
     assert_eq!(names, [&Value::Null, &json!("2"), &json!("10")]);
-    // Both runs have the same weights.
+    // Both runs have the same weights, so no comparison finds a difference.
     let between = strata[0]["between_runs"].as_array().expect("comparisons");
     assert!(!between.is_empty());
     for comparison in between {

@@ -1,4 +1,4 @@
-//! Runs on 1, 2 and 4 ranks have the same bits, and can be resumed on another number of ranks.
+//! Runs on 1, 2 and 4 ranks have the same bits. They can be resumed on another number of ranks.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Runs that cannot start, and the ends of ranks: errors, signals, kills and hangs.
+//! Runs that cannot start, and how ranks end: errors, signals, kills and hangs.
 
 use super::*;
 
@@ -15,8 +15,8 @@ fn what_cannot_start_is_said_once_and_leaves_no_process() {
     refused(&six, 2, &[sentence]);
     assert_nobody_is_left(&out);
     assert!(!out.exists());
-    // An error in the command line, one in the configuration, and a command that only runs in one
-    // process.
+    // The three cases: an error in the command line, an error in the configuration, and a command
+    // that runs only in one process.
     let wrong = end_of(started(2, &["--no-such-flag".to_owned()]));
     refused(&wrong, 2, &["--no-such-flag"]);
     let key = on_ranks(2, &shared_args(&out, &["train.stepz=6"]));
@@ -25,7 +25,7 @@ fn what_cannot_start_is_said_once_and_leaves_no_process() {
     refused(&eval, 2, &["mpirun of Open MPI has started 2 processes"]);
 }
 
-/// Simulates two hosts with different files under the same names, by two working directories.
+/// Simulates two hosts that have different files under the same names, by two working directories.
 fn on_two_hosts(hosts: [&Path; 2], args: &[String]) -> Ended {
     let mut command = mpirun();
     for (rank, host) in hosts.iter().enumerate() {
@@ -40,7 +40,7 @@ fn on_two_hosts(hosts: [&Path; 2], args: &[String]) -> Ended {
     end_of(command.spawn().expect("mpirun starts"))
 }
 
-/// Returns the arguments of a run on `text.txt` in the working directory.
+/// Returns the arguments for a run on the file `text.txt` in the working directory.
 fn args_on_a_text(out: &Path, keys: &[&str]) -> Vec<String> {
     let config = root().join("configs/smoke.toml").display().to_string();
     let (out, cache) = (out.display().to_string(), shared_cache());
@@ -71,7 +71,7 @@ fn a_rank_without_data_or_with_other_tokens_ends_all_with_one_message() {
     let none = on_two_hosts([&with, &without], &args_on_a_text(&out, &[]));
     refused(&none, 3, &["rank 1 on ", "text.txt"]);
     assert_nobody_is_left(&out);
-    // The text is the same, but the tokenizers were trained on different texts.
+    // The text is the same on both hosts, but the tokenizers were trained on different texts.
     for (host, word) in [(&with, "loop"), (&other, "quagga")] {
         let corpus = host.join("corpus.txt");
         fs::write(&corpus, words(word)).expect("writable");
@@ -113,14 +113,15 @@ fn a_full_disk_on_rank_0_ends_all_with_its_code() {
     }
     let dir = scratch();
     let out = dir.path().join("run");
-    // The corpus exists and few records are written, so a checkpoint is the first file above the
-    // limit.
+    // The corpus is already prepared, and only few records are written. The first file above the
+    // limit is therefore a checkpoint.
     let first = dir.path().join("first");
     assert_ok(&run(shared_args(&first, &["train.steps=1"])));
     let quiet = ["train.log_every=100000", "metrics.tensorboard=false"];
     let args = endless(&out, &quiet);
     let mut command = mpirun();
-    // Messages go through the network, because the engine's shared memory is a file too.
+    // MPI uses the network for messages, because its shared memory is also a file and falls under
+    // the limit.
     command.args([
         "--mca",
         "btl",
@@ -148,7 +149,8 @@ fn a_killed_rank_ends_all_and_the_run_goes_on_with_another_number() {
     }
     let dir = scratch();
     let (out, whole) = (dir.path().join("run"), dir.path().join("whole"));
-    // The schedule has no horizon, so the rates do not depend on when the run ends.
+    // The schedule has no horizon, so the learning rates do not depend on the planned end of the
+    // run.
     let constant = "schedule.shape={kind=\"constant\"}";
     let child = started(2, &endless(&out, &[constant]));
     wait_for_lines(&out, 14);
@@ -202,7 +204,7 @@ fn a_polite_signal_to_any_rank_saves_and_ends_all_after_the_same_step() {
     let saved = open(&out, &Which::Latest).expect("a checkpoint").step();
     let row = rows(&out, "train").pop().expect("a row");
     assert_eq!(row["step"], saved);
-    // The run resumes in one process.
+    // The run can be resumed in one process.
     let steps = format!("train.steps={}", saved + 2);
     assert_ok(&run(shared_args(&out, &[&steps, "eval.every=100000"])));
 }

@@ -1,4 +1,4 @@
-//! The costs of ranks: the numbers of a dry run, and the benchmarks.
+//! The costs of several ranks: the values of a dry run, and benchmarks.
 
 use super::*;
 
@@ -15,12 +15,12 @@ fn a_dry_run_tells_what_each_rank_sends_and_needs() {
     assert!(alone.get("bytes_per_step").is_none(), "{alone}");
     let four = told(&["--ranks", "4"]).json();
     let parameters = alone["parameters"]["total"].as_u64().expect("a count");
-    // Three quarters of the gradient are sent twice.
+    // Each rank sends three quarters of the gradient twice.
     assert_eq!(four["bytes_per_step"], 2 * (4 * parameters * 3 / 4));
     assert_eq!(four["micro_batches_per_rank"], 2);
     let memory = |told: &Value| told["memory_bytes"].as_u64().expect("bytes");
-    // With two micro-batches per rank, two fewer gradients exist at one time than with eight; the
-    // vector that is sent is one more.
+    // With two micro-batches per rank instead of eight, two fewer gradients are in memory at one
+    // time. The vector that is sent needs as much memory as one gradient.
     assert_eq!(memory(&alone) - memory(&four), 4 * parameters);
     let zero = told(&["--ranks", "4", "--set", "distributed.shard_optimizer=true"]).json();
     assert!(memory(&zero) < memory(&four));
@@ -32,7 +32,7 @@ fn a_dry_run_tells_what_each_rank_sends_and_needs() {
     );
 }
 
-/// A small shape for benchmarks, timed once.
+/// Returns the arguments for a benchmark with a small shape and one timed repetition.
 fn bench_args(further: &[&str]) -> Vec<String> {
     let args = [
         "bench",
@@ -100,7 +100,7 @@ fn ranks_time_the_step_that_they_share() {
     let told = ended.json();
     assert_eq!(told["world_size"], 2);
     let number = |name: &str| told[name].as_f64().expect("a number");
-    // The step has two micro-batches of four sequences of 32 tokens.
+    // The step has two micro-batches, each of four sequences of 32 tokens.
     let product = number("tokens_per_second") * number("step_seconds");
     assert!((product - 256.0).abs() < 1e-6, "{told}");
     assert!(number("reduce_seconds") > 0.0, "{told}");

@@ -1,4 +1,4 @@
-//! The program's imports, generations and exports.
+//! Tests imports, generations and exports by the program.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::{Golden, STACKS, WHOLE_STACK, ouro, stack};
 use crate::harness::{Ended, assert_ok, refused, run, scratch, smoke_with};
 
-/// Imports a folder; returns the run directory and the output.
+/// Imports a folder. Returns the run directory and the output.
 fn imported(folder: &Path) -> (TempDir, PathBuf, Ended) {
     let dir = scratch();
     let out = dir.path().join("run");
@@ -36,11 +36,13 @@ fn copied(folder: &Path, dir: &Path, change: impl FnOnce(&mut Value)) -> PathBuf
     source
 }
 
-/// Continues the first six tokens of `expected` greedily at each depth, with a cache and without.
+/// Continues the first six tokens of the golden tensor `tokens` greedily, with and without a cache,
+/// and compares the result with the rest of the tensor.
 fn generates(folder: &Path, tokens: &str, depth: usize) {
     let golden = Golden::open(&folder.join("io.safetensors"));
     let expected = golden.ids(tokens);
-    // The library continued after the token that ends a text.
+    // The golden continuation does not stop at the token that ends a text, so this token is removed
+    // from the configuration.
     let endless = scratch();
     let source = copied(folder, endless.path(), |config| {
         config["eos_token_id"] = Value::Null;
@@ -112,7 +114,7 @@ fn an_export_has_the_tensors_and_the_keys_of_what_was_imported() {
             let (found_shape, found) = &own.floats[name];
             assert_eq!(found_shape, shape, "{what}: {name}");
             match name.contains("early_exit_gate") {
-                // Written as zeros, with a warning.
+                // The export writes these tensors as zeros, with a warning.
                 true => assert!(found.iter().all(|x| x.abs() < f32::MIN_POSITIVE)),
                 false => assert!(found == values, "{what}: {name}"),
             }
@@ -123,7 +125,7 @@ fn an_export_has_the_tensors_and_the_keys_of_what_was_imported() {
         };
         let (found, expected) = (json(&there), json(&folder));
         for (key, value) in expected.as_object().expect("an object") {
-            // Keys that are not read and change nothing are not kept.
+            // These keys are not read and change nothing, so the export does not contain them.
             let told = [
                 "dtype",
                 "initializer_range",
@@ -188,7 +190,8 @@ fn a_start_that_is_not_there_is_not_chosen() {
     refused(&run(zero), 2, &["--initial-state", "state_init"]);
     let continuous = [&generate[..], &["--continuous"]].concat();
     refused(&run(continuous), 2, &["--continuous", "state_init"]);
-    // At any depth, and with adaptive exits, which start from the input's state.
+    // Any depth is allowed. Adaptive exits are allowed too, because they start from the state of
+    // the input.
     let deep = [&generate[..], &["--recurrence", "100", "--json"]].concat();
     let ended = run(deep);
     assert_ok(&ended);

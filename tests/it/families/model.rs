@@ -1,4 +1,4 @@
-//! States, logits, likelihoods and gradients on every device of this machine.
+//! Compares states, logits, likelihoods and gradients on every device of this machine.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -16,7 +16,8 @@ use rondo_train::device::{DeviceKind, choose_kind};
 use super::{Golden, STACKS, ouro, stack};
 use crate::devices::is_there;
 
-/// The tolerances that the READMEs allow on a CPU: absolute, for gradients relative in norm.
+/// The tolerances that the READMEs allow on a CPU. They are absolute, except that gradients are
+/// compared by the relative norm of the difference.
 #[derive(Clone, Copy)]
 struct Tolerances {
     states: f32,
@@ -40,7 +41,7 @@ const OURO: Tolerances = Tolerances {
     ..STACK
 };
 
-/// The devices, each with its tolerance as a multiple of a CPU's, as in `trainer selftest`.
+/// Returns the devices. Each tolerance is a multiple of a CPU's, as in `trainer selftest`.
 fn devices() -> Vec<(&'static str, Device, f32)> {
     let mut found = Vec::new();
     for (name, kind, times) in [
@@ -55,7 +56,7 @@ fn devices() -> Vec<(&'static str, Device, f32)> {
     found
 }
 
-/// A golden model: its configuration, and its weights as an import reads them.
+/// A golden model: its configuration, and its weights in the form in which an import reads them.
 struct Subject {
     config: ModelConfig,
     import: Import,
@@ -68,7 +69,7 @@ impl Subject {
         Self { config, import }
     }
 
-    /// Builds a model of `config` with all or some of the golden model's parameters.
+    /// Builds a model of `config`, which may have only some of the golden model's parameters.
     fn model(&self, config: &ModelConfig, device: &Device) -> LoopedTransformer {
         let Ok(weights) = Weights::given(config, device, |row| {
             let values = self.import.values(&row.name).expect("readable");
@@ -77,7 +78,7 @@ impl Subject {
         LoopedTransformer::with_weights(config, &weights)
     }
 
-    /// Returns the configuration with only the first `layers` layers and without the norm after
+    /// Returns the configuration with only the first `layers` layers, and without the norm after
     /// each iteration.
     fn first_layers(&self, layers: usize) -> ModelConfig {
         let mut config = self.config.clone();
@@ -104,7 +105,7 @@ fn assert_within(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert!(worst <= tolerance, "{what}: {worst:e} > {tolerance:e}");
 }
 
-/// An initial state that is ignored: the models start from their input.
+/// Returns an initial state that has no effect: these models start from their input.
 fn unread(config: &ModelConfig, [batch, seq]: [usize; 2], device: &Device) -> Tensor<3> {
     Tensor::zeros([batch, seq, config.d_model], device)
 }
@@ -143,7 +144,7 @@ fn states_logits_and_likelihoods_of_all_stacks_are_their_librarys() {
             let logits = values(model.logits(hidden.clone()));
             let expected = golden.floats("logits");
             assert_within(&what("logits"), &logits, expected, STACK.logits * times);
-            // The likelihood of each token except the first, by the kernel of the loss.
+            // The likelihood of each token except the first, computed by the kernel of the loss.
             let next: Vec<i64> = golden
                 .ids("input_ids")
                 .chunks(40)
@@ -160,7 +161,7 @@ fn states_logits_and_likelihoods_of_all_stacks_are_their_librarys() {
     }
 }
 
-/// The next token for each token of a row; after the last one, an arbitrary token.
+/// Returns the next token for each token of a row. An arbitrary token follows the last one.
 fn shifted(row: &[i64]) -> Vec<i64> {
     [&row[1..], &[0]].concat()
 }
@@ -237,7 +238,7 @@ fn gradients_of_all_stacks_are_their_librarys() {
     }
 }
 
-/// The norm of the difference divided by the norm.
+/// Returns the norm of the difference, divided by the norm of the expected values.
 fn relative(found: &[f32], expected: &[f32]) -> f64 {
     let square = |x: f64| x * x;
     let differences = found.iter().zip(expected);
@@ -271,8 +272,8 @@ fn states_and_logits_of_ouros_four_steps_are_its_own() {
             steps.push((step, readout));
         });
         for (step, readout) in steps {
-            // The states between the layers: the first layers, started from the state of the
-            // iteration before.
+            // The state between two layers is computed by a model of the first layers, which starts
+            // from the state after the previous iteration.
             for layer in 0..config.layers.core {
                 let mut part = subject.first_layers(layer + 1);
                 part.state_init = StateInit::Zero;
@@ -310,8 +311,8 @@ fn states_and_logits_of_ouros_four_steps_are_its_own() {
     }
 }
 
-/// The file has the library's own f32 values, which differ by up to 3.3e-7 (relative) from the
-/// formula in f64, which it has too.
+/// The golden file contains the library's f32 values, and the values of the published formula in
+/// f64. They differ by up to 3.3e-7 (relative).
 #[test]
 fn the_frequencies_of_llama_3_are_those_of_its_published_settings() {
     let path = stack("llama").with_file_name("llama3-inv-freq.json");

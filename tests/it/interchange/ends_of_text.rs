@@ -1,4 +1,5 @@
-//! The token that ends a text, set by a key, a flag, a file beside the tokenizer, or a model's ids.
+//! Tests the token that ends a text. It is set by a key, a flag, a file beside the tokenizer, or
+//! the ids of a model.
 
 use std::fs;
 use std::path::Path;
@@ -8,11 +9,11 @@ use serde_json::{Value, json};
 use super::{altered, export, import};
 use crate::harness::{assert_ok, refused, run, scratch, smoke_with};
 
-/// The words of a text, and tokens that may end one.
+/// The words of a text. Some of these tokens may end a text.
 const WORDS: [&str; 8] = ["the", "cat", "sat", "on", "a", "mat", ".", "?"];
 
-/// A tokenizer of words in which a leading space is part of a word, as in Gemma and T5, with these
-/// special tokens; the first of them has id 0.
+/// Returns a tokenizer of words in which a leading space is part of a word, as in Gemma and T5. Its
+/// special tokens are `ends`; the first has id 0.
 fn tokenizer(ends: &[&str]) -> String {
     let mut vocab = serde_json::Map::new();
     let mut added = Vec::new();
@@ -40,7 +41,7 @@ fn text() -> String {
     "the cat sat on a mat . the mat sat on the cat . ".repeat(40)
 }
 
-/// Prepares the text with this tokenizer.
+/// Prepares the text with a tokenizer.
 fn prepare(dir: &Path, tokenizer: &Path, further: &[&str]) -> crate::harness::Ended {
     let paths = ["text.txt", "prepared"].map(|name| dir.join(name).display().to_string());
     let tokenizer = tokenizer.display().to_string();
@@ -74,7 +75,8 @@ fn a_tokenizer_whose_end_is_not_known_is_refused_until_it_is_named() {
     assert_ok(&ended);
     assert!(!ended.stderr.contains("warning"), "{ended:?}");
 
-    // The setting is stored in the folder, then in the run, its resume and its export.
+    // The setting is stored in the prepared folder. The run, its resume and its export take it from
+    // there.
     fs::remove_file(&path).expect("a file");
     let out = dir.path().join("run");
     let data = format!(

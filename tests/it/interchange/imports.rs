@@ -1,4 +1,4 @@
-//! The files and tensors that an import reads, and those that it leaves out.
+//! Tests which files and tensors an import reads, and which it leaves out.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -111,8 +111,8 @@ fn shards_give_what_one_file_gives() {
         &|places| drop(places.insert("ghost".to_owned(), "model-0.safetensors".to_owned())),
         &["index.json", "ghost is not in model-0.safetensors"],
     );
-    // A tensor that can be derived from others may be listed but in no shard, listed in a missing
-    // shard, or in a shard without being listed.
+    // A tensor that can be computed from others may be listed but missing in the shard, listed in a
+    // missing shard, or present in a shard but not listed.
     let derived = dir.path().join("derived");
     let mut listed = places.clone();
     listed.insert(

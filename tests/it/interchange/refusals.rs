@@ -1,4 +1,4 @@
-//! Imports and exports that are refused: every reason is reported, and no files are left.
+//! Tests imports and exports that are refused: every reason is reported, and no files are left.
 
 use std::fs;
 
@@ -220,7 +220,7 @@ fn a_linked_run_is_replaced_behind_its_link() {
     assert_ok(&run(["import", &golden, "--out", &path, "--overwrite"]));
     assert!(link.is_symlink());
     assert!(!disk.join("notes.txt").exists() && disk.join("config.toml").is_file());
-    // The same holds for an export; a dangling link is refused.
+    // An export behaves in the same way. A link whose target does not exist is refused.
     let there = dir.path().join("there");
     assert_ok(&export(&disk, &there, &[]));
     fs::remove_file(&link).expect("a link");
@@ -258,7 +258,7 @@ fn a_tokenizer_that_does_not_fit_or_cannot_be_read_is_a_data_error() {
         dir.path(),
         2,
     );
-    // A tokenizer of words without an end of text is copied, with a warning.
+    // A tokenizer of words that has no end of text is copied, with a warning.
     let words = json!({
         "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
         "model": {"type": "WordLevel", "vocab": {"a": 0, "?": 1}, "unk_token": "?"},

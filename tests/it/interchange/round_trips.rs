@@ -1,4 +1,4 @@
-//! Import, export and training give the same bits in both directions.
+//! Import, export and training keep the same bits in both directions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn import_export_and_import_are_bitwise_the_same_and_the_export_is_the_source() 
         json(golden().join("config.json")),
     );
     for (key, value) in theirs.as_object().expect("an object") {
-        // The export does not record how the size of the vocabulary was computed.
+        // The export does not record how the size of the vocabulary was chosen.
         if key != "padding_multiple" {
             assert_eq!(&ours[key], value, "{key}");
         }
@@ -50,7 +50,8 @@ fn sixteen_bits_import_exactly_and_come_back_from_an_export_of_their_type() {
         let halve = |tensors: &mut Tensors| {
             for (number, (kind, _, bytes)) in tensors.values_mut().enumerate() {
                 let count = bytes.len() / 4;
-                // 1 and the numbers after it, in another range for each tensor.
+                // The values are 1 and the next larger numbers. Each tensor has another range of
+                // them.
                 let bits = (0..count).map(|i| one + ((i + 31 * number) % 90) as u16);
                 (*kind, *bytes) = (dtype, bits.flat_map(u16::to_le_bytes).collect());
             }
@@ -79,7 +80,8 @@ fn sixteen_bits_import_exactly_and_come_back_from_an_export_of_their_type() {
         );
         assert_ok(&export(&first, &there, &["--dtype", name]));
         assert!(parameters(&there) == read(&source.join("model.safetensors")));
-        // The reference saves them like this for every type: [1, context, 1, d_head / 2, 2], f32.
+        // For every type, the reference saves the rotary tables as f32 of shape [1, context, 1,
+        // d_head / 2, 2].
         let tables = read(&there.join("model.safetensors")).remove("freqs_cis");
         let (dtype, shape, bytes) = tables.expect("the rotary tables");
         assert_eq!((dtype, shape), (DType::F32, vec![1, 128, 1, 8, 2]));
@@ -118,7 +120,7 @@ fn a_trained_run_goes_there_and_back_with_its_tokenizer() {
     assert_eq!(beside["eos_token"], "<|endoftext|>");
     assert_eq!(beside["tokenizer_class"], "PreTrainedTokenizerFast");
 
-    // The same text with both tokenizers, in windows that fit both models.
+    // The same text is evaluated with both tokenizers, in windows that fit both models.
     let text = dir.path().join("text.txt");
     fs::write(&text, "Four score and seven years: é猫").expect("writable");
     let text = text.display().to_string();
@@ -158,7 +160,7 @@ fn a_trained_run_goes_there_and_back_with_its_tokenizer() {
         ],
     ));
 
-    // Runs from before tokenizers were stored find theirs in the corpus.
+    // A run of a version that did not store tokenizers finds its tokenizer in the corpus.
     fs::remove_file(trained.join("tokenizer.json")).expect("a file");
     assert_eq!(losses(&trained, "10"), losses(&back, "0"));
     assert_ok(&smoke(&trained, &["--set", "train.steps=21"]));
@@ -168,7 +170,7 @@ fn a_trained_run_goes_there_and_back_with_its_tokenizer() {
     );
 }
 
-/// Trains one step of the smoke model with these keys.
+/// Trains the smoke model for one step with these keys.
 fn trained(out: &Path, keys: &[&str]) {
     let mut further = vec!["--set", "train.steps=1", "--set", "schedule.warmup=0"];
     keys.iter().for_each(|key| further.extend(["--set", key]));
@@ -265,7 +267,7 @@ fn run_on_text(run_dir: &Path, dir: &Path) -> crate::harness::Ended {
 #[test]
 fn weights_that_become_nothing_in_16_bits_are_counted_and_told() {
     let dir = scratch();
-    // 1e-8 underflows in f16, 3e-6 does not; 1e-41 underflows in bf16 too.
+    // 1e-8 underflows in f16, but 3e-6 does not. 1e-41 underflows in bf16 too.
     let shrink = |tensors: &mut Tensors| {
         for (name, values) in [
             ("transformer.ln_f.weight", &[1e-8_f32, -2e-8, 3e-6][..]),

@@ -1,5 +1,5 @@
-//! Special tokens of imported models: their ids and files are kept unchanged, prompts may contain
-//! their names, and generation stops at them.
+//! Tests the special tokens of imported models: their ids and files are kept unchanged, prompts may
+//! contain their names, and generation stops at them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{altered, export, import};
 use crate::harness::{self, Ended, assert_ok, run, scratch, smoke};
 
-/// Files that Python reads beside a tokenizer; each has a line that nothing here reads.
+/// Files that Python reads together with a tokenizer. Each has a line that Rondo does not read.
 const BESIDE: [(&str, &str); 4] = [
     (
         "tokenizer_config.json",
@@ -24,8 +24,8 @@ const BESIDE: [(&str, &str); 4] = [
     ("generation_config.json", r#"{"temperature": 0.7}"#),
 ];
 
-/// Printable ASCII as bytes, a space and four special tokens: 99 tokens, of which `<|begin|>`, 95,
-/// begins a text.
+/// Returns a tokenizer of 99 tokens: the printable ASCII characters, a space and four special
+/// tokens. `<|begin|>` has the id 95 and begins a text.
 fn tokenizer() -> Value {
     let letters = (33..127_u8).map(|byte| char::from(byte).to_string());
     let mut vocab: serde_json::Map<String, Value> = letters
@@ -58,7 +58,7 @@ fn tokenizer() -> Value {
     })
 }
 
-/// Imports the golden model with this tokenizer, these files beside it and these ids into
+/// Imports the golden model with this tokenizer, the files `beside` and the token ids `ids` into
 /// `dir/run`.
 fn imported(dir: &Path, beside: &[(&str, &str)], ids: &Value) -> (PathBuf, PathBuf) {
     let source = altered(
@@ -170,7 +170,8 @@ fn generation_stops_at_every_token_that_the_model_names() {
     let all = generate(&out, &ask);
     let tokens = all["tokens"].as_array().expect("a list").clone();
     assert_eq!(tokens.len(), 6, "{all}");
-    // The first token that is not a repetition; generation must reach it.
+    // The third token is the first one that does not repeat an earlier token. Generation must reach
+    // it.
     let third = &tokens[2];
     assert!(!tokens[..2].contains(third), "{tokens:?}");
     let unused = (0..95)
@@ -243,7 +244,7 @@ fn a_prompt_of_an_imported_model_may_name_special_tokens_and_is_opened_once() {
     assert_ok(&ended);
     assert_eq!(ended.json()["seq"], 4);
 
-    // A text is evaluated as the tokens that it would have as a prompt.
+    // A text is evaluated as the same tokens that it would have as a prompt.
     let (text, ids) = (dir.path().join("text.txt"), dir.path().join("ids.json"));
     let loss = |flag: &str, path: &Path, further: &[&str]| {
         let path = path.display().to_string();

@@ -1,4 +1,4 @@
-//! The output of the commands: tokens, a trace, iterations per token.
+//! Compares the output of the commands: tokens, a trace, and iterations per token.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The results of the reference.
+//! Reads the results of the reference.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,10 +9,10 @@ use tempfile::TempDir;
 
 use crate::harness::{assert_ok, root, run, scratch};
 
-/// Recurrence depths of the golden states and logits.
+/// The recurrence depths of the golden states and logits.
 pub(super) const DEPTHS: [usize; 3] = [1, 4, 8];
 
-/// Inputs and outputs by name: floats, and ids.
+/// The inputs and outputs of the reference by name: floats, and ids.
 pub(super) struct Golden(BTreeMap<String, Vec<f32>>, BTreeMap<String, Vec<i64>>);
 
 impl Golden {
@@ -38,7 +38,7 @@ impl Golden {
         &self.0[name]
     }
 
-    /// Returns the names of the float tensors with this prefix.
+    /// Returns the names of the float tensors that begin with this prefix.
     pub(super) fn names(&self, prefix: &str) -> Vec<&str> {
         let names = self.0.keys().map(String::as_str);
         names.filter(|name| name.starts_with(prefix)).collect()
@@ -53,7 +53,7 @@ pub(super) fn folder() -> PathBuf {
     root().join("tests/golden/raven-tiny")
 }
 
-/// Imports the golden model; returns its run directory.
+/// Imports the golden model. Returns its run directory.
 pub(super) fn imported() -> (TempDir, PathBuf) {
     let dir = scratch();
     let out = dir.path().join("raven");

@@ -1,4 +1,4 @@
-//! `trainer selftest --golden` on every device of this machine, and on incomplete folders.
+//! Tests `trainer selftest --golden` on every device of this machine, and with incomplete folders.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,8 +12,8 @@ use super::golden::{DEPTHS, Golden, folder};
 use crate::devices::is_there;
 use crate::harness::{Ended, assert_ok, refused, run, scratch};
 
-/// The number of checks of tests/golden/raven-tiny: 6 at each of 3 depths, a loss, 39 parameters, 6
-/// criteria with values and iteration, and separately the first value of entropy-diff.
+/// The number of checks of tests/golden/raven-tiny: 6 at each of 3 depths, 1 loss, 39 parameters,
+/// the values and the exit iteration of 6 criteria, and 1 for the first value of entropy-diff.
 const CHECKS: usize = 6 * 3 + 1 + 39 + 6 * 2 + 1;
 
 /// The documented tolerances of a device.
@@ -103,7 +103,7 @@ fn wgpu_computes_the_references_values() {
     }
 }
 
-/// Copies the golden folder and changes the tensors in its io.safetensors.
+/// Copies the golden folder, and changes the tensors in its io.safetensors.
 fn altered(alter: impl FnOnce(&mut Vec<NamedTensor<'_>>)) -> TempDir {
     let dir = scratch();
     for name in ["config.json", "model.safetensors"] {
@@ -119,7 +119,7 @@ fn altered(alter: impl FnOnce(&mut Vec<NamedTensor<'_>>)) -> TempDir {
     dir
 }
 
-/// Changes the sign of the first number of a tensor.
+/// Changes the sign of a tensor's first number.
 fn turn(tensors: &mut [NamedTensor<'_>], name: &str) {
     let found = tensors.iter_mut().find(|tensor| tensor.name == name);
     found.expect("the tensor is there").bytes.to_mut()[3] ^= 0x80;

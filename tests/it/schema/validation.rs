@@ -1,18 +1,18 @@
-//! Validates a value against a JSON Schema (draft 2020-12), for the keywords that occur in the
-//! configuration schemas.
+//! Validates a value against a JSON Schema (draft 2020-12). Only the keywords that occur in the
+//! configuration schemas are supported.
 //!
-//! The validating crates share dependencies with Burn and the derive macros, with other features:
-//! with one of these crates, the first `cargo test` after a build would compile all shared
+//! Crates for validation share dependencies with Burn and the derive macros, but with other
+//! features. With such a crate, the first `cargo test` after a build would compile all shared
 //! dependencies again.
 
 use serde_json::Value;
 
-/// Lists the violations of `schema`, each with its place; references in the schema point into
-/// `root`.
+/// Lists the violations of `schema`, with the place of each. References in the schema are looked up
+/// in `root`.
 ///
 /// # Panics
 ///
-/// Panics at an unknown keyword.
+/// Panics if the schema has an unknown keyword.
 pub(super) fn faults(value: &Value, schema: &Value, root: &Value, place: &str) -> Vec<String> {
     let keywords = match schema {
         Value::Object(keywords) => keywords,

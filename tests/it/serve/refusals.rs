@@ -1,4 +1,5 @@
-//! Invalid requests and clients that behave badly: each gets its error, and the server continues.
+//! Tests invalid requests and clients that behave badly. Each gets an error, and the server
+//! continues.
 
 use serde_json::json;
 

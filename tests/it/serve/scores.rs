@@ -1,5 +1,5 @@
-//! Log-probabilities of prompts, compared with `trainer eval --tasks` and with lm-eval's golden
-//! values.
+//! Compares log-probabilities of prompts with `trainer eval --tasks`, and with the golden values of
+//! lm-eval.
 
 use std::fs;
 
@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use super::{Server, golden, items};
 use crate::harness::{assert_ok, run};
 
-/// The tolerance of the golden values: log-likelihoods of lm-eval on the reference model.
+/// The tolerance for the golden values: the log-likelihoods that lm-eval computed on the reference
+/// model.
 const GOLDEN: f64 = 2e-4;
-/// The tolerance for the same passes with a softmax in f64 instead of a fused loss in f32.
+/// The tolerance between two computations of the same passes: one has a softmax in f64, the other a
+/// fused loss in f32.
 const SAME: f64 = 1e-5;
 
-/// Scores context and continuation as lm-eval requests it; returns Σ ln p of the continuation, and
+/// Scores a context and its continuation as lm-eval does. Returns Σ ln p of the continuation, and
 /// whether each of its tokens is the likeliest.
 fn scored(server: &Server, context: &str, continuation: &str, depth: usize) -> (f64, bool) {
     let ids: Vec<u8> = format!("{context}{continuation}").into_bytes();
