@@ -149,9 +149,8 @@ fn a_collapse_is_told_while_it_happens_and_in_the_summary() {
 
 #[test]
 fn the_second_bad_run_learns_and_ignores_its_state() {
-    // With bytes, the run learns more in sixty steps than with merged tokens. The learning rate is
-    // higher than in the original test, because second moments now have a lower bound of 1e-12, so
-    // small gradients move the weights less.
+    // With bytes, the run learns more in sixty steps than with merged tokens. Second moments have a
+    // lower bound of 1e-12, so small gradients move the weights little, and the rate must be high.
     let run = Short::train("bad-run-2", "1.1e-2", BYTES, &[]);
     assert_ok(&run.ended);
     let early = |name: &str| {

@@ -8,7 +8,7 @@ use crate::harness::{
     assert_ok, copy_folder, losses, refused, root, run, scratch, smoke, smoke_with, timeless_rows,
 };
 
-/// The keys of each arm, and a tensor that a loop without injection parameters does not have.
+/// Each arm: its key, and the start of a tensor's name that its checkpoints must contain.
 const ARMS: [(&str, &str); 17] = [
     ("model.branch_scale=loop", "core.0.attention.proj"),
     (

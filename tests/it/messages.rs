@@ -1,5 +1,5 @@
 //! Messages tell the user how to continue: what must be trained first, where a file was looked for,
-//! which command has the wanted function.
+//! and which command was probably meant.
 
 use std::fs;
 use std::path::Path;

@@ -22,8 +22,8 @@ use crate::pictures::sweeps::schedules;
 
 /// The number of steps that are drawn for a single run.
 const PROFILES: usize = 5;
-/// From this number of records, the record with the most iterations is drawn, because some steps
-/// have few iterations.
+/// Instead of a record with few iterations, the record with the most iterations among this number
+/// of earlier records is drawn.
 const AROUND: usize = 20;
 /// The number of draws that approximate the distribution of a depth sampler.
 const DRAWS: u64 = 1 << 16;

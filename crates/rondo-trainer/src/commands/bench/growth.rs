@@ -1,6 +1,6 @@
 //! Measures how the time of a step grows with the size of the step.
 //!
-//! The time is expected to grow like the FLOPs: a step of `tokens` tokens takes tokens times
+//! The time is expected to grow like the FLOPs of a step: its number of tokens times
 //! [`ResolvedConfig::flops_per_token`]. If the time grows faster, a part of the step other than the
 //! matrix products grows too fast. If it grows more slowly, a part of the cost is fixed.
 
