@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
-/// Sources of the program outside its crates. Paths are relative to this crate.
+/// The sources of the program that are outside its crates. Paths are relative to this crate.
 const SOURCES: [&str; 4] = [
     "../../Cargo.toml",
     "../../Cargo.lock",
@@ -32,7 +32,7 @@ const CONFIGS: &str = "../../configs";
 const FEATURES: [&str; 10] = [
     "wgpu", "gpu", "cuda", "rocm", "metal", "vulkan", "ndarray", "mpi", "columns", "hub",
 ];
-/// Folders below [`CONFIGS`] that hold configurations.
+/// The folders that contain configurations, relative to [`CONFIGS`].
 const FOLDERS: [&str; 5] = ["", "field/", "field/sheets/", "gpu/", "sweeps/"];
 
 fn main() -> io::Result<()> {

@@ -157,7 +157,7 @@ fn runs_that_differ_in_their_seeds_are_a_group_with_mean_and_deviation() {
     let last = |name: &str| *losses(&place(name)).last().expect("a loss");
     let (a, b) = (last("low-seed0"), last("low-seed1"));
     let mean = f64::midpoint(a, b);
-    // The standard deviation of two values is √((d/2)² + (d/2)²) = d / √2.
+    // The standard deviation of two values that differ by d is √((d/2)² + (d/2)²) = d / √2.
     let deviation = (a - b).abs() / 2.0_f64.sqrt();
     let found = |key: &str| group["final_loss"][key].as_f64().expect("a number");
     assert!((found("mean") - mean).abs() < 1e-9, "{group}");

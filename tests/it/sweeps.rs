@@ -447,7 +447,7 @@ fn seeds_have_a_table_of_their_own_and_equal_summed_rates_no_correlation() {
     let near = |found: &serde_json::Value, expected: f64| {
         (found.as_f64().expect("a number") - expected).abs() < 1e-9
     };
-    // The standard deviation of two numbers is √(2 · (d/2)² / 1) = d / √2.
+    // The standard deviation of two values that differ by d is √(2 · (d/2)² / 1) = d / √2.
     assert!(near(&spread["mean"], f64::midpoint(a, b)), "{setting}");
     assert!(
         near(&spread["sd"], (a - b).abs() / 2.0_f64.sqrt()),

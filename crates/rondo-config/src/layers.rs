@@ -123,7 +123,7 @@ fn lay(above: Node, below: Node, path: &mut Vec<String>, plain: &[String]) -> No
     }
 }
 
-/// Adds the file name to all origins inside a node.
+/// Adds the name of the file to all origins inside a node.
 fn mark(node: &mut Node, name: &str) {
     if let Origin::File { line } = node.origin {
         node.origin = Origin::Base {

@@ -147,7 +147,7 @@ fn change_kind(table: &mut Table, kind: &str, parent: &[String]) -> Vec<String> 
     dropped
 }
 
-/// Drops every key except those set by overrides and the tables that contain them.
+/// Drops all keys except the keys that overrides have set, and the tables that contain these keys.
 fn keep_overrides(table: &mut Table, parent: &[String], dropped: &mut Vec<String>) {
     table.retain(|key, node| {
         let path = [parent, slice::from_ref(key)].concat();

@@ -21,7 +21,7 @@ pub fn parse(key: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Joins keys with dots and quotes those that TOML would quote.
+/// Joins keys with dots. Keys that TOML would quote are quoted.
 pub fn dotted(path: &[String]) -> String {
     let keys: Vec<String> = path.iter().map(|key| quoted_key(key)).collect();
     keys.join(".")
@@ -33,7 +33,7 @@ pub(crate) fn quoted_key(key: &str) -> String {
     if !key.is_empty() && key.chars().all(bare) {
         key.to_owned()
     } else {
-        // A basic string allows both quotes and escapes.
+        // A basic string may contain both kinds of quotes, and escapes.
         let escaped: String = key
             .chars()
             .flat_map(|c| match c {

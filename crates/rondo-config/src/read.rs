@@ -27,11 +27,11 @@ impl Document {
         self.read_checked(&|_, _| {})
     }
 
-    /// Reads the document as [`Self::read`] does and checks the value by its own rules. The
-    /// findings of `check` are reported together with those of reading.
+    /// Reads the document as [`Self::read`] does, and checks the value by its own rules. The
+    /// findings of `check` are reported together with the violations found while reading.
     ///
     /// # Errors
-    /// Returns all violations at once, including those of the check.
+    /// Returns all violations at once, including the findings of the check.
     pub fn read_checked<T: DeserializeOwned + JsonSchema>(
         &self,
         check: Check<'_, T>,

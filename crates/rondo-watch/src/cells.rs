@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn neighbours_share_one_move_and_one_style() {
-        // 2;1H: second row, first column. 1m: bold; 0m: reset.
+        // `2;1H` moves the cursor to the second row, first column. `1m` is bold; `0m` resets the
+        // style.
         let text = drawn("ab", Style::new().add_modifier(Modifier::BOLD));
         assert_eq!(text, "\u{1b}[2;1H\u{1b}[0m\u{1b}[1mab\u{1b}[0m");
     }

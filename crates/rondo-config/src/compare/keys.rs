@@ -1,4 +1,4 @@
-//! Every key of a schema.
+//! Lists every key of a schema.
 
 use serde_json::Value as Json;
 
@@ -8,7 +8,7 @@ use crate::path::dotted;
 /// The maximum nesting of listed sections, so that the list of a recursive type ends.
 const DEEPEST: usize = 8;
 
-/// The dotted keys of all values outside arrays, including those of optional sections.
+/// The dotted keys of all values outside arrays. The keys of optional sections are included.
 #[derive(Default)]
 pub(super) struct Keys {
     /// The keys that do not depend on a `kind`.

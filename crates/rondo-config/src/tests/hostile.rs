@@ -1,4 +1,4 @@
-//! Hostile documents: mutated, deeply nested, huge, or full of errors.
+//! Tests with hostile documents: mutated, deeply nested, huge, or full of errors.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Assignments from the command line.
+//! Tests of assignments from the command line.
 
 use super::*;
 use crate::path;

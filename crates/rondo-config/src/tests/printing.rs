@@ -1,4 +1,4 @@
-//! Configurations as text, and their differences.
+//! Tests of configurations as text, and of their differences.
 
 use super::*;
 use crate::{difference, to_toml};

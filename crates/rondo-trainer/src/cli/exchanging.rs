@@ -15,7 +15,7 @@ use super::JsonArg;
 pub(crate) struct ImportArgs {
     /// A folder with config.json (of model_type huginn_raven, llama, qwen2, qwen3, olmo2 or ouro)
     /// and the weights in f32, bf16 or f16: model.safetensors, or shards with
-    /// model.safetensors.index.json. tokenizer.json, and the files that Python reads with it, are
+    /// model.safetensors.index.json. A tokenizer.json, and the files that Python reads with it, are
     /// copied.
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
@@ -44,8 +44,8 @@ pub(crate) enum TyingName {
     /// Layers at the same place in each pass of the loop share weights, which start as the mean of
     /// these layers.
     CycleAverage,
-    /// Layers at the same place in each pass of the loop share weights. They start as one layer for
-    /// each place, spread evenly over the stack.
+    /// Layers at the same place in each pass of the loop share weights, which start as one layer of
+    /// the stack. The layers taken for all places are spread evenly over the stack.
     CycleStepwise,
     /// As cycle-average, but the first and the last layer stay outside the loop, and shared weights
     /// start as the first of the layers that share them.

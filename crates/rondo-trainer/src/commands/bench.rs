@@ -117,7 +117,7 @@ fn refuse_ranks(what: BenchWhat, world: &World) -> Result<()> {
     }
 }
 
-/// Times one kind of work on whole batches and reports it.
+/// Times one kind of work on whole batches, and prints the result.
 fn time(
     name: &str,
     config: &ResolvedConfig,
