@@ -11,8 +11,8 @@ const PREDICTED_STEPS: u64 = 4096;
 const FITTED_STEPS: u64 = 12;
 
 /// Reads a CSV table `step,lr,loss` and makes curves of it, with and without a warm-up. Both laws
-/// predict the curves with fewer than [`PREDICTED_STEPS`] steps. They are fitted to the curves
-/// without a warm-up that have fewer than [`FITTED_STEPS`] steps.
+/// predict the curves with fewer than `PREDICTED_STEPS` steps. They are fitted to the curves
+/// without a warm-up that have fewer than `FITTED_STEPS` steps.
 ///
 /// The points, printed as a table, must read back the same, bit for bit.
 ///

@@ -86,7 +86,7 @@ fn choices_contexts_and_continuations_are_scored_as_lm_eval_scores_them() {
             if let Some(perplexity) = totals["perplexity"].as_f64() {
                 let found = &report["strata"][0]["runs"][0]["conditions"][place]["perplexity"];
                 // The logarithm of the perplexity is the negative mean log-likelihood, about 27.
-                // The tolerance for log-likelihoods applies to it.
+                // The tolerance for log-likelihoods applies to this logarithm.
                 assert_close(&[numbers(found)[0].ln()], &[perplexity.ln()], LOG_P, name);
             }
         }

@@ -253,7 +253,7 @@ fn documents(
     })
 }
 
-/// If the run was trained so, prevents attention between documents.
+/// Prevents attention between documents, if the run was trained without it.
 fn within_documents(run: &OpenRun<'_>, batches: Vec<Batch>) -> Result<Vec<Batch>> {
     Ok(match run.document_end()? {
         Some(end) => {
