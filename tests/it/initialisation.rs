@@ -1,7 +1,5 @@
 //! Lists every parameter of the three published structures at the published width, with its name,
-//! shape, initialiser and standard deviation (arXiv 2502.05171,
-//! 4.1 and
-//! 4.3).
+//! shape, initialiser and standard deviation (arXiv 2502.05171, §4.1 and §4.3).
 
 use std::fmt::Write;
 

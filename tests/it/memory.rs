@@ -1,5 +1,5 @@
-//! Tests insufficient memory. If it can be known before anything is allocated, it is reported then;
-//! otherwise the program ends with a message of one line.
+//! Tests insufficient memory. If the program can detect it before anything is allocated, it reports
+//! the missing memory then; otherwise it ends with a message of one line.
 
 use std::process::Command;
 

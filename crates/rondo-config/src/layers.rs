@@ -29,10 +29,10 @@ impl Document {
 
     /// Puts the document on top of `base`: tables are merged, and every other value replaces the
     /// value of the base.
+    ///
     /// If both tables have a `kind` and the kinds differ, the other keys of the base's table belong
     /// to the old variant and are dropped. In tables given to [`Document::with_plain_tables`], they
     /// stay. Messages about values of the base name the base's file.
-    /// are an exception. Messages about values of the base name the base's file.
     #[must_use]
     pub fn over(self, base: Self) -> Self {
         let Self {

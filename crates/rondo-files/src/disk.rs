@@ -70,8 +70,8 @@ pub trait Disk: Clone {
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
 }
 
-/// Turns the error "not found" into success. For calls that remove or move a path that may not
-/// exist.
+/// Turns the error "not found" into success. It is used after calls that remove or move a path that
+/// may not exist.
 ///
 /// # Errors
 /// Returns any other error.

@@ -1,9 +1,8 @@
 //! A disk that stops or fails at one chosen call, for the tests of code that writes through a
 //! [`Disk`].
-//! It is public and not limited to this crate's tests, because other crates test their own
-//! sequences of calls. With a cargo feature instead, the tests would compile every crate that
-//! writes files a second time.
-//! calls. Behind a cargo feature, the tests would compile every crate that writes a second time.
+//!
+//! This module is public, because other crates test their own sequences of calls with it. With a
+//! cargo feature instead, the tests would compile every crate that writes files a second time.
 
 use std::cell::RefCell;
 use std::fs::{self, File};

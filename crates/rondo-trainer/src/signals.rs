@@ -1,8 +1,8 @@
 //! Turns signals into requests of [`rondo_train::interrupt`]. The first SIGINT, SIGTERM or SIGHUP
-//! requests the end of a run, and the second ends the program at once. While no run holds requests,
-//! already the first ends the program. Launchers send SIGUSR1 before a time limit and pass it on to
-//! all ranks; each SIGUSR1 requests the end. In a run that a sweep has started, the end of standard
-//! input counts as a first signal.
+//! requests the end of a run, and the second ends the program at once. If no run is holding
+//! requests, the first signal ends the program too. Launchers send SIGUSR1 before a time limit and
+//! pass it on to all ranks; each SIGUSR1 requests the end. In a run that a sweep has started, the
+//! end of standard input counts as a first signal.
 
 mod handlers;
 

@@ -18,7 +18,7 @@ use crate::error::WatchError;
 /// Whether standard output is in use. It ensures that the terminal is restored only once.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Restores the terminal if it is in use. For a process that exits without returning.
+/// Restores the terminal if it is in use. A process calls this if it exits without returning.
 pub fn give_back_terminal() {
     give_back(&mut stdout(), &IS_TAKEN);
 }

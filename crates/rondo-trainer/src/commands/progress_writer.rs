@@ -7,7 +7,7 @@ use rondo_files::Content;
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
 
-/// A smaller file, in bytes, is written without a progress bar.
+/// The minimum size, in bytes, of a file that is written with a progress bar.
 const WORTH_SHOWING: u64 = 64 << 20;
 
 /// Writes content and shows in a bar how many bytes have been written.
