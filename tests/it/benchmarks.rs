@@ -56,17 +56,17 @@ fn lines(path: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// Returns the items of a file of results. The file's first line is not an item.
+/// Returns the items of a file of outcomes. The file's first line is not an item.
 fn outcomes(path: &Path) -> Vec<Value> {
     lines(path).split_off(1)
 }
 
-/// Returns the path of a task's results for an imported run.
+/// Returns the path of a task's outcomes for an imported run.
 fn outcome_file(of: &Path, task: &str) -> PathBuf {
     outcome_file_at(of, 0, task)
 }
 
-/// Returns the path of a task's results for a checkpoint of a run.
+/// Returns the path of a task's outcomes for a checkpoint of a run.
 fn outcome_file_at(of: &Path, step: u64, task: &str) -> PathBuf {
     of.join(format!("tasks/step-{step:08}/{task}.jsonl"))
 }

@@ -1,6 +1,6 @@
 //! Converts runs and evaluations to the types of rondo-figures. This file draws traces and adaptive
 //! exits. [`runs`] draws the metrics of runs, [`sweeps`] draws learning-rate schedules, [`tasks`]
-//! draws benchmarks, [`outcomes`] reads the stored results of benchmarks, and [`sheets`] draws
+//! draws benchmarks, [`outcomes`] reads the stored outcomes of benchmarks, and [`sheets`] draws
 //! whole sweeps. [`name`] lists the pictures of `trainer figure`.
 
 pub(crate) mod name;

@@ -77,7 +77,7 @@ fn controls_are_fitted_on_other_documents_and_score_the_items_beside_the_plain_d
         figures.join("depth-controls.svg").is_file() && figures.join("benchmarks.svg").is_file()
     );
 
-    // The results without a control must equal the results of an evaluation without controls.
+    // The outcomes without a control must equal the outcomes of an evaluation without controls.
     let with = lines(&outcome_file(&run, "multiple_choice")).split_off(1);
     assert_ok(&eval(
         &run,

@@ -1,4 +1,4 @@
-//! Tests of `trainer figure benchmarks` and `depth-controls`, which draw the stored results of an
+//! Tests of `trainer figure benchmarks` and `depth-controls`, which draw the stored outcomes of an
 //! evaluation.
 
 use std::fs;

@@ -18,7 +18,7 @@ const LOG_P_OF_A_TEXT: f64 = 1e-3;
 const MEAN_LOSS: f64 = 2e-5;
 const BITS: f64 = 1e-6;
 
-/// Evaluates at the golden depths. Returns the report of the task, and the results of its items.
+/// Evaluates at the golden depths. Returns the report of the task, and the outcomes of its items.
 fn found(run: &Path, tasks: &Path, name: &str, further: &[&str]) -> (Value, Vec<Value>) {
     let ended = eval(run, tasks, &[&["--recurrence", "1,4,8"], further].concat());
     assert_ok(&ended);

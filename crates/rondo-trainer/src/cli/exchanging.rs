@@ -29,7 +29,7 @@ pub(crate) struct ImportArgs {
     /// Iterations of the loop. The core block gets 1/N of the layers in the loop.
     #[arg(long, value_name = "N", requires = "tying", value_parser = loops)]
     pub(crate) loops: Option<usize>,
-    /// Add low-rank matrices of rank R to each iteration ([model.lora]); they approximate the
+    /// Add low-rank pairs of rank R to each iteration ([model.lora]); they approximate the
     /// difference between a layer and its shared weights.
     #[arg(long, value_name = "R", requires = "tying", value_parser = rank)]
     pub(crate) lora_rank: Option<usize>,
@@ -70,7 +70,7 @@ fn loops(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("a number of loops is from 1 to {MAX_RECURRENCE}"))
 }
 
-/// Parses the rank of low-rank matrices.
+/// Parses the rank of low-rank pairs.
 fn rank(text: &str) -> Result<usize, String> {
     let rank = text.parse().ok();
     rank.filter(|rank| *rank > 0)

@@ -122,7 +122,7 @@ pub(crate) struct FigureArgs {
     /// The picture.
     #[arg(value_enum, value_name = "NAME")]
     pub(crate) name: PictureName,
-    /// Run directories; only their metrics are needed, and for benchmarks the results of `trainer
+    /// Run directories; only their metrics are needed, and for benchmarks the outcomes of `trainer
     /// eval --tasks`. A sweep's directory stands for its finished runs. field-sheet is drawn from
     /// one sweep.
     #[arg(required = true, value_name = "RUN|SWEEP")]

@@ -49,7 +49,7 @@ pub(crate) struct TaskArgs {
     /// Maximum number of tokens in a generated answer; by default 256.
     #[arg(long, value_name = "N", value_parser = at_least_one, requires = "tasks")]
     pub(crate) max_new_tokens: Option<usize>,
-    /// The folder for the results of every item; by default RUN/tasks/step-NUMBER.
+    /// The folder for the outcome of every item; by default RUN/tasks/step-NUMBER.
     #[arg(long, value_name = "DIR", requires = "tasks")]
     pub(crate) out: Option<PathBuf>,
 }

@@ -1,5 +1,5 @@
 //! `trainer figure`: draws the pictures of the papers from the metrics of runs and sweeps, and from
-//! the results of benchmarks.
+//! the outcomes of benchmark items.
 
 use std::path::PathBuf;
 

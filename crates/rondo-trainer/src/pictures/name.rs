@@ -14,7 +14,7 @@ use super::sheets::SheetFigure;
 pub(crate) enum PictureName {
     /// A picture of the metrics of runs.
     Metrics(FigureName),
-    /// A picture of the results of benchmarks.
+    /// A picture of the outcomes of benchmark items.
     Outcomes(OutcomesFigure),
     /// A picture of a whole sweep: the metrics of all its runs, and its file.
     Sweep(SheetFigure),

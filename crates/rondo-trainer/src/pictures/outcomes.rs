@@ -1,4 +1,4 @@
-//! Draws the benchmark results that `trainer eval --tasks` has written.
+//! Draws the outcomes of benchmark items that `trainer eval --tasks` has written.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use rondo_train::tasks::controls::Fitted;
 use super::tasks::{benchmarks, depth_controls};
 use crate::terminal;
 
-/// The pictures that can be drawn from stored benchmark results.
+/// The pictures that can be drawn from stored outcomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutcomesFigure {
     /// Accuracy of tasks by depth, from `eval --tasks`.
@@ -21,13 +21,13 @@ pub(crate) enum OutcomesFigure {
     DepthControls,
 }
 
-/// Draws the benchmark results of runs, for the given tasks or for all. If `by` names a field of
-/// the items, there is a panel for each value of this field.
+/// Draws the outcomes of runs, for the given tasks or for all. If `by` names a field of the items,
+/// there is a panel for each value of this field.
 ///
 /// # Errors
 ///
-/// Returns an error if a run has no benchmark results, the results lack the data of the picture, or
-/// the runs were scored on different items.
+/// Returns an error if a run has no outcomes, the outcomes lack the data of the picture, or the
+/// runs were scored on different items.
 pub(crate) fn draw(
     figure: OutcomesFigure,
     runs: &[PathBuf],
@@ -44,7 +44,7 @@ pub(crate) fn draw(
     }
 }
 
-/// Returns the benchmark results of a run, for the given tasks or for all.
+/// Returns the outcomes of a run, for the given tasks or for all.
 fn of_run(run: &Path, tasks: &[String]) -> Result<Vec<Kept>> {
     let path = run.display();
     if !run.is_dir() {
@@ -88,7 +88,7 @@ fn of_tasks(kept: &[Vec<Kept>], by: Option<&str>) -> Result<Picture> {
     })
 }
 
-/// Summarizes the results of one task for every run that has them.
+/// Summarizes the outcomes of one task for every run that has them.
 fn report(kept: &[Vec<Kept>], name: &str, by: Option<&str>) -> Result<TaskReport> {
     let of = |run: &Vec<Kept>| run.iter().position(|one| one.task == name);
     let asked: Vec<&Kept> = kept.iter().filter_map(|run| Some(&run[of(run)?])).collect();

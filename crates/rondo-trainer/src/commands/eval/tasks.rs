@@ -32,7 +32,7 @@ use self::asked::Benchmarks;
 use crate::cli::EvalArgs;
 use crate::{pictures, terminal};
 
-/// The tokens and the results of one run.
+/// The tokens and the outcomes of one run.
 struct OfRun {
     path: PathBuf,
     step: u64,
@@ -41,7 +41,7 @@ struct OfRun {
     controls: Controls,
     /// The tokens of the items, for each task.
     plans: Vec<Plan>,
-    /// The results of the items, for each task.
+    /// The outcomes of the items, for each task.
     found: Vec<RunOutcomes>,
 }
 
@@ -172,7 +172,7 @@ impl Benchmarks {
         self.tasks.iter().enumerate().map(report).collect()
     }
 
-    /// Writes the result of every item.
+    /// Writes the outcome of every item.
     fn write(&self, args: &EvalArgs, runs: &[OfRun]) -> Result<Vec<PathBuf>> {
         let mut written = Vec::new();
         for run in runs {
