@@ -1,4 +1,4 @@
-//! Reads files with a maximum size: a device such as `/dev/zero` has no end.
+//! Reads files up to a maximum size, because a device such as `/dev/zero` has no end.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -101,8 +101,8 @@ pub(crate) struct FitLawArgs {
     /// Search for the decreasing schedule with the lowest predicted final loss.
     #[arg(long)]
     pub(crate) optimise: bool,
-    /// The run whose schedule is searched for. A configuration with the found schedule is also
-    /// written.
+    /// The configuration of the run whose schedule is searched for. A copy with the found schedule
+    /// is also written.
     #[arg(long, value_name = "FILE", requires = "optimise")]
     pub(crate) config: Option<PathBuf>,
     /// Steps of the searched schedule; by default as many as in the longest curve.

@@ -51,7 +51,7 @@ pub(super) struct Group {
     pub(super) hidden_state_corr: Option<Mean>,
     /// The devices of the runs, without duplicates.
     pub(super) devices: BTreeSet<String>,
-    /// The mean over the runs. The value of each run is its median.
+    /// The tokens per second: the median of each run, averaged over the runs.
     pub(super) tokens_per_second: Option<Mean>,
     pub(super) seconds: Option<Mean>,
 }
