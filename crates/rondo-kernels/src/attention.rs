@@ -1,18 +1,20 @@
 //! Causal self-attention with grouped heads over the packed projection; no matrix of scores is
 //! stored.
 //!
-//! `A = softmax(Q·Kᵀ / √d_head) · V` per sequence and head, over the keys up to the query's own.
-//! Tiles of scores are computed, exponentiated relative to the largest score so far, multiplied
-//! with the values and discarded. The backward pass recomputes them from `lse`, the logarithm of
-//! each query's sum (Dao et al. 2022, arXiv 2205.14135; Dao 2023, arXiv 2307.08691).
+//! Per sequence and query head, over the keys up to the query's own position:
+//! `A = softmax(Q·Kᵀ / √d_head) · V`. The scores are computed tile by tile. Each tile is
+//! exponentiated relative to the largest score so far, multiplied with the values and discarded.
+//! The backward pass computes the tiles again with the help of `lse`, the logarithm of the sum of
+//! each query's exponentiated scores (Dao et al. 2022, arXiv 2205.14135; Dao 2023,
+//! arXiv 2307.08691).
 //!
-//! A row may be cut into [`Segments`], each of which is then a sequence of its own.
+//! A row may be cut into [`Segments`]. Each segment is then a sequence of its own.
 //!
 //! Reading order: [`Shape`]; `segments`; `prepare`, the operations on queries and keys before
-//! attention, with its parts `qk_norm` and `rope`; [`Gate`], the gates on the edges, and their
-//! `noise`; `tile_product` and `scratch`; `tile`, the steps that both directions share; `edges`,
-//! the factor per edge on the weights after the softmax; `open_edges`, a product that skips the
-//! closed edges; `forward`; `backward`.
+//! attention, with its parts `qk_norm` and `rope`; [`Gate`], the gates on the edges (pairs of a
+//! query and a key), and the `noise` that opens them; `tile_product` and `scratch`; `tile`, the
+//! steps that the forward and the backward pass share; `edges`, the factor per edge on the weights
+//! after the softmax; `open_edges`, a product that skips the closed edges; `forward`; `backward`.
 
 mod backward;
 mod edges;
@@ -43,27 +45,27 @@ use std::ops::Range;
 
 use crate::matrix::Matrix;
 
-/// The counts of an attention layer and its batch; none is zero.
+/// The sizes of an attention layer and its batch; none is zero.
 ///
 /// The packed projection has a row per token, `[batch · seq, qkv_width]`: the query heads, then the
 /// key heads, then the value heads. Each key and value head serves a run of `heads / kv_heads`
 /// neighbouring query heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Sequences.
+    /// The number of sequences.
     pub batch: usize,
-    /// Tokens of a sequence.
+    /// The number of tokens of a sequence.
     pub seq: usize,
-    /// Query heads.
+    /// The number of query heads.
     pub heads: usize,
-    /// Key heads, and value heads: a divisor of `heads`.
+    /// The number of key heads, which is also the number of value heads; a divisor of `heads`.
     pub kv_heads: usize,
-    /// Elements of a head.
+    /// The number of elements of a head.
     pub d_head: usize,
 }
 
 impl Shape {
-    /// Returns the tokens of the batch: the rows of every buffer.
+    /// Returns the number of tokens of the batch, which is the number of rows of every buffer.
     pub fn rows(&self) -> usize {
         self.batch * self.seq
     }
@@ -78,7 +80,8 @@ impl Shape {
         self.heads * self.d_head
     }
 
-    /// Returns the heads that are prepared before attention: those of queries and of keys.
+    /// Returns the number of query heads and key heads together: the heads that are prepared before
+    /// attention.
     pub fn prepared_heads(&self) -> usize {
         self.heads + self.kv_heads
     }
@@ -88,7 +91,7 @@ impl Shape {
         self.rows() * self.heads
     }
 
-    /// Returns the edges of a query head: `batch · seq · (seq + 1) / 2`.
+    /// Returns the number of edges of a query head: `batch · seq · (seq + 1) / 2`.
     pub fn edges(&self) -> u64 {
         (self.batch * (self.seq * (self.seq + 1) / 2)) as u64
     }
@@ -149,7 +152,7 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// Returns the head for a part of the sequence.
+    /// Returns a part of the sequence's queries, keys and values.
     fn tokens(self, part: Range<usize>) -> Self {
         Self {
             queries: self.queries.rows(part.clone()),

@@ -1,13 +1,14 @@
-//! A running average of the outputs of a loop's iterations; each output determines its own weight
-//! (InfiLoop, arXiv 2610.11570).
+//! A running average of the outputs of a loop's iterations, in which each output determines its own
+//! weight (InfiLoop, arXiv 2610.11570).
 //!
 //! ```text
 //! s = ⟨q, z⟩ / √(mean(z²) + 1e-6)    D ← β D + e^s    h ← h + (e^s / D) (z − h)
 //! ```
 //!
-//! for each token, where z is the output of an iteration, so that h is
-//! `Σ β^(t−i) e^(s_i) z_i / Σ β^(t−i) e^(s_i)`. D is stored as its logarithm, so that no score
-//! makes it infinite. In the first iteration there is no earlier D or h: D is `e^s`, and h is z.
+//! for each token. z is the output of an iteration, q a learned vector, and β the factor by which
+//! earlier weights shrink. Thus h is `Σ β^(t−i) e^(s_i) z_i / Σ β^(t−i) e^(s_i)`. The code stores
+//! the logarithm of D, so no score makes it infinite. In the first iteration there is no earlier D
+//! or h: D is `e^s`, and h is z.
 
 mod blend;
 #[cfg(test)]
@@ -19,12 +20,12 @@ pub use total::{Forgetting, Total, TotalTensors};
 
 use crate::real::Real;
 
-/// Added to the mean square of z. The paper gives no number.
+/// The number added to the mean square of z. The paper gives no number.
 pub const EPS: f32 = 1e-6;
 
-/// A token's score and a factor that its gradient needs.
+/// A token's score s, and a factor that the gradient of s needs.
 struct Score<T> {
-    /// s.
+    /// The score s.
     value: T,
     /// `1 / √(mean(z²) + ε)`.
     inverse_root: T,
@@ -42,7 +43,7 @@ impl<T: Real> Score<T> {
 
     /// Adds `d_s · ∂s/∂z` to `d_z` and `d_s · ∂s/∂q` to `d_q`.
     ///
-    /// `∂s/∂z = r (q − s r z / width)`, `∂s/∂q = r z`, with r the inverse root.
+    /// `∂s/∂z = r (q − s r z / width)`, `∂s/∂q = r z`, with `r = 1 / √(mean(z²) + ε)`.
     #[inline(always)]
     fn backward(&self, d_s: T, q: &[T], z: &[T], d_z: &mut [T], d_q: &mut [T]) {
         let r = d_s * self.inverse_root;

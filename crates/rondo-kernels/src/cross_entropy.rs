@@ -1,4 +1,5 @@
-//! Next-token cross entropy together with the head, and its gradients in the same pass.
+//! Next-token cross entropy, computed together with the head's product; the loss and its gradients
+//! come from one pass.
 //!
 //! ```text
 //! l = x · W                                    logits of one token
@@ -8,13 +9,13 @@
 //! ∂loss/∂x = ∂loss/∂l · Wᵀ                      ∂loss/∂W = Σ xᵀ · ∂loss/∂l
 //! ```
 //!
-//! The tokens are processed in chunks: the logits of a chunk are computed, turned into their
-//! gradients in place and multiplied on, so that `[tokens, vocab]` never exists. The loss is a
-//! scalar, so its gradients are known up to a factor before the backward pass, which is only
-//! [`crate::rows::scale`].
+//! The tokens are processed in chunks. The logits of a chunk are computed, replaced by their
+//! gradients, and multiplied with W and x. The whole matrix of logits, `[tokens, vocab]`, never
+//! exists. The loss is a scalar, so its gradients are known up to a factor before the backward pass
+//! starts; the backward pass only multiplies them by this factor, with [`crate::rows::scale`].
 //!
-//! Invalid numbers are not hidden: a NaN or +∞ among a token's logits gives a loss of NaN. −∞ means
-//! a probability of zero.
+//! Invalid numbers stay visible: a NaN or +∞ among a token's logits gives a loss of NaN. A logit of
+//! −∞ means a probability of zero.
 
 mod row;
 
@@ -29,21 +30,22 @@ use crate::rows::rows_per_task;
 use crate::vector::vectorized;
 use row::RowLoss;
 
-/// Logits of a chunk for a small vocabulary: 8 MiB, about what the caches of a few cores hold.
+/// The number of logits in a chunk for a small vocabulary: 8 MiB, about the size of the caches of a
+/// few cores.
 const CHUNK_LOGITS: usize = 1 << 21;
 
-/// The least tokens of a chunk, for any vocabulary. Each chunk reads the head twice and reads and
-/// writes its whole gradient: compared with 512 rows, 256 cost 6 % more at a vocabulary of 4096 and
-/// 14 % at 65536, and 1024 gained nothing.
+/// The minimum number of tokens in a chunk, for any vocabulary. Each chunk reads the matrix of the
+/// head twice, and reads and writes its whole gradient. Compared with 512 tokens, 256 tokens cost 6
+/// % more time at a vocabulary of 4096 and 14 % more at 65536; 1024 tokens gained nothing.
 const FEWEST_ROWS: usize = 512;
 
-/// The head, which computes logits of hidden states and their loss, without its tensors.
+/// The head, which turns hidden states into logits, and their loss; without its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Whether its matrix is the token embedding, `[vocab, d_model]`, used as its transpose;
-    /// otherwise the matrix is its own, `[d_model, vocab]`.
+    /// Whether the matrix of the head is the token embedding, `[vocab, d_model]`, used as its
+    /// transpose. Otherwise the head has a matrix of its own, `[d_model, vocab]`.
     pub tied: bool,
-    /// The precision of the products.
+    /// The precision of the matrix products.
     pub precision: Precision,
 }
 
@@ -58,25 +60,25 @@ impl Head {
     }
 }
 
-/// The losses of tokens.
+/// The loss of each token.
 #[derive(Clone, Debug)]
 pub struct Losses {
     /// Negative log likelihood of each target in nats, `[tokens]`.
     pub nll: Vec<f32>,
-    /// 1 if the target is the first of the largest logits, else 0, `[tokens]`.
+    /// For each token: 1 if the target is the first of the largest logits, else 0; `[tokens]`.
     pub hits: Vec<f32>,
 }
 
-/// The mean loss of tokens and its gradients.
+/// The mean loss of the tokens and its gradients.
 #[derive(Clone, Debug)]
 pub struct LossWithGradients {
-    /// Weighted mean of the negative log likelihoods in nats; NaN if the weights sum to zero.
+    /// The weighted mean of the negative log likelihoods in nats; NaN if the weights sum to zero.
     pub loss: f32,
-    /// As [`Losses::hits`]; independent of the weights.
+    /// As [`Losses::hits`]; the weights have no influence.
     pub hits: Vec<f32>,
-    /// Gradient of the loss with respect to the hidden states, `[tokens, d_model]`.
+    /// The gradient of the loss with respect to the hidden states, `[tokens, d_model]`.
     pub d_hidden: Vec<f32>,
-    /// Gradient of the loss with respect to the head's matrix, in its shape.
+    /// The gradient of the loss with respect to the matrix of the head, in the shape of the matrix.
     pub d_head: Vec<f32>,
 }
 
@@ -84,7 +86,8 @@ pub struct LossWithGradients {
 ///
 /// # Shapes
 ///
-/// `hidden`: `[tokens, d_model]`; `targets`: `[tokens]`, ids below the vocabulary.
+/// `hidden`: `[tokens, d_model]`; `matrix`: the shape that [`Head::tied`] says; `targets`:
+/// `[tokens]`, ids below the size of the vocabulary.
 ///
 /// # Panics
 ///
@@ -120,8 +123,9 @@ pub fn losses(head: Head, hidden: Matrix<'_>, matrix: Matrix<'_>, targets: &[i32
 ///
 /// # Shapes
 ///
-/// `hidden`: `[tokens, d_model]`; `targets`: `[tokens]`, ids below the vocabulary; `weights`:
-/// `[tokens]`, or none if every token counts as 1.
+/// `hidden`: `[tokens, d_model]`; `matrix`: the shape that [`Head::tied`] says; `targets`:
+/// `[tokens]`, ids below the size of the vocabulary; `weights`: `[tokens]`, or `None` if every
+/// token has weight 1.
 ///
 /// # Panics
 ///
@@ -187,11 +191,11 @@ pub fn loss_with_gradients(
     }
 }
 
-/// Returns the weighted mean of the losses of tokens; NaN if the weights sum to zero.
+/// Returns the weighted mean of the losses of the tokens; NaN if the weights sum to zero.
 ///
 /// # Shapes
 ///
-/// `nll`, `weights`: `[tokens]`; without weights every token counts as 1.
+/// `nll`, `weights`: `[tokens]`. Without weights every token has weight 1.
 pub fn mean(nll: &[f32], weights: Option<&[f32]>) -> f32 {
     let weighted = |(token, nll): (usize, &f32)| weight_of(weights, token) * f64::from(*nll);
     let sum: f64 = nll.iter().enumerate().map(weighted).sum();
@@ -203,7 +207,7 @@ fn weight_of(weights: Option<&[f32]>, token: usize) -> f64 {
     weights.map_or(1.0, |weights| f64::from(weights[token]))
 }
 
-/// Returns `[tokens, vocab]`.
+/// Checks the shapes and the targets; returns `[tokens, vocab]`.
 fn check(hidden: Matrix<'_>, projection: Matrix<'_>, targets: &[i32]) -> [usize; 2] {
     let ([tokens, d_model], [rows, vocab]) = (hidden.shape(), projection.shape());
     assert_eq!(d_model, rows, "width of the hidden states and of the head");
@@ -224,7 +228,7 @@ fn chunks(tokens: usize, vocab: usize) -> impl Iterator<Item = Range<usize>> {
     runs(tokens, chunk_rows(vocab))
 }
 
-/// Writes the logits of hidden states.
+/// Writes the logits of the hidden states.
 fn project(logits: &mut [f32], hidden: Matrix<'_>, projection: Matrix<'_>, precision: Precision) {
     let ([rows, _], [_, vocab]) = (hidden.shape(), projection.shape());
     let out = MatrixMut::new(logits, rows, vocab);

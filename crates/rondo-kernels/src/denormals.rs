@@ -1,24 +1,24 @@
 //! Numbers below the normal range of f32.
 //!
 //! If hidden states collapse, gradients vanish through the iterations and become numbers below
-//! 2⁻¹²⁶, which a processor computes a hundred times more slowly. A collapsed run took 5.5 times as
-//! long with them as without.
+//! 2⁻¹²⁶, with which a processor computes a hundred times more slowly. A collapsed run took 5.5
+//! times as long with these numbers as with zeros in their place.
 
 #![allow(unsafe_code, reason = "a processor's control register is set")]
 
-/// Treats subnormal inputs and results of operations as zero from now on, in this thread and in all
-/// threads that it starts. Call it before the first thread is started. All other numbers keep their
-/// bits. Does nothing on processors other than x86-64 and AArch64.
+/// Makes this thread, and all threads that it starts later, treat subnormal inputs and results of
+/// operations as zero. All other numbers keep their bits. Call this function before the first
+/// thread is started. On processors other than x86-64 and AArch64 it does nothing.
 pub fn flush_to_zero() {
     #[cfg(target_arch = "x86_64")]
     {
-        /// Flush to zero, and denormals are zero (Intel SDM, volume 1, section 10.2.3).
+        /// The bits "flush to zero" and "denormals are zero" (Intel SDM, volume 1, section 10.2.3).
         const FLUSH: u32 = 1 << 15 | 1 << 6;
         let mut control: u32 = 0;
-        // SAFETY: reads and writes the four bytes of `control` and sets two bits of the thread's
-        // control register; rounding and exceptions stay as they were. The compiler may assume that
-        // the bits are unset: a subnormal constant that it computes itself is not flushed. No code
-        // here depends on that.
+        // SAFETY: the block reads and writes the four bytes of `control` and sets two bits of the
+        // thread's control register; rounding and exceptions stay as they were. The compiler may
+        // assume that the bits are not set, so it may compute a subnormal constant without flushing
+        // it. No code here depends on such a constant.
         unsafe {
             std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut control, options(nostack));
             control |= FLUSH;
@@ -27,7 +27,7 @@ pub fn flush_to_zero() {
     }
     #[cfg(target_arch = "aarch64")]
     {
-        /// FZ of FPCR (Arm ARM, section C5.2.8).
+        /// The bit FZ of the register FPCR (Arm ARM, section C5.2.8).
         const FLUSH: u64 = 1 << 24;
         // SAFETY: as above.
         unsafe {

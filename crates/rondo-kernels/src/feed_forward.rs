@@ -1,4 +1,4 @@
-//! The gated MLP `W_out(SiLU(a) ⊙ b)`, with a and b the halves of `W_in x`.
+//! The gated MLP `W_out(SiLU(a) ⊙ b)`; a is the first half of `W_in x`, and b is the second half.
 
 use crate::awake::join;
 use crate::gated;
@@ -14,12 +14,12 @@ pub struct FeedForward {
     pub precision: Precision,
 }
 
-/// The weights of a gated MLP, or values in their places.
+/// The weights of a gated MLP, or other values in their places.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedForwardWeights<T> {
-    /// `[d_in, 2·d_ff]`; the columns of a come before those of b.
+    /// The matrix `W_in`, `[d_in, 2·d_ff]`; the columns of a come before the columns of b.
     pub in_proj: T,
-    /// `[d_ff, d_out]`.
+    /// The matrix `W_out`, `[d_ff, d_out]`.
     pub out_proj: T,
 }
 
@@ -31,7 +31,7 @@ fn gated(both: &[f32], [rows, d_ff]: [usize; 2]) -> Scratch {
 
 impl Branch for FeedForward {
     type Weights<T> = FeedForwardWeights<T>;
-    /// a and b, `[rows, 2·d_ff]`.
+    /// The halves a and b, `[rows, 2·d_ff]`.
     type Saved = Vec<f32>;
 
     fn forward(
@@ -61,7 +61,8 @@ impl Branch for FeedForward {
             Matrix::new(&h, rows, d_ff),
             Matrix::new(&d_both, rows, 2 * d_ff),
         );
-        // In parallel, so that the threads of one product need not wait for each other.
+        // The products run in parallel, so a thread that finishes its part of one product can work
+        // on the other.
         let ((d_in, d_out), d_x) = join(
             || {
                 (

@@ -1,9 +1,10 @@
-//! The gated SiLU `SiLU(a) ⊙ b` (Shazeer 2020, arXiv 2002.05202), with a and b the halves of a row.
+//! The gated SiLU `SiLU(a) ⊙ b` (Shazeer 2020, arXiv 2002.05202). a is the first half of a row, and
+//! b is the second half.
 
 use crate::rows::{for_rows, for_rows_of_two};
 use crate::vector::{sigmoid, vectorized};
 
-/// Writes `SiLU(a) ⊙ b`.
+/// Writes `SiLU(a) ⊙ b` into `out`.
 ///
 /// # Shapes
 ///
@@ -26,8 +27,8 @@ pub fn forward(both: &[f32], d_ff: usize, out: &mut [f32]) {
     });
 }
 
-/// Writes the gradients of a and b, and replaces the gradient of `h = SiLU(a) ⊙ b` by h itself,
-/// which the gradient of the next matrix needs.
+/// Writes the gradients of a and b. Replaces the gradient of `h = SiLU(a) ⊙ b` by h itself, because
+/// the gradient of the matrix after h needs h.
 ///
 /// `d_a = d_h · b · σ(a) · (1 + a · (1 − σ(a)))`, `d_b = d_h · SiLU(a)`.
 ///

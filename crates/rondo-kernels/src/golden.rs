@@ -1,14 +1,14 @@
-//! Golden values for tests: the f64 tensors of a file by name.
+//! Golden values for tests: the f64 tensors of a file.
 
 use std::collections::BTreeMap;
 
 use rondo_files::TensorFile;
 
-/// Tensors in f64 with their shapes.
+/// Tensors in f64 with their shapes, by name.
 pub(crate) struct Golden(BTreeMap<String, (Vec<usize>, Vec<f64>)>);
 
 impl Golden {
-    /// Reads a file's f64 tensors and ignores those of other types.
+    /// Reads the f64 tensors of a file and ignores tensors of other types.
     pub(crate) fn open(bytes: &[u8]) -> Self {
         let file = TensorFile::parse(bytes).expect("the golden file is whole");
         let doubles = file

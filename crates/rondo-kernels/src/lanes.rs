@@ -1,34 +1,36 @@
-//! Weighted sums of lanes: `y_k = Σ_n W_kn L_n + β_k z` (hyper-connections over iterations, arXiv 2604.21106).
+//! Weighted sums of lanes: `y_k = Σ_n W_kn L_n + β_k z` (hyper-connections over iterations,
+//! arXiv 2604.21106).
 //!
-//! Lanes are states that are stored side by side in a row. The weights are a row of a table with
-//! one row per iteration.
+//! Lanes L_n are states that are stored side by side in a row; z is a new state. The weights are
+//! one row of a table that has a row per iteration.
 
 use crate::matrix::Matrix;
 use crate::real::Real;
 use crate::rows::{for_rows, for_rows_of_two_with_sums};
 use crate::vector::vectorized;
 
-/// `Σ_n W_kn L_n + β_k z` for every k, without its tensors.
+/// The sums `Σ_n W_kn L_n + β_k z` for every k, without their tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneMix {
-    /// The row of the tables.
+    /// The row of the tables that is used, which is the index of the iteration.
     pub row: usize,
-    /// N, the lanes.
+    /// The number of lanes.
     pub lanes: usize,
     /// The number of sums.
     pub sums: usize,
 }
 
-/// The tensors of a [`LaneMix`], or values in their places: X for rows, W for tables.
+/// The tensors of a [`LaneMix`], or other values in their places: `X` in the place of matrices with
+/// a row per token, `W` in the place of tables.
 #[derive(Clone, Copy, Debug)]
 pub struct LaneMixTensors<X, W = X> {
-    /// L, `[tokens, lanes · width]`.
+    /// The lanes L, `[tokens, lanes · width]`.
     pub lanes: X,
-    /// z, `[tokens, width]`, if there is one.
+    /// The new state z, `[tokens, width]`; `None` if the sums have no z.
     pub fresh: Option<X>,
-    /// W, `[rows, sums · lanes]`.
+    /// The table of the weights W, `[rows, sums · lanes]`.
     pub weights: W,
-    /// β, `[rows, sums]`, if there is a z.
+    /// The table of the factors β, `[rows, sums]`; `None` if the sums have no z.
     pub gains: Option<W>,
 }
 
@@ -57,8 +59,8 @@ impl LaneMix {
         out
     }
 
-    /// Returns the gradient of every tensor; the gradients of the tables are zero outside their
-    /// row.
+    /// Returns the gradient of every tensor. The gradient of a table is zero outside the row that
+    /// is used.
     ///
     /// # Shapes
     ///
@@ -76,7 +78,8 @@ impl LaneMix {
         let (d_out, out_width) = (d_out.elements(), self.sums * width);
         let count = self.sums * self.lanes;
         let mut d_lanes = vec![0.0; tokens * all];
-        // Without a z its gradient is not used, but both outputs must have the same number of rows.
+        // Without a z, `d_fresh` is not used. It is still allocated, because both outputs must have
+        // the same number of rows.
         let mut d_fresh = vec![0.0; tokens * width];
         let length = count + self.sums;
         let sums = for_rows_of_two_with_sums(
@@ -119,7 +122,7 @@ impl LaneMix {
         }
     }
 
-    /// Returns the rows of the tables.
+    /// Returns the rows of the two tables that are used.
     fn rows<'a>(self, tensors: &LaneMixTensors<Matrix<'a>>) -> (&'a [f32], Option<&'a [f32]>) {
         let gains = tensors.gains.map(|gains| gains.row(self.row));
         (tensors.weights.row(self.row), gains)
@@ -162,8 +165,8 @@ struct Row<'a, T> {
 }
 
 impl<T: Real> Row<'_, T> {
-    /// Writes the gradients of lanes and z, and adds to `sums` the gradients of the weights, then
-    /// those of the gains.
+    /// Writes the gradients of the lanes and of z. Adds the gradients of the weights, and after
+    /// them those of the gains β, to `sums`.
     #[inline(always)]
     fn backward(&self, width: usize, d_lanes: &mut [T], d_fresh: &mut [T], sums: &mut [T]) {
         let count = self.lanes.len() / width;

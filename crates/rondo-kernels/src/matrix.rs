@@ -1,7 +1,7 @@
 //! Views of matrices in slices.
 //!
-//! A view may be a range of rows or columns of a larger matrix, or its transpose: the heads of a
-//! layer are columns of one buffer, and no product needs a copy of its arguments.
+//! A view may cover a range of rows or columns of a larger matrix, or its transpose. The heads of a
+//! layer, for example, are columns of one buffer, so no product needs a copy of its factors.
 
 #![allow(
     unsafe_code,
@@ -22,7 +22,7 @@ pub struct Matrix<'a> {
     data: PhantomData<&'a [f32]>,
 }
 
-/// A writable view of a matrix, `[rows, cols]`; its rows are contiguous.
+/// A writable view of a matrix, `[rows, cols]`, with contiguous rows.
 #[derive(Debug)]
 pub struct MatrixMut<'a> {
     start: *mut f32,
@@ -32,20 +32,20 @@ pub struct MatrixMut<'a> {
     data: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: a view stands for a shared reference to its elements and to no others.
+// SAFETY: a view acts as a shared reference to exactly its own elements.
 unsafe impl Send for Matrix<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Matrix<'_> {}
-// SAFETY: a view stands for the only reference to its elements: it is not `Copy`, and the
-// functions that cut it consume it and give disjoint parts.
+// SAFETY: a view acts as the only reference to its elements: it is not `Copy`, and the functions
+// that cut a view consume it and return disjoint parts.
 unsafe impl Send for MatrixMut<'_> {}
 
 impl<'a> Matrix<'a> {
-    /// Views a slice as rows of `cols` elements.
+    /// Views a slice as `rows` rows of `cols` elements.
     ///
     /// # Panics
     ///
-    /// Panics where the slice has another length.
+    /// Panics where the length of the slice is not `rows · cols`.
     pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
         assert_eq!(data.len(), rows * cols, "{rows} rows of {cols}");
         Self {
@@ -63,7 +63,7 @@ impl<'a> Matrix<'a> {
         [self.rows, self.cols]
     }
 
-    /// Returns whether the elements of a row are contiguous; otherwise those of a column are.
+    /// Returns whether the elements of a row are contiguous. If not, the elements of a column are.
     pub(crate) fn has_contiguous_rows(&self) -> bool {
         self.col_stride == 1
     }
@@ -77,7 +77,7 @@ impl<'a> Matrix<'a> {
     ///
     /// # Panics
     ///
-    /// Panics where they are not contiguous in this order.
+    /// Panics where the elements are not contiguous in this order.
     pub fn elements(&self) -> &'a [f32] {
         assert!(self.col_stride == 1 && self.row_stride == self.cols);
         // SAFETY: a view whose rows are contiguous and follow one another is one range of the
@@ -97,7 +97,7 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// Returns a run of rows.
+    /// Returns a view of some consecutive rows.
     ///
     /// # Panics
     ///
@@ -112,7 +112,7 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// Returns a run of columns.
+    /// Returns a view of some consecutive columns.
     ///
     /// # Panics
     ///
@@ -130,14 +130,14 @@ impl<'a> Matrix<'a> {
     #[inline(always)]
     pub fn row(&self, index: usize) -> &'a [f32] {
         assert!(index < self.rows && self.col_stride == 1);
-        // SAFETY: every constructor leaves `rows` rows of `cols` elements, `row_stride` apart,
+        // SAFETY: every constructor guarantees `rows` rows of `cols` elements, `row_stride` apart,
         // inside a slice that is borrowed for 'a.
         unsafe { std::slice::from_raw_parts(self.start.add(index * self.row_stride), self.cols) }
     }
 }
 
 impl<'a> MatrixMut<'a> {
-    /// As [`Matrix::new`].
+    /// Views a slice as `rows` rows of `cols` elements.
     ///
     /// # Panics
     ///
@@ -153,12 +153,13 @@ impl<'a> MatrixMut<'a> {
         }
     }
 
-    /// Views memory that may not have been written yet.
+    /// Views memory that may still be uninitialised.
     ///
     /// # Safety
     ///
     /// `start` must be valid for writing `rows` rows of `cols` elements for 'a, and nothing else
-    /// may use them. An element must be written by pointer before it is read or part of a slice.
+    /// may use these elements. Each element must be written by pointer before it is read or becomes
+    /// part of a slice.
     pub(crate) unsafe fn unwritten(start: *mut f32, rows: usize, cols: usize) -> Self {
         Self {
             start,
@@ -182,7 +183,7 @@ impl<'a> MatrixMut<'a> {
         }
     }
 
-    /// Returns a view to read.
+    /// Returns a read-only view of the same elements.
     pub fn read(&self) -> Matrix<'_> {
         Matrix {
             start: self.start,
@@ -194,12 +195,12 @@ impl<'a> MatrixMut<'a> {
         }
     }
 
-    /// Consumes the view; returns a pointer to its first element, and its row stride.
+    /// Consumes the view. Returns a pointer to its first element, and its row stride.
     pub(crate) fn destination(self) -> (*mut f32, usize) {
         (self.start, self.row_stride)
     }
 
-    /// Returns a run of rows.
+    /// Returns a view of some consecutive rows.
     ///
     /// # Panics
     ///
@@ -209,7 +210,7 @@ impl<'a> MatrixMut<'a> {
         self.part(run, 0..self.cols)
     }
 
-    /// Returns a run of columns.
+    /// Returns a view of some consecutive columns.
     ///
     /// # Panics
     ///
@@ -223,7 +224,7 @@ impl<'a> MatrixMut<'a> {
     ///
     /// # Panics
     ///
-    /// Panics where there are fewer rows.
+    /// Panics where `at` is larger than the number of rows.
     pub fn split_rows_at(self, at: usize) -> (Self, Self) {
         let rest = at..self.rows;
         (
@@ -236,7 +237,7 @@ impl<'a> MatrixMut<'a> {
     ///
     /// # Panics
     ///
-    /// Panics where there are fewer columns.
+    /// Panics where `at` is larger than the number of columns.
     pub fn split_columns_at(self, at: usize) -> (Self, Self) {
         let rest = at..self.cols;
         (
@@ -245,18 +246,18 @@ impl<'a> MatrixMut<'a> {
         )
     }
 
-    /// Cuts the matrix into runs of `height` rows, the last one perhaps shorter.
+    /// Cuts the matrix into runs of `height` rows; the last run may be shorter.
     pub fn split_rows(self, height: usize) -> impl Iterator<Item = Self> {
         runs(self.rows, height).map(move |run| self.part(run, 0..self.cols))
     }
 
-    /// Cuts the matrix into runs of `width` columns, the last one perhaps narrower.
+    /// Cuts the matrix into runs of `width` columns; the last run may be narrower.
     pub fn split_columns(self, width: usize) -> impl Iterator<Item = Self> {
         runs(self.cols, width).map(move |run| self.part(0..self.rows, run))
     }
 
-    /// Returns the part with these rows and columns. Callers must consume the view or return each
-    /// part only once.
+    /// Returns the part with these rows and columns. A caller must either consume the view or
+    /// return every part only once.
     fn part(&self, rows: Range<usize>, cols: Range<usize>) -> Self {
         check(&rows, self.rows);
         check(&cols, self.cols);
@@ -277,15 +278,15 @@ impl<'a> MatrixMut<'a> {
     #[inline(always)]
     pub fn row(&mut self, index: usize) -> &mut [f32] {
         assert!(index < self.rows);
-        // SAFETY: every constructor leaves `rows` rows of `cols` elements, `row_stride` apart,
-        // inside a slice that is borrowed for 'a, and no other view has them.
+        // SAFETY: every constructor guarantees `rows` rows of `cols` elements, `row_stride` apart,
+        // inside a slice that is borrowed for 'a, and no other view covers these elements.
         unsafe {
             std::slice::from_raw_parts_mut(self.start.add(index * self.row_stride), self.cols)
         }
     }
 }
 
-/// Checks that a run lies in `count` rows or columns.
+/// Checks that a run of rows or columns lies within the first `count`.
 fn check(run: &Range<usize>, count: usize) {
     assert!(
         run.start <= run.end && run.end <= count,
@@ -293,7 +294,7 @@ fn check(run: &Range<usize>, count: usize) {
     );
 }
 
-/// Cuts `count` rows or columns into runs of `length`, the last one perhaps shorter.
+/// Cuts `count` rows or columns into runs of `length`; the last run may be shorter.
 pub(crate) fn runs(count: usize, length: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count)
         .step_by(length)

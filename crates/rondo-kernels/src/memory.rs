@@ -1,4 +1,4 @@
-//! Memory that every training step needs again: the allocator's pages, and working space.
+//! Memory that every training step uses again: an option of the allocator, and working space.
 
 #![allow(
     unsafe_code,
@@ -10,28 +10,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use mimalloc::MiMalloc as Allocator;
 
-/// The number of the option `purge_delay` in mimalloc's `mi_option_t`, which its bindings leave
-/// out. The workspace pins the version of the bindings, and a test checks the number by the
-/// option's name.
+/// The number of the option `purge_delay` in mimalloc's `mi_option_t`. The bindings do not name
+/// this option. The workspace pins the version of the bindings, and a test checks the number by
+/// setting the option by its name.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
 /// Makes [`Allocator`] keep freed pages.
 ///
-/// A step frees and allocates the same tensors again and again, and a page returned to the system
-/// costs a page fault and zeroing before it can be used again. At most the memory of the largest
-/// step is held.
+/// A step frees and allocates the same tensors again and again. Without this option, freed pages
+/// return to the system, and each use of a page afterwards costs a page fault and zeroing. The
+/// pages kept never exceed the memory of the largest step.
 pub fn keep_pages() {
-    // SAFETY: the call stores a number in a table of the allocator's own, atomically.
+    // SAFETY: the call stores a number atomically in a table that belongs to the allocator.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
 }
 
-/// The unused working space.
+/// The working space that is not in use.
 static FREE: FreeList = FreeList(Mutex::new(Vec::new()));
 
-/// Working space of one call, with arbitrary contents: it is reused from an earlier call and is not
-/// filled with zeros. It is returned when dropped.
+/// Working space of one call. It may come from an earlier call and is not filled with zeros, so its
+/// contents are arbitrary. Dropping it makes it available again.
 ///
-/// The program keeps as many of them as it had in use at one time.
+/// The program keeps as many working spaces as were in use at the same time.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     numbers: Vec<f32>,
@@ -39,7 +39,7 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Borrows `length` arbitrary numbers.
+    /// Returns working space of `length` arbitrary numbers.
     pub(crate) fn of(length: usize) -> Self {
         let numbers = FREE.take(length);
         Self { numbers, length }
@@ -52,13 +52,13 @@ impl Drop for Scratch {
     }
 }
 
-/// Vectors for reuse.
+/// Vectors that can be used again.
 #[derive(Debug)]
 struct FreeList(Mutex<Vec<Vec<f32>>>);
 
 impl FreeList {
-    /// Returns a vector of at least `length` numbers: the smallest that is long enough, or else a
-    /// new one, which replaces the longest.
+    /// Returns a vector of at least `length` numbers: the smallest vector in the list that is long
+    /// enough. If there is none, a new vector replaces the longest one in the list.
     fn take(&self, length: usize) -> Vec<f32> {
         let found = {
             let mut free = self.lock();
@@ -103,7 +103,7 @@ impl DerefMut for Scratch {
 mod tests {
     use super::*;
 
-    /// The variable with which mimalloc sets this option when a process starts.
+    /// The environment variable that sets this option when a process starts.
     const VARIABLE: &str = "MIMALLOC_PURGE_DELAY";
     const MILLISECONDS: &str = "4321";
 
@@ -114,12 +114,12 @@ mod tests {
     )]
     fn the_option_that_keeps_pages_is_purge_delay() {
         if std::env::var_os(VARIABLE).is_some_and(|value| value == MILLISECONDS) {
-            // SAFETY: the call reads a number from a table of the allocator's own.
+            // SAFETY: the call reads a number from a table that belongs to the allocator.
             let delay = unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
             assert_eq!(delay.to_string(), MILLISECONDS);
             return;
         }
-        // Runs the same test in a process that has the variable from its start.
+        // Runs the same test in a child process that has the variable from its start.
         let name = "memory::tests::the_option_that_keeps_pages_is_purge_delay";
         let child = std::process::Command::new(std::env::current_exe().expect("a test binary"))
             .args(["--exact", name])

@@ -1,18 +1,18 @@
-//! Root-mean-square norm (Zhang & Sennrich 2019, arXiv 1910.07467), alone and of a sum.
+//! Root-mean-square norm (Zhang & Sennrich 2019, arXiv 1910.07467) of a tensor or of a sum.
 
 use crate::product::Write;
 use crate::rows::{for_rows, for_rows_of_two, for_rows_with_sums};
 use crate::vector::{dot, dot_three, vectorized};
 
-/// `y = x · r ⊙ scale` with `r = 1 / √(mean(x²) + eps)` over the features of a token.
+/// The norm `y = x · r ⊙ scale` with `r = 1 / √(mean(x²) + eps)` over the features of a token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Norm {
-    /// Added to the mean square.
+    /// The number added to the mean square.
     pub eps: f32,
 }
 
 impl Norm {
-    /// Writes the norm of each row of `x` into `out`; without a scale, the scale is 1.
+    /// Writes the norm of each row of `x` into `out`. Without a scale, the scale counts as 1.
     ///
     /// # Shapes
     ///
@@ -61,14 +61,15 @@ impl Norm {
         });
     }
 
-    /// Writes the gradient of `x` and returns that of the scale, if there is one.
+    /// Writes the gradient of `x`, or adds it, as `write` says; returns the gradient of the scale,
+    /// if there is a scale.
     ///
     /// `d_x = r · (g − x · r² · mean(g ⊙ x))` with `g = d_out ⊙ scale`;
     /// `d_scale = Σ_rows d_out ⊙ x · r`.
     ///
     /// # Shapes
     ///
-    /// `scale`: `[width]`; `x`, `d_out`, `d_x`: `[rows, width]`; returns `[width]`.
+    /// `scale`: `[width]`; `x`, `d_out`, `d_x`: `[rows, width]`; the result: `[width]`.
     pub fn backward(
         self,
         scale: Option<&[f32]>,

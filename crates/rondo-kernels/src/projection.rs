@@ -1,33 +1,34 @@
-//! Products with some rows of a matrix, added to a base: `[a ; b] · W` is the sum of the products
-//! of a and b with their own rows of W, so that a and b need not be joined.
+//! Products with some rows of a matrix, added to a base. `[a ; b] · W` is the sum of the products
+//! of a and b with their own rows of W, so a and b need not be joined in memory.
 
 use std::ops::Range;
 
 use crate::matrix::{Matrix, MatrixMut};
 use crate::product::{Precision, Write, product, product_of};
 
-/// `x · W[rows] + base`, without its tensors.
+/// The operation `x · W[rows] + base`, without its tensors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Projection {
-    /// The rows of W.
+    /// The rows of W that are used.
     pub rows: Range<usize>,
     /// The precision of the product.
     pub precision: Precision,
 }
 
-/// The tensors of a projection, or values in their places: X for x and the base, M for the matrix.
+/// The tensors of a projection, or other values in their places: `X` in the place of x and the
+/// base, `M` in the place of the matrix.
 #[derive(Clone, Copy, Debug)]
 pub struct ProjectionTensors<X, M = X> {
-    /// `[tokens, d_in]`, with `d_in` the number of rows.
+    /// The input x, `[tokens, d_in]`; `d_in` is the number of rows of W that are used.
     pub x: X,
-    /// W, `[height, d_out]`.
+    /// The matrix W, `[height, d_out]`.
     pub weight: M,
-    /// The base, `[tokens, d_out]`, to which the product is added.
+    /// The base, `[tokens, d_out]`, to which the product is added; `None` stands for zero.
     pub base: Option<X>,
 }
 
 impl Projection {
-    /// Returns the sum of product and base, `[tokens, d_out]`.
+    /// Returns the product plus the base, `[tokens, d_out]`.
     pub fn forward(&self, tensors: &ProjectionTensors<Matrix<'_>>) -> Vec<f32> {
         let ProjectionTensors { x, weight, base } = tensors;
         let part = weight.rows(self.rows.clone());
@@ -41,7 +42,8 @@ impl Projection {
         sum
     }
 
-    /// Returns the gradient of every tensor; the gradient of W is zero outside its rows.
+    /// Returns the gradient of every tensor. The gradient of W is zero outside the rows that are
+    /// used.
     ///
     /// # Shapes
     ///

@@ -1,10 +1,10 @@
-//! The float types of generic row functions: f32, and f64 in the tests.
+//! The float types of the row functions: f32, and also f64 in the tests.
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 use crate::vector::dot;
 
-/// A float.
+/// A float type.
 pub(crate) trait Real:
     Copy
     + PartialOrd
@@ -26,11 +26,11 @@ pub(crate) trait Real:
     fn exp_m1(self) -> Self;
     fn ln_1p(self) -> Self;
 
-    /// The inner product of two slices of the same length.
+    /// Returns the inner product of two slices of the same length.
     fn dot(a: &[Self], b: &[Self]) -> Self;
 }
 
-/// Implements [`Real`] with a float's own functions and an inner product.
+/// Implements [`Real`] for a float type, given its inner product.
 macro_rules! real {
     ($float:ident, $dot:expr) => {
         impl Real for $float {
@@ -80,13 +80,13 @@ real!(f64, |a: &[f64], b: &[f64]| -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 });
 
-/// `ln(1 + e^z)`.
+/// Returns `ln(1 + e^z)`.
 pub(crate) fn softplus<T: Real>(z: T) -> T {
     let (above, below) = if z > T::ZERO { (z, -z) } else { (T::ZERO, z) };
     above + below.exp().ln_1p()
 }
 
-/// `1 / (1 + e^−z)`.
+/// Returns `1 / (1 + e^−z)`.
 pub(crate) fn sigmoid<T: Real>(z: T) -> T {
     T::ONE / (T::ONE + (-z).exp())
 }

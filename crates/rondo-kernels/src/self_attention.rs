@@ -1,4 +1,5 @@
-//! Causal self-attention as a branch: the packed projection, attention, and the output projection.
+//! Causal self-attention as a branch of a layer: the packed projection, attention, and the output
+//! projection.
 
 use crate::attention::{
     self, Gate, Known, Openness, Preparation, PreparationGradients, QkNorm, QkScales, Rope,
@@ -10,58 +11,62 @@ use crate::memory::Scratch;
 use crate::product::{Precision, product_of};
 use crate::sublayer::Branch;
 
-/// `Attention(prepare(x · qkv)) · proj`, without its tensors.
+/// The branch `Attention(prepare(x · qkv)) · proj`, without its tensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SelfAttention {
     /// The number and the size of the heads.
     pub heads: Heads,
-    /// The norm of queries and keys, if there is one.
+    /// The norm of queries and keys; `None` if they are not normed.
     pub qk_norm: Option<QkNorm>,
-    /// The gates on the edges, if there are any.
+    /// The gates on the edges; `None` if every edge is open.
     pub gate: Option<Gate>,
     /// The precision of the projections; attention itself is computed in f32.
     pub precision: Precision,
 }
 
-/// The heads of attention.
+/// The number and the size of the heads of attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heads {
-    /// Query heads.
+    /// The number of query heads.
     pub queries: usize,
-    /// Key heads, and value heads: a divisor of the query heads.
+    /// The number of key heads, which is also the number of value heads; a divisor of `queries`.
     pub keys: usize,
-    /// Elements of a head.
+    /// The number of elements of a head.
     pub d_head: usize,
 }
 
-/// The weights of attention, or values in their places: M for a matrix, V for a vector.
+/// The weights of attention, or other values in their places: `M` in the place of matrices, `V` in
+/// the place of vectors.
 #[derive(Clone, Copy, Debug)]
 pub struct AttentionWeights<M, V = M> {
-    /// `[d_model, (queries + 2·keys)·d_head]`.
+    /// The packed projection, `[d_model, (queries + 2·keys)·d_head]`.
     pub qkv: M,
-    /// The bias of queries and keys, `[queries + keys, d_head]`; with shape
-    /// `[queries + 2·keys, d_head]` it is also for values.
+    /// The bias of queries and keys, `[queries + keys, d_head]`. With the shape
+    /// `[queries + 2·keys, d_head]` it also covers the values.
     pub qk_bias: Option<M>,
-    /// The scale of the norm of queries, `[d_head]` or `[queries·d_head]`, if it has one.
+    /// The scale of the norm of queries, `[d_head]` or `[queries·d_head]`; `None` if the norm has
+    /// no scale.
     pub q_norm: Option<V>,
-    /// The scale of the norm of keys, `[d_head]` or `[keys·d_head]`, if it has one.
+    /// The scale of the norm of keys, `[d_head]` or `[keys·d_head]`; `None` if the norm has no
+    /// scale.
     pub k_norm: Option<V>,
-    /// The learned number of each head that is added to the bias of its gates, `[queries]`.
+    /// For each head, a learned number that is added to the bias of the head's gates, `[queries]`.
     pub gate_bias: Option<V>,
-    /// `[queries·d_head, d_model]`.
+    /// The output projection, `[queries·d_head, d_model]`.
     pub proj: M,
 }
 
 /// Attention over sequences of equal length.
 #[derive(Clone, Copy, Debug)]
 pub struct OverSequences<'a> {
-    /// The attention.
+    /// The description of the attention.
     pub attention: SelfAttention,
-    /// Sequences, and tokens in each.
+    /// The number of sequences, and the number of tokens in each.
     pub sequences: [usize; 2],
-    /// The rotation of queries and keys.
+    /// The rotary embedding of queries and keys.
     pub rope: Option<Rope<'a>>,
-    /// The segments of the sequences, within which tokens attend; must be none if there are gates.
+    /// The segments of the sequences; a token attends only within its segment. Must be `None` if
+    /// there are gates.
     pub segments: Option<&'a Segments>,
 }
 
@@ -98,7 +103,7 @@ impl<'a> OverSequences<'a> {
 #[derive(Clone, Debug)]
 pub struct Saved {
     qkv: Vec<f32>,
-    /// The data that the norm of queries and keys stores.
+    /// The data that the norm of queries and keys stores for the backward pass.
     kept: Vec<f32>,
     attended: Vec<f32>,
     lse: Vec<f32>,
@@ -106,7 +111,7 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Returns how open the gates were, if there are any.
+    /// Returns how open the gates were; `None` if there are no gates.
     pub fn openness(&self) -> Option<&Openness> {
         self.openness.as_ref()
     }
@@ -184,7 +189,8 @@ impl Branch for OverSequences<'_> {
             &mut d_qkv,
         );
         let d_qkv = Matrix::new(&d_qkv, shape.rows(), shape.qkv_width());
-        // In parallel, so that the threads of one product need not wait for each other.
+        // The products run in parallel, so a thread that finishes its part of one product can work
+        // on the other.
         let (d_weight, d_x) = join(
             || product_of(x.transposed(), d_qkv, precision),
             || product_of(d_qkv, weights.qkv.transposed(), precision),

@@ -1,13 +1,13 @@
 //! A branch with its norms and its residual connection.
 //!
-//! | after the branch | definition |
+//! | steps after the branch | result of the sublayer |
 //! |---|---|
 //! | [`After::Sum`] | `x + f(before(x))` |
 //! | [`After::NormOfSum`] | `norm(x + f(before(x)))` |
 //! | [`After::NormOfBranch`] | `x + norm(f(before(x)))` |
 //!
-//! The forward pass stores what the branch stores and the input of the norm after it; the backward
-//! pass recomputes the norm before the branch.
+//! The forward pass stores the data of the branch and the input of the norm after the branch. The
+//! backward pass recomputes the norm before the branch.
 
 use crate::matrix::Matrix;
 use crate::memory::Scratch;
@@ -18,12 +18,12 @@ use crate::vector::vectorized;
 
 /// The function between the norms: attention or an MLP.
 pub trait Branch {
-    /// The weights, with a T for each.
+    /// The weights, with a value of type `T` for each weight.
     type Weights<T>;
-    /// The data that the backward pass needs besides the tensors.
+    /// The data that the backward pass needs in addition to the tensors.
     type Saved;
 
-    /// Returns the output and the data for the backward pass.
+    /// Returns the output, and the data for the backward pass.
     ///
     /// # Shapes
     ///
@@ -34,7 +34,7 @@ pub trait Branch {
         x: Matrix<'_>,
     ) -> (Vec<f32>, Self::Saved);
 
-    /// Returns the gradients of `x` and of the weights from that of the output.
+    /// Returns the gradients of `x` and of the weights, given the gradient of the output.
     ///
     /// # Shapes
     ///
@@ -64,14 +64,14 @@ pub enum After {
 pub struct Sublayer<B> {
     /// The norm before the branch.
     pub before: Option<Norm>,
-    /// Attention or an MLP.
+    /// The branch: attention or an MLP.
     pub branch: B,
     /// The steps after the branch.
     pub after: After,
 }
 
-/// The tensors of a sublayer, or values in their places: X for the input, V for a scale, W for the
-/// weights of the branch.
+/// The tensors of a sublayer, or other values in their places: `X` in the place of the input, `V`
+/// in the place of a scale, `W` in the place of the weights of the branch.
 #[derive(Clone, Copy, Debug)]
 pub struct SublayerTensors<X, W, V = X> {
     /// The input, `[rows, width]`.
@@ -100,7 +100,7 @@ impl<S> Saved<S> {
 }
 
 impl<B: Branch> Sublayer<B> {
-    /// Applies the sublayer; returns as many rows as the input has.
+    /// Applies the sublayer. The output has the shape of the input.
     pub fn forward(
         &self,
         tensors: &SublayerTensors<Matrix<'_>, B::Weights<Matrix<'_>>>,
@@ -171,8 +171,8 @@ impl<B: Branch> Sublayer<B> {
             &saved.branch,
             Matrix::new(&d_y, rows, width),
         );
-        // The gradient through the residual connection: d_y if it is inside the norm, d_out if it
-        // is outside.
+        // The residual connection passes on the gradient at its own output: d_y if the norm after
+        // the branch covers the sum, d_out if it covers only the branch.
         let mut d_x = d_y;
         if let After::NormOfBranch(_) = self.after {
             d_x.copy_from_slice(d_out.elements());
@@ -206,7 +206,8 @@ impl<B: Branch> Sublayer<B> {
     }
 }
 
-/// The input of the branch: the output of the norm before it, or else the input of the sublayer.
+/// The input of the branch: the output of the norm before the branch, or `None` if there is no such
+/// norm and the branch reads the input of the sublayer.
 struct BranchInput(Option<Scratch>);
 
 impl BranchInput {

@@ -1,9 +1,10 @@
-//! The update of a parameter and its moments, in place, in one pass over memory if the rule allows
+//! Updates of parameters and their moments, in place, in one pass over memory if the rule allows
 //! it.
 //!
-//! A parameter, its first and second moment and its gradient are slices of the same length. The
-//! rules are elementwise, except for one mean ([`Rule::RavenAdam`]). The global norm
-//! ([`sum_of_squares`]) is computed before, and a rule gets it as [`Step::gradient_scale`].
+//! A parameter, its first and second moment and its gradient are slices of the same length. All
+//! rules work element by element, except for the mean in [`Rule::RavenAdam`]. The caller computes
+//! the global norm before the update, with [`sum_of_squares`], and passes its effect as
+//! [`Step::gradient_scale`].
 
 mod adamw;
 mod atan2;
@@ -21,36 +22,36 @@ use crate::rows::rows_per_task;
 /// The inputs and outputs of an update: slices of the same length.
 #[derive(Debug)]
 pub struct Parameter<'a> {
-    /// The parameter, p.
+    /// The value of the parameter, p.
     pub value: &'a mut [f32],
     /// The first moment, m; zeros before the first update.
     pub first: &'a mut [f32],
     /// The second moment, v; zeros before the first update.
     pub second: &'a mut [f32],
-    /// The gradient, before [`Step::gradient_scale`].
+    /// The gradient, not yet multiplied by [`Step::gradient_scale`].
     pub gradient: &'a [f32],
 }
 
 /// One update of a parameter, without its tensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Update {
-    /// Which rule.
+    /// The rule of the update.
     pub rule: Rule,
     /// The numbers that all rules need.
     pub step: Step,
 }
 
-/// A rule, with its own constants.
+/// A rule of an optimizer, with the rule's own constants.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
     /// Adam with decoupled weight decay.
     AdamW {
-        /// ε.
+        /// The number ε that is added to the root of the second moment.
         eps: f64,
     },
-    /// The Adam of recurrent pretraining.
+    /// The variant of Adam from recurrent pretraining (arXiv 2502.05171).
     RavenAdam {
-        /// Whether the rate is divided by `max(1, √mean(g² / v))`.
+        /// Whether the learning rate is divided by `max(1, √mean(g² / v))`.
         update_clipping: bool,
     },
 }
@@ -74,17 +75,19 @@ impl Update {
 /// The numbers of one update that all rules need.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// Learning rate η.
+    /// The learning rate η.
     pub lr: f64,
-    /// Share of the parameter that decays before the update: η·λ or (η / η_peak)·λ, 0 for none.
+    /// The share of the parameter that decays before the update: η·λ or (η / η_peak)·λ with the
+    /// weight decay λ; 0 for no decay.
     pub decay: f64,
-    /// Decay of the first moment, β₁.
+    /// The decay β₁ of the first moment.
     pub beta1: f64,
-    /// Decay of the second moment, β₂.
+    /// The decay β₂ of the second moment.
     pub beta2: f64,
-    /// The number of this update, t, counted from 1.
+    /// The number t of this update, counted from 1.
     pub update: u64,
-    /// Factor of the gradient, from clipping by the global norm; 1 for none.
+    /// The factor of the gradient, which comes from clipping by the global norm; 1 without
+    /// clipping.
     pub gradient_scale: f64,
 }
 
@@ -118,7 +121,8 @@ impl Parameter<'_> {
         }
     }
 
-    /// Calls `work` for pieces of the parameter, in parallel; returns the results in order.
+    /// Calls `work` for pieces of the parameter, in parallel. Returns the results in the order of
+    /// the pieces.
     ///
     /// # Panics
     ///

@@ -1,10 +1,10 @@
-//! The backward pass: one task per sequence or segment and key head, which owns its columns of the
-//! gradient.
+//! The backward pass: one task per key head and sequence (or segment). The task owns the columns of
+//! the gradient that belong to its key head.
 //!
 //! With `P` the probabilities and `O` the result: `dV = Pᵀ·dO`, `dP = dO·Vᵀ`,
 //! `dS = P ∘ (dP − rowsum(dO ∘ O))`, `dQ = dS·K / √d_head`, `dK = dSᵀ·Q / √d_head`
-//! (arXiv 2307.08691, algorithm 2). With gates `A` the values get `(P ∘ A)ᵀ·dO`, and `dP` and the
-//! gates' own gradients enter `dS` as [`super::edges`] has them; the sum `dO ∘ O` holds unchanged.
+//! (arXiv 2307.08691, algorithm 2). With gates `A`, `dV` is `(P ∘ A)ᵀ·dO`, and [`super::edges`]
+//! computes `dS` from `dP` and the gradients of the gates. The row sum of `dO ∘ O` stays the same.
 
 use rayon::prelude::*;
 
@@ -18,20 +18,21 @@ use super::{Head, Segments, Shape};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::vector::{LANES, dot, vectorized};
 
-/// The inputs of a gradient.
+/// The inputs of the backward pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
-    /// The packed, prepared projection that the forward read, `[batch · seq, qkv_width]`.
+    /// The packed projection after [`super::prepare()`], which the forward pass read:
+    /// `[batch · seq, qkv_width]`.
     pub qkv: &'a [f32],
-    /// The result of the forward, `[batch · seq, heads · d_head]`.
+    /// The result of the forward pass, `[batch · seq, heads · d_head]`.
     pub attended: &'a [f32],
-    /// The `lse` of the forward, `[batch, heads, seq]`.
+    /// The `lse` of the forward pass, `[batch, heads, seq]`.
     pub lse: &'a [f32],
     /// The gradient of `attended`.
     pub d_attended: &'a [f32],
 }
 
-/// Writes the gradient of the packed, prepared projection; the forward was [`super::forward()`]
+/// Writes the gradient of the prepared packed projection. The forward pass was [`super::forward()`]
 /// with the same `segments`.
 ///
 /// # Shapes
@@ -45,8 +46,9 @@ pub fn backward(shape: Shape, segments: Option<&Segments>, known: Known<'_>, d_q
     differentiate(shape, segments, known, d_qkv, |_, _| Ungated);
 }
 
-/// Like [`backward()`] over whole sequences, after [`super::forward_gated()`] with the same gates;
-/// returns the gradient of the bias of each query head.
+/// Does what [`backward()`] does, over whole sequences and with gates; the forward pass was
+/// [`super::forward_gated()`] with the same gates. Returns the gradient of the bias of each query
+/// head.
 ///
 /// # Shapes
 ///
@@ -79,8 +81,9 @@ pub fn backward_gated(
         .collect()
 }
 
-/// Writes the gradient with a factor per edge, chosen by sequence and head. Returns the sums of the
-/// gradients of the gates' logits, `[batch, heads]` if every sequence is one part.
+/// Writes the gradient with the factor per edge that `edges` returns for a sequence and a head.
+/// Returns the gradients of the gates' logits, summed per part and query head: `[batch, heads]` if
+/// every sequence is one part.
 fn differentiate<E: Edges>(
     shape: Shape,
     segments: Option<&Segments>,
@@ -138,14 +141,14 @@ fn differentiate<E: Edges>(
     d_logits.concat()
 }
 
-/// A key head of one sequence or segment and the query heads it serves.
+/// A key head of one sequence or segment, and the query heads that use it.
 struct Task<'a, E> {
     query_heads: Vec<QueryHead<'a, E>>,
     d_keys: MatrixMut<'a>,
     d_values: MatrixMut<'a>,
 }
 
-/// The inputs of one query head's gradient, and its place.
+/// The inputs for the gradient of one query head, and the columns into which it is written.
 struct QueryHead<'a, E> {
     head: Head<'a>,
     edges: E,
@@ -156,7 +159,7 @@ struct QueryHead<'a, E> {
 }
 
 impl<E: Edges> Task<'_, E> {
-    /// Returns the sum of the gradients of the gates' logits, per query head.
+    /// Returns the sum of the gradients of the gates' logits for each query head.
     fn run(mut self, scale: f32) -> Vec<f64> {
         let [seq, _] = self.d_keys.shape();
         for token in 0..seq {
@@ -185,8 +188,8 @@ impl<E: Edges> Task<'_, E> {
 }
 
 impl<E: Edges> QueryHead<'_, E> {
-    /// Writes the gradient of a tile of queries, and adds its contribution to the gradients of keys
-    /// and values; returns the sum of the gradients of the gates' logits.
+    /// Writes the gradient of a tile of queries, and adds the contribution of the tile to the
+    /// gradients of keys and values. Returns the sum of the gradients of the gates' logits.
     fn tile_gradient(
         &mut self,
         queries: Queries,
@@ -240,7 +243,7 @@ impl<E: Edges> QueryHead<'_, E> {
 struct FinishedSoftmax {
     /// The logarithm of the sum of `exp(score)`.
     lse: [f32; QUERIES],
-    /// The sum of weight · d_weight over its keys, which is `dO·O`.
+    /// The sum of weight · d_weight over the keys of the query, which is `dO·O`.
     mean: [f32; QUERIES],
 }
 
@@ -262,9 +265,9 @@ impl FinishedSoftmax {
         softmax
     }
 
-    /// Replaces the scores by weights times the factors of the edges, and the gradients of these
-    /// products by the gradients of the scores. The first key is `first_key`. Returns the gradients
-    /// of the gates' logits.
+    /// Replaces the scores by the products of weights and edge factors, and the gradients of these
+    /// products by the gradients of the scores. `first_key` is the first key of the tile. Returns
+    /// the gradients of the gates' logits.
     ///
     /// # Shapes
     ///

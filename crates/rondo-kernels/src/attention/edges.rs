@@ -1,14 +1,14 @@
-//! The factor per edge on the weights after the softmax, a vector of queries at a time: 1 without
-//! gates, 0 or 1 with them.
+//! The factor per edge on the weights after the softmax, computed for a vector of queries at a
+//! time. The factor is 1 without gates, and 0 or 1 with them.
 
 use super::noise::{HeadNoise, RowNoise};
 use super::tile::QUERIES;
 use crate::vector::{LANES, exp};
 
-/// One number for each query of a vector.
+/// One number for each query in a vector register.
 pub(super) type Lanes = [f32; LANES];
 
-/// A sum over the keys of a tile, per query.
+/// A sum over the keys of a tile, for each query.
 pub(super) struct PerQuery([Lanes; QUERIES / LANES]);
 
 impl PerQuery {
@@ -28,11 +28,11 @@ impl PerQuery {
     }
 }
 
-/// How open the gates of a tile are, per query.
+/// How open the gates of a tile are, for each query.
 pub(super) struct Tally {
-    /// The sum of `σ(g)`.
+    /// The sum of `σ(g)` over the keys, with `g` the logit of a gate.
     pub(super) expected: PerQuery,
-    /// The number of `g > 0`.
+    /// The number of keys with `g > 0`.
     pub(super) open: PerQuery,
 }
 
@@ -52,45 +52,46 @@ pub(super) struct Place<R> {
     pub(super) row: R,
     /// The position of the first query.
     pub(super) query: usize,
-    /// Its vector in the tile.
+    /// The index, within the tile, of the vector of queries.
     pub(super) vector: usize,
 }
 
-/// The probabilities of a vector and their gradients.
+/// The scores of a vector of queries for one key, and the gradients.
 pub(super) struct Weighted<'a> {
     /// In: the scores. Out: the weights that multiply the values.
     pub(super) scores: &'a mut Lanes,
     /// In: the gradients of the weights that multiply the values. Out: the gradients of the scores.
     pub(super) gradients: &'a mut Lanes,
-    /// The logarithms of the sums.
+    /// For each query, the logarithm of the sum of its exponentiated scores.
     pub(super) lse: &'a Lanes,
-    /// `dO·O`.
+    /// For each query, `dO·O`.
     pub(super) mean: &'a Lanes,
 }
 
-/// The factor per edge.
+/// A rule that gives the factor of each edge.
 pub(super) trait Edges: Copy + Send + Sync {
-    /// Its data for a key.
+    /// The data that the rule computes once for a key.
     type Row: Copy;
 
-    /// Whether it can be 0.
+    /// Whether a factor can be 0.
     const CLOSE: bool;
 
-    /// Prepares the data for a row of a tile.
+    /// Prepares the data for a key, which is a row of a tile.
     fn row(self, key: usize) -> Self::Row;
 
     /// Multiplies weights by their factors, and counts open edges.
     fn weigh(self, place: Place<Self::Row>, scores: &Lanes, weights: &mut Lanes, tally: &mut Tally);
 
-    /// Replaces the scores by weights times factors, and the gradients of these products by the
-    /// gradients of the scores; adds the gradients of the gates' logits to `d_logit`.
+    /// Replaces the scores by the products of weights and factors, and the gradients of these
+    /// products by the gradients of the scores. Adds the gradients of the gates' logits to
+    /// `d_logit`.
     fn differentiate(self, place: Place<Self::Row>, weighted: Weighted<'_>, d_logit: &mut PerQuery);
 
-    /// Returns about how many edges of a tile are open.
+    /// Returns the approximate number of open edges of a tile.
     fn open_edges(self, tally: &Tally, queries: usize) -> f64;
 }
 
-/// No gates.
+/// No gates: every factor is 1.
 #[derive(Clone, Copy)]
 pub(super) struct Ungated;
 
@@ -123,22 +124,23 @@ impl Edges for Ungated {
     }
 }
 
-/// The rule that opens the gates of one head of one sequence.
+/// The rule that opens the gates of one head of one sequence. `g` is the logit of a gate, `ℓ` its
+/// noise.
 pub(super) trait Draw: Copy + Send + Sync {
-    /// Its data for a key.
+    /// The data that the rule computes once for a key.
     type Row: Copy;
 
-    /// Prepares the data for a row of a tile.
+    /// Prepares the data for a key, which is a row of a tile.
     fn row(self, key: usize) -> Self::Row;
 
-    /// Returns `σ(g + ℓ)` and whether the gate is open, from `g` and `e = exp(−g)`.
+    /// Returns `σ(g + ℓ)` and whether the gate is open. The arguments are `g` and `e = exp(−g)`.
     fn open(row: Self::Row, query: usize, g: f32, e: f32) -> (f32, bool);
 
-    /// Returns about how many edges of a tile are open.
+    /// Returns the approximate number of open edges of a tile.
     fn open_edges(tally: &Tally, queries: usize) -> f64;
 }
 
-/// Gates open at random.
+/// Opens each gate at random, with probability `σ(g)`.
 impl Draw for HeadNoise {
     type Row = RowNoise;
 
@@ -159,7 +161,7 @@ impl Draw for HeadNoise {
     }
 }
 
-/// Gates are open above zero.
+/// Opens the gates with `g > 0`.
 #[derive(Clone, Copy)]
 pub(super) struct Threshold;
 
@@ -216,8 +218,9 @@ impl<D: Draw> Edges for Gated<D> {
         }
     }
 
-    /// With `P` the softmax and `dW` the gradient of the weights that multiply the values:
-    /// `dg = P · dW · s(1 − s) + pull · σ(1 − σ)`, `da = P · (A · dW − dO·O) + dg`.
+    /// With `P` the softmax, `A` the factor of the edge, `s = σ(g + ℓ)` and `dW` the gradient of
+    /// the weights that multiply the values: `dg = P · dW · s(1 − s) + pull · σ(1 − σ)` with
+    /// `σ = σ(g)`, and `da = P · (A · dW − dO·O) + dg` for the score `a`.
     #[inline(always)]
     fn differentiate(self, place: Place<D::Row>, weighted: Weighted<'_>, d_logit: &mut PerQuery) {
         let Weighted {

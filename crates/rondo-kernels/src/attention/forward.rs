@@ -13,8 +13,8 @@ use super::{Head, Segments, Shape};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::vector::{LANES, exp, vectorized};
 
-/// Lets every token attend to itself and the tokens before it in its sequence, or in its segment if
-/// rows are cut into `segments`.
+/// Lets every token attend to itself and to the earlier tokens of its sequence, or of its segment
+/// if `segments` are given.
 ///
 /// `lse` becomes the natural logarithm of `Σ_j exp(q·k_j / √d_head)` over the keys that a query
 /// sees.
@@ -37,11 +37,12 @@ pub fn forward(
     attend(shape, segments, qkv, attended, lse, |_, _| Ungated);
 }
 
-/// Like [`forward`] over whole sequences, with gates; returns how open they were.
+/// Does what [`forward`] does, over whole sequences and with gates; returns how open the gates
+/// were.
 ///
 /// # Shapes
 ///
-/// As [`forward`]; `head_bias`, which is added to the bias of the gates: `[heads]`.
+/// As for [`forward`]; `head_bias`, which is added to the bias of the gates: `[heads]`.
 ///
 /// # Panics
 ///
@@ -82,15 +83,15 @@ pub fn forward_gated(
     openness
 }
 
-/// How open the gates of a tile of queries were.
+/// The sums over the gates of one tile of queries.
 struct Tile {
     head: usize,
     expected: f64,
     open: u64,
 }
 
-/// Attends with a factor per edge, chosen by sequence and head; returns the counts in the order of
-/// sequences, heads and tiles.
+/// Attends with the factor per edge that `edges` returns for a sequence and a head. Returns the
+/// counts of open gates per tile, in the order of sequences, heads and tiles.
 fn attend<E: Edges>(
     shape: Shape,
     segments: Option<&Segments>,
@@ -206,13 +207,13 @@ impl<E: Edges> Task<'_, E> {
     }
 }
 
-/// The softmax of each query so far, over the tiles of keys seen (arXiv 2307.08691, algorithm 1).
+/// The softmax of each query over the tiles of keys seen so far (arXiv 2307.08691, algorithm 1).
 struct OnlineSoftmax {
     /// The largest score.
     largest: [f32; QUERIES],
     /// The sum of `exp(score − largest)`.
     sum: [f32; QUERIES],
-    /// The factor for sums of earlier tiles: `exp(largest before − largest)`.
+    /// The factor for the sums of earlier tiles: `exp(largest before − largest)`.
     shrink: [f32; QUERIES],
 }
 
@@ -225,8 +226,8 @@ impl OnlineSoftmax {
         }
     }
 
-    /// Replaces the scores of a tile, whose first key is `first_key`, by `exp(score − largest)`
-    /// times the factors of the edges; returns how open the edges are.
+    /// Replaces each score of a tile by `exp(score − largest)` times the factor of its edge;
+    /// returns how open the edges are. `first_key` is the first key of the tile.
     ///
     /// # Shapes
     ///

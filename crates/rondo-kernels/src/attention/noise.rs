@@ -1,36 +1,41 @@
-//! A uniform number for every edge, computed only from a key and the edge's place.
+//! A uniform random number for every edge (pair of a query and a key), computed only from a key and
+//! the edge's place.
 //!
-//! Nothing is stored and there is no sequential state: forward and backward, one thread and many,
-//! tiles of any size and vectors of any width get the same number for the same edge. The key, the
-//! sequence, the head and the position of the attended token are mixed in 64 bits, once per row of
-//! a tile; the position of the query is mixed in 32 bits, in the lanes of a vector. With
-//! [`row_keys`] and [`MULTIPLIERS`] another device can draw the same numbers.
+//! * The numbers need no storage and no sequential state. Forward and backward pass, one thread
+//!   and many, tiles of any size and vectors of any width all get the same number for the same
+//!   edge.
+//! * The key, the sequence, the head and the position of the attended token are mixed in 64 bits,
+//!   once per row of a tile. The position of the query is mixed in 32 bits, in the lanes of a
+//!   vector.
+//! * [`row_keys`] and [`MULTIPLIERS`] let another device draw the same numbers.
 
-/// The numbers of one head of one sequence.
+/// The source of the numbers for one head of one sequence.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeadNoise(u64);
 
-/// The numbers of the edges to one attended token.
+/// The source of the numbers for the edges to one attended token.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RowNoise {
     before: u32,
     between: u32,
 }
 
-/// The odd factors of the two multiplications for a number (constants from Wellons' search for the
+/// The two odd factors that [`uniform_at`] multiplies with (constants from Wellons' search for the
 /// lowest bias).
 pub const MULTIPLIERS: [u32; 2] = [0x21f0_aaad, 0xd35a_2d97];
 
-/// The 32 bits added before and between the multiplications, for every attended token.
+/// The 32 bits added before, and the 32 bits added between, the multiplications, for every attended
+/// token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowKeys {
-    /// `[batch, heads, seq]`.
+    /// The bits added before the first multiplication, `[batch, heads, seq]`.
     pub before: Vec<u32>,
-    /// `[batch, heads, seq]`.
+    /// The bits added between the two multiplications, `[batch, heads, seq]`.
     pub between: Vec<u32>,
 }
 
-/// Returns the data with which a device draws the numbers of `[batch, heads, seq]` attended tokens.
+/// Returns the data that another device needs to draw the numbers of the edges to
+/// `[batch, heads, seq]` attended tokens.
 pub fn row_keys(key: u64, [batch, heads, seq]: [usize; 3]) -> RowKeys {
     let places = (0..batch).flat_map(|sequence| (0..heads).map(move |head| (sequence, head)));
     let (before, between) = places
@@ -56,7 +61,7 @@ impl HeadNoise {
         Self(mixed_bits(of_sequence ^ head as u64))
     }
 
-    /// Returns the numbers of the edges to the token at `position`.
+    /// Returns the source of the numbers for the edges to the token at `position`.
     #[inline(always)]
     pub(super) fn row(self, position: usize) -> RowNoise {
         let bits = mixed_bits(self.0 ^ position as u64);
@@ -68,10 +73,11 @@ impl HeadNoise {
 }
 
 impl RowNoise {
-    /// Returns the number of the edge from the query at `position`, one of the 2²³ numbers
-    /// `(k + ½) / 2²³`: never 0 or 1, and `1 − u` is exact.
+    /// Returns the number of the edge from the query at `position`: one of the 2²³ numbers
+    /// `(k + ½) / 2²³`. The number is never 0 or 1, and `1 − u` is exact.
     ///
-    /// Two rounds of a multiplication between xor-shifts, with 32 bits of the row's key before each.
+    /// The position passes through two multiplications between xor-shifts; 32 bits of the row's key
+    /// are added before each multiplication.
     #[inline(always)]
     pub(super) fn uniform(self, position: u32) -> f32 {
         let mut x = position ^ self.before;
@@ -80,12 +86,13 @@ impl RowNoise {
         x ^= x >> 15;
         x = x.wrapping_mul(MULTIPLIERS[1]);
         x ^= x >> 15;
-        // The 23 bits of the significand give a number in [1, 2); 1 − 2⁻²⁴ is subtracted.
+        // The 23 bits of the significand give a number in [1, 2); subtracting 1 − 2⁻²⁴ moves it
+        // into (0, 1).
         f32::from_bits(x >> 9 | 1.0_f32.to_bits()) - (1.0 - f32::EPSILON / 2.0)
     }
 }
 
-/// Mixes 64 bits (the increment and the finaliser of SplitMix64, Steele et al. 2014).
+/// Mixes 64 bits with the increment and the finaliser of SplitMix64 (Steele et al. 2014).
 #[inline(always)]
 pub fn mixed_bits(x: u64) -> u64 {
     let mut x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -98,11 +105,11 @@ pub fn mixed_bits(x: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// Rows and columns of the tested square of edges.
+    /// The number of rows, and of columns, of the tested square of edges.
     const SIDE: usize = 512;
 
-    /// The allowed deviation of a statistic, in standard deviations: exceeded by chance once in
-    /// 10⁹.
+    /// The allowed deviation of a statistic from its mean, in standard deviations. Chance exceeds
+    /// it once in 10⁹ cases.
     const DEVIATIONS: f64 = 6.0;
 
     fn square(key: u64, sequence: usize, head: usize) -> Vec<f32> {
@@ -112,8 +119,8 @@ mod tests {
             .collect()
     }
 
-    /// Checks `Σ (n − e)² / e` over equally likely cells: its mean is `cells − 1`, its variance
-    /// twice that.
+    /// Checks the statistic `Σ (n − e)² / e` over equally likely cells. Its mean is `cells − 1`,
+    /// and its variance is twice its mean.
     #[track_caller]
     fn check_cells(counts: &[u32]) {
         let total: u32 = counts.iter().sum();

@@ -8,18 +8,19 @@ use super::tile::Queries;
 use crate::matrix::{Matrix, MatrixMut};
 use crate::vector::{LANES, with_simd};
 
-/// The share of open edges below which skipping closed edges is faster than multiplying with all
-/// edges.
+/// The share of open edges below which skipping the closed edges is faster than the product over
+/// all edges.
 ///
-/// With AVX-512, heads of 64 and 256 tokens, a gated forward takes this share of the time that it
-/// takes with the product of all edges: 0.89 with none open, 0.91 with 6 in 1000, 0.94 with 2 in
-/// 100, 0.99 with 3, 1.10 with 6. No greater gain is possible: the scores and the softmax need
-/// every edge, and the product with the values is a tenth of the forward.
+/// Measured with AVX-512, heads of 64 elements and sequences of 256 tokens. The time of a gated
+/// forward pass that skips the closed edges, relative to one with the product over all edges, is
+/// 0.89 with no open edge, 0.91 with a share of 0.006, 0.94 with 0.02, 0.99 with 0.03, and 1.10
+/// with 0.06. No greater gain is possible: the scores and the softmax need every edge, and the
+/// product with the values is a tenth of the forward pass.
 pub(super) const MOST_OPEN: f64 = 0.02;
 
 impl Queries {
-    /// Like [`Queries::gather_from_keys`] with a scale of 1, and with the same bits unless a value
-    /// is not finite: terms with a weight of zero are skipped.
+    /// Does what [`Queries::gather_from_keys`] does with a scale of 1, but skips the terms with a
+    /// weight of zero. The result has the same bits unless a value is not finite.
     ///
     /// # Shapes
     ///
@@ -52,7 +53,7 @@ impl Queries {
     }
 }
 
-/// Adds weight · value of every open edge to the sums of its query.
+/// Adds weight · value of every open edge to the sums of the edge's query.
 struct OpenProduct<'a> {
     sums: &'a mut [f32],
     tile: &'a [f32],

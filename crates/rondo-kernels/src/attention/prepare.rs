@@ -1,20 +1,21 @@
 //! The operations on queries, keys and values before attention: bias, norm, rotary embedding, in
-//! this order. A norm without a scale comes after the rotary embedding.
+//! this order. A norm without a scale is applied after the rotary embedding instead.
 
 use super::qk_norm::{NormedOver, QkNorm, QkScales};
 use super::{Rope, Segments, Shape};
 use crate::rows::{for_rows, for_rows_of_two, for_rows_with_sums};
 use crate::vector::vectorized;
 
-/// The operations on queries and keys; every part is optional.
+/// The operations on queries, keys and values before attention. Every part is optional.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Preparation<'a> {
-    /// The bias, `[heads + kv_heads, d_head]`: for queries, then for keys; with `kv_heads` more
-    /// rows also for values.
+    /// The bias, `[heads + kv_heads, d_head]`: one row per query head, then one per key head. With
+    /// `kv_heads` more rows, the bias also covers the value heads.
     pub bias: Option<&'a [f32]>,
-    /// The rotation.
+    /// The rotary embedding.
     pub rope: Option<Rope<'a>>,
-    /// The segments, in which positions restart; without them positions restart at every sequence.
+    /// The segments; positions restart at the start of each segment. Without segments, positions
+    /// restart at the start of each sequence.
     pub segments: Option<&'a Segments>,
     /// The norm of queries and keys.
     pub norm: Option<QkNorm>,
@@ -25,17 +26,17 @@ pub struct Preparation<'a> {
 /// The gradients of the parameters of a preparation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PreparationGradients {
-    /// Gradient of the bias, in its shape.
+    /// The gradient of the bias, in the shape of the bias.
     pub bias: Option<Vec<f32>>,
-    /// Gradient of the scale of queries, in its shape.
+    /// The gradient of the scale of queries, in the shape of that scale.
     pub query_scale: Option<Vec<f32>>,
-    /// Gradient of the scale of keys, in its shape.
+    /// The gradient of the scale of keys, in the shape of that scale.
     pub key_scale: Option<Vec<f32>>,
 }
 
 impl Preparation<'_> {
-    /// Returns how many numbers per token [`prepare`] stores for the backward pass, all of them for
-    /// the norm.
+    /// Returns how many numbers per token [`prepare`] stores for the backward pass. Only the norm
+    /// needs such numbers.
     pub fn kept_width(&self, shape: Shape) -> usize {
         self.norm.map_or(0, |norm| norm.kept_width(shape))
     }
@@ -67,7 +68,7 @@ impl Preparation<'_> {
         }
     }
 
-    /// Returns the norm after the rotation.
+    /// Returns the norm, if it is applied after the rotary embedding.
     #[inline(always)]
     fn norm_after(&self) -> Option<QkNorm> {
         self.norm
@@ -96,8 +97,9 @@ impl Preparation<'_> {
         }
     }
 
-    /// Turns the gradient of prepared rows into that of the rows themselves, in place, and adds to
-    /// `sums` the gradients of the bias and of the scales, one after another.
+    /// Turns the gradient of prepared rows into the gradient of the rows before preparation, in
+    /// place. Adds the gradients of the bias, of the query scale and of the key scale to `sums`, in
+    /// this order.
     #[inline(always)]
     fn prepare_rows_backward(
         &self,
@@ -136,11 +138,12 @@ impl Preparation<'_> {
 /// # Shapes
 ///
 /// `qkv`: `[batch · seq, qkv_width]`; `kept`: `[batch · seq, kept_width]` with
-/// [`Preparation::kept_width`]; the data for [`prepare_backward`] is written there.
+/// [`Preparation::kept_width`]. `kept` receives the data for [`prepare_backward`].
 ///
 /// # Panics
 ///
-/// Panics where a length does not fit the shape, or where an odd `d_head` is to be rotated.
+/// Panics where a length does not fit the shape, or where a rotary embedding is given and `d_head`
+/// is odd.
 pub fn prepare(shape: Shape, preparation: Preparation<'_>, qkv: &mut [f32], kept: &mut [f32]) {
     preparation.check(shape, qkv, kept);
     let width = shape.qkv_width();
@@ -156,12 +159,13 @@ pub fn prepare(shape: Shape, preparation: Preparation<'_>, qkv: &mut [f32], kept
     for_rows_of_two((qkv, width), (kept, preparation.kept_width(shape)), run);
 }
 
-/// Turns the gradient of a prepared projection into that of the projection, in place; returns the
-/// gradients of bias and scales, if there are any.
+/// Turns the gradient of a prepared projection into the gradient of the projection before
+/// preparation, in place. Returns the gradients of the bias and the scales that the preparation
+/// has.
 ///
 /// # Shapes
 ///
-/// `qkv` and `kept`: as [`prepare`] left them; `d_qkv`: as `qkv`.
+/// `qkv` and `kept`: as [`prepare`] left them; `d_qkv`: the shape of `qkv`.
 ///
 /// # Panics
 ///

@@ -1,5 +1,5 @@
-//! The norm of queries and keys before their products: its extent, and its place before or after
-//! the rotation.
+//! The norm of queries and keys before attention: which elements share a mean square, and whether
+//! the norm comes before or after the rotary embedding.
 
 use super::Shape;
 use crate::norm::Norm;
@@ -8,37 +8,37 @@ use crate::vector::{dot, sum_of};
 /// The norm of queries and keys.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct QkNorm {
-    /// Its ε.
+    /// The ε of the norm.
     pub norm: Norm,
-    /// The numbers that it covers.
+    /// The elements that share a mean square.
     pub over: NormedOver,
 }
 
-/// The numbers that a norm of queries and keys covers.
+/// The elements of queries and keys that share a mean square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormedOver {
-    /// Each head, after the rotation and without a scale.
+    /// Each head is normed after the rotary embedding, without a scale.
     RotatedHeads,
-    /// Each head, before the rotation; the heads of queries share a scale `[d_head]`, those of keys
-    /// another (Qwen3, arXiv 2505.09388).
+    /// Each head is normed before the rotary embedding. All query heads share one scale `[d_head]`,
+    /// and all key heads share another (Qwen3, arXiv 2505.09388).
     Heads,
-    /// All heads of queries together, and all heads of keys together, before the rotation, each
-    /// with a scale of the same width (OLMo 2, arXiv 2501.00656).
+    /// All query heads together are normed before the rotary embedding, and so are all key heads
+    /// together. Queries and keys each have a scale of their full width (OLMo 2, arXiv 2501.00656).
     Width,
 }
 
-/// The scales of a norm of queries and of keys.
+/// The scales of a norm of queries and keys.
 #[derive(Clone, Copy, Debug)]
 pub struct QkScales<'a> {
-    /// `[d_head]` or `[heads · d_head]`.
+    /// The scale of queries: `[d_head]` or `[heads · d_head]`.
     pub queries: &'a [f32],
-    /// `[d_head]` or `[kv_heads · d_head]`.
+    /// The scale of keys: `[d_head]` or `[kv_heads · d_head]`.
     pub keys: &'a [f32],
 }
 
 impl QkNorm {
     /// Returns how many numbers per token the backward pass needs: the inverse root mean squares,
-    /// and the normed values before scaling.
+    /// and, if the norm has scales, the normed values before scaling.
     pub(super) fn kept_width(self, shape: Shape) -> usize {
         match self.over {
             NormedOver::RotatedHeads => shape.prepared_heads(),
@@ -56,7 +56,8 @@ impl QkNorm {
         }
     }
 
-    /// Returns the lengths of the scales of queries and keys; none if the norm has no scales.
+    /// Returns the lengths of the scales of queries and of keys, or `None` if the norm has no
+    /// scales.
     pub(super) fn scale_lengths(self, shape: Shape) -> Option<[usize; 2]> {
         match self.over {
             NormedOver::RotatedHeads => None,
@@ -74,7 +75,7 @@ impl QkNorm {
         }
     }
 
-    /// Turns the gradient of [`Self::norm_heads`] into that of its input, in place.
+    /// Turns the gradient of the output of [`Self::norm_heads`] into that of its input, in place.
     ///
     /// With `y = r·x` and `r = 1 / √(mean(x²) + ε)`: `dx = r · (dy − y · mean(dy ∘ y))`.
     #[inline(always)]
@@ -96,7 +97,7 @@ impl QkNorm {
     }
 
     /// Norms and scales the queries and keys of a token in place. Writes the inverse root mean
-    /// squares to `kept`, then the normed values.
+    /// squares to `kept`, followed by the normed values before scaling.
     #[inline(always)]
     pub(super) fn norm_scaled(
         self,
@@ -126,10 +127,11 @@ impl QkNorm {
         }
     }
 
-    /// Turns the gradient of [`Self::norm_scaled`] into that of its input, in place, and adds to
-    /// the gradients of the scales.
+    /// Turns the gradient of the output of [`Self::norm_scaled`] into that of its input, in place,
+    /// and adds the token's contribution to the gradients of the scales.
     ///
-    /// With `n = r·x` and `y = n ∘ g`: `dg = Σ dy ∘ n` and `dx = r · (dy ∘ g − n · mean(dy ∘ g ∘ n))`.
+    /// With `n = r·x`, the scale `g` and `y = n ∘ g`: `dg = Σ dy ∘ n` and
+    /// `dx = r · (dy ∘ g − n · mean(dy ∘ g ∘ n))`.
     #[inline(always)]
     pub(super) fn norm_scaled_backward(
         self,

@@ -1,14 +1,15 @@
-//! The rotary embedding of the heads of a token.
+//! The rotary embedding, applied to the heads of a token.
 
-/// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864), `[seq, d_head / 2]`
-/// each: position `p` turns pair j by the angle at `[p, j]`.
+/// The rotary embedding's tables (Su et al. 2021, arXiv 2104.09864): the cosines and the sines of
+/// the angles, `[seq, d_head / 2]` each. At position `p`, pair `j` of a head turns by the angle
+/// `[p, j]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Rope<'a> {
     /// The cosines.
     pub cos: &'a [f32],
     /// The sines.
     pub sin: &'a [f32],
-    /// Which elements are a pair.
+    /// Which elements of a head form a pair.
     pub pairing: Pairing,
 }
 
@@ -22,8 +23,8 @@ pub enum Pairing {
 }
 
 impl Rope<'_> {
-    /// Rotates every head of a token at `position`: forwards if `direction` is 1, backwards if it
-    /// is −1.
+    /// Rotates every head of a token at `position`. With `direction` 1 it rotates forwards, with −1
+    /// backwards.
     #[inline(always)]
     pub(super) fn turn(&self, heads: &mut [f32], position: usize, d_head: usize, direction: f32) {
         let pairs = position * (d_head / 2)..(position + 1) * (d_head / 2);

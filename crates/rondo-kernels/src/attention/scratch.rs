@@ -1,5 +1,5 @@
-//! Working memory for a task's tiles: one block per thread, which is kept; its size does not depend
-//! on the length of the sequence.
+//! Working memory for a task's tiles. Each thread keeps one block, whose size does not depend on
+//! the length of the sequence.
 
 use std::cell::RefCell;
 
@@ -9,8 +9,8 @@ thread_local! {
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lends `work` this thread's scratch, cut into parts of these lengths; their contents are
-/// arbitrary. Each starts on the boundary of a cache line.
+/// Calls `work` with parts of this thread's scratch memory, one of each given length. The contents
+/// of the parts are arbitrary. Each part starts on the boundary of a cache line.
 pub(super) fn with_scratch<const N: usize>(
     lengths: [usize; N],
     work: impl FnOnce([&mut [f32]; N]),
@@ -34,10 +34,10 @@ pub(super) fn with_scratch<const N: usize>(
     });
 }
 
-/// Copies rows next to each other.
+/// Copies the rows into contiguous memory and returns the copy.
 ///
 /// Rows of the packed projection are far apart, often at distances that map to the same few cache
-/// sets. Rows that a product reads repeatedly are copied first.
+/// sets. A caller therefore packs the rows that a product reads repeatedly.
 pub(super) fn packed<'a>(rows: Matrix<'_>, into: &'a mut [f32]) -> Matrix<'a> {
     let [count, d_head] = rows.shape();
     let into = &mut into[..count * d_head];

@@ -1,23 +1,24 @@
-//! Rows cut into segments. Attention treats each segment as its own sequence, with the same tiles
-//! from its first token on and the same order of sums, so the result of a segment has the same bits
-//! as if it were alone.
+//! Rows cut into segments. Attention treats each segment as a sequence of its own: its tiles start
+//! at the first token of the segment, and the order of its sums is the same. The result of a
+//! segment therefore has the same bits as the result of that segment alone.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The segments of some rows. A token attends only within its own segment, and positions count from
-/// the first token of the segment.
+/// The segments of the rows of a batch. A token attends only within its own segment, and positions
+/// count from the first token of the segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segments {
-    /// Tokens of a row.
+    /// The number of tokens of a row.
     seq: usize,
-    /// For every token, the position in its row of the first token of its segment, `[batch · seq]`.
+    /// For every token: the position, within the row, of the first token of its segment,
+    /// `[batch · seq]`.
     firsts: Arc<[usize]>,
 }
 
 impl Segments {
-    /// Cuts rows of `seq` tokens after every token for which `ends` is true. Every row begins a
-    /// segment.
+    /// Cuts rows of `seq` tokens behind every token for which `ends` is true. The start of a row
+    /// also starts a segment.
     ///
     /// # Shapes
     ///
@@ -48,12 +49,12 @@ impl Segments {
         }
     }
 
-    /// Returns the tokens of a row.
+    /// Returns the number of tokens of a row.
     pub fn seq(&self) -> usize {
         self.seq
     }
 
-    /// Returns for every token the position in its row of the first token of its segment,
+    /// Returns for every token the position, within the row, of the first token of its segment,
     /// `[batch · seq]`.
     pub fn firsts(&self) -> &[usize] {
         &self.firsts
@@ -80,8 +81,8 @@ impl Segments {
     }
 }
 
-/// Returns the parts of a row of `seq` tokens that are computed separately: its segments, or the
-/// whole row.
+/// Returns the parts of a row of `seq` tokens that are computed separately: the segments of the
+/// row, or the whole row without segments.
 pub(super) fn parts(segments: Option<&Segments>, row: usize, seq: usize) -> Vec<Range<usize>> {
     match segments {
         Some(segments) => segments.of_row(row),

@@ -1,4 +1,5 @@
-//! Compares the kernels with attention in f64, and its gradient with central differences.
+//! Compares the kernels with attention computed in f64. The gradient in f64 is compared with
+//! central differences.
 
 mod gated;
 mod gated_reference;
@@ -8,11 +9,11 @@ mod segmented;
 
 use super::*;
 
-/// The largest allowed error of a kernel against f64, in units of the largest element of its
-/// result: about a hundred roundings of f32.
+/// The largest allowed error of a kernel against f64, relative to the largest element of the result
+/// (or to 1, if all are smaller): about a hundred roundings of f32.
 const TOLERANCE: f64 = 1e-5;
 
-/// The same for [`slopes`] in f64.
+/// The largest allowed error of a gradient in f64 against [`slopes`], in the same units.
 const DIFFERENCE_TOLERANCE: f64 = 1e-8;
 
 /// The input of a layer and the gradient of its output.
@@ -42,7 +43,7 @@ impl Layer {
         }
     }
 
-    /// Changes the tokens from `token` on; returns the offset of the output of `token`.
+    /// Adds 1 to all inputs from `token` on; returns the offset of the output of `token`.
     fn change_from(&mut self, token: usize) -> usize {
         let start = token * self.shape.qkv_width();
         self.qkv[start..].iter_mut().for_each(|x| *x += 1.0);
@@ -50,7 +51,7 @@ impl Layer {
     }
 }
 
-/// Numbers in (−1, 1) that look random (splitmix64).
+/// Returns numbers in (−1, 1) that look random (SplitMix64).
 fn noise(seed: u64, length: usize) -> Vec<f32> {
     (0..length as u64)
         .map(|i| {

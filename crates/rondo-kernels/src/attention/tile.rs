@@ -1,8 +1,8 @@
-//! The operations on a tile of scores that both directions share.
+//! The operations on a tile of scores that the forward and the backward pass share.
 //!
-//! A tile has a row per key and a column per query, `[keys, width]`. So the operations per query
-//! (largest score, sum, logarithm) work in the lanes of a vector, without sums across lanes, and
-//! every product but one reads its left side in memory order.
+//! A tile has a row per key and a column per query, `[keys, width]`. The operations per query
+//! (largest score, sum, logarithm) therefore work in the lanes of a vector, without sums across
+//! lanes. Every product except [`Queries::gather_from_keys`] reads its left factor in memory order.
 
 use std::ops::Range;
 
@@ -11,24 +11,24 @@ use crate::matrix::{Matrix, MatrixMut};
 use crate::product::Write;
 use crate::vector::{LANES, vectorized};
 
-/// Queries of a tile.
+/// The maximum number of queries of a tile.
 pub(super) const QUERIES: usize = 64;
 
-/// Keys of a tile: a multiple of [`QUERIES`], so that the first key of a tile is never after its
-/// first query, and every query sees a key in every tile that is computed for it.
+/// The maximum number of keys of a tile. It is a multiple of [`QUERIES`], so the first key of a
+/// tile is never after the first query, and every query sees at least one key of every tile.
 pub(super) const KEYS: usize = 128;
 
-/// A tile of queries; the keys of its tiles are those that at least one of the queries sees.
+/// A tile of queries. Its tiles of keys cover every key that at least one of the queries sees.
 #[derive(Clone, Copy)]
 pub(super) struct Queries {
-    /// The position of the first.
+    /// The position of the first query.
     pub(super) first: usize,
-    /// How many there are, at most [`QUERIES`].
+    /// The number of queries, at most [`QUERIES`].
     pub(super) count: usize,
 }
 
 impl Queries {
-    /// Returns the columns of a tile: the queries, and padding up to whole vectors.
+    /// Returns the number of columns of a tile: the queries, padded to whole vectors.
     pub(super) fn width(self) -> usize {
         self.count.next_multiple_of(LANES)
     }
@@ -38,7 +38,7 @@ impl Queries {
         self.first..self.first + self.count
     }
 
-    /// Returns the keys up to the last query, tile by tile.
+    /// Returns the keys up to the last query, as one range per tile.
     pub(super) fn key_tiles(self) -> impl Iterator<Item = Range<usize>> {
         let end = self.first + self.count;
         (0..end)
@@ -57,7 +57,7 @@ impl Queries {
             turned.fill(0.0);
         }
         let [_, d_head] = rows.shape();
-        // Squares of 4 × 4 are transposed in registers, the rest one by one.
+        // Squares of 4 × 4 are transposed in registers, the remaining elements one by one.
         let (whole_queries, whole) = (self.count / 4 * 4, d_head / 4 * 4);
         vectorized(
             #[inline(always)]
@@ -84,14 +84,15 @@ impl Queries {
         }
     }
 
-    /// Returns how many vectors of lanes hold only queries before `key`; those are never read.
+    /// Returns how many vectors of the row of `key` hold only queries before `key`. These vectors
+    /// are never read.
     #[inline(always)]
     pub(super) fn hidden_vectors(self, key: usize) -> usize {
         key.saturating_sub(self.first) / LANES
     }
 
-    /// Cuts keys into runs, each with the first query that sees any key of the run, rounded down to
-    /// a vector.
+    /// Cuts the keys into runs. With each run comes the first query that sees any key of the run,
+    /// rounded down to a whole vector.
     fn key_runs(self, keys: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
         let diagonal = self.first.clamp(keys.start, keys.end);
         let before = (keys.start < diagonal).then_some((keys.start..diagonal, 0));
@@ -101,7 +102,8 @@ impl Queries {
         before.into_iter().chain(on)
     }
 
-    /// Cuts the queries into runs, each with the end of the keys that any query of the run sees.
+    /// Cuts the queries into runs. With each run comes the end of the keys that any query of the
+    /// run sees.
     fn query_runs(self, keys: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
         let run = match keys.end <= self.first {
             true => QUERIES,
@@ -113,8 +115,8 @@ impl Queries {
         })
     }
 
-    /// Writes the inner products of keys (or values) with transposed rows into a tile, for queries
-    /// that see the key.
+    /// Writes the inner products of `rows` (keys or values) with the columns of `turned` into a
+    /// tile, for the queries that see the key.
     ///
     /// # Shapes
     ///
@@ -141,7 +143,7 @@ impl Queries {
         }
     }
 
-    /// Adds `scale · tile · rows` to a row per key.
+    /// Adds `scale · tile · rows` to `out`, which has a row per key.
     ///
     /// # Shapes
     ///
@@ -167,7 +169,8 @@ impl Queries {
         }
     }
 
-    /// Writes `scale · tileᵀ · rows` to a row per query, or adds it if the tile is not the first.
+    /// Writes `scale · tileᵀ · rows` into `out`, which has a row per query, for the first tile of
+    /// keys. For later tiles it adds the product.
     ///
     /// # Shapes
     ///
@@ -196,7 +199,7 @@ impl Queries {
         }
     }
 
-    /// Sets the score of keys after the query to −∞, in the vectors that are read later.
+    /// Sets the scores of keys after the query to −∞, in the vectors that are read later.
     pub(super) fn hide_the_future(self, scores: &mut [f32], keys: Range<usize>) {
         let width = self.width();
         for key in keys.start.max(self.first)..keys.end {
@@ -206,7 +209,7 @@ impl Queries {
     }
 }
 
-/// Writes the transpose of four elements of four rows.
+/// Writes `scale` times the transpose of a square of 4 × 4 elements.
 #[inline(always)]
 fn turn_four(rows: [[f32; 4]; 4], scale: f32, turned: &mut [f32], width: usize) {
     for i in 0..4 {

@@ -1,9 +1,9 @@
-//! Products of matrices that are small enough to stay in cache.
+//! Products of matrices that are small enough to stay in the cache.
 //!
-//! [`crate::product::product`] copies its arguments into another layout and allocates memory for
-//! it, which at these sizes costs as much as the arithmetic. Here the right side is read in place,
-//! one register at a time, and nothing is copied. Every element is summed in the order of the inner
-//! dimension, for any register width.
+//! [`crate::product::product`] allocates memory and copies its factors into another layout, which
+//! at these sizes costs as much as the arithmetic. The product here reads the right factor in
+//! place, one register at a time, and copies nothing. Every element is summed in the order of the
+//! inner dimension, whatever the width of a register.
 
 use pulp::{Simd, WithSimd};
 
@@ -11,20 +11,20 @@ use crate::matrix::{Matrix, MatrixMut};
 use crate::product::Write;
 use crate::vector::with_simd;
 
-/// The left side of a product.
+/// The left factor of a product.
 #[derive(Clone, Copy)]
 pub(super) enum Left<'a> {
-    /// As stored, `[m, k]`.
+    /// The matrix as stored, `[m, k]`.
     Plain(Matrix<'a>),
-    /// The transpose of the stored matrix, `[k, m]`.
+    /// The transpose of a matrix that is stored as `[k, m]`.
     Transposed(Matrix<'a>),
 }
 
-/// Writes `scale · left · right` into `out`.
+/// Writes `scale · left · right` into `out`, or adds it, as `write` says.
 ///
 /// # Shapes
 ///
-/// `out`: `[m, n]`; `left`: `[m, k]`; `right`: `[k, n]`; the rows of all three are contiguous.
+/// `out`: `[m, n]`; `left`: `[m, k]`; `right`: `[k, n]`. The rows of all three are contiguous.
 pub(super) fn tile_product(
     out: MatrixMut<'_>,
     write: Write,
@@ -82,7 +82,7 @@ impl WithSimd for Product<'_> {
 }
 
 impl Product<'_> {
-    /// Computes `width` columns, held in `V` registers, from column `col` on.
+    /// Computes `width` columns from column `col` on. A row of these columns fills `V` registers.
     #[inline(always)]
     fn strip<S: Simd, const V: usize>(&mut self, simd: S, col: usize, width: usize) {
         let [rows, _] = self.out.shape();
@@ -101,7 +101,7 @@ impl Product<'_> {
         }
     }
 
-    /// Computes `R` rows of a strip.
+    /// Computes `R` rows of a strip of columns.
     #[inline(always)]
     fn block<S: Simd, const R: usize, const V: usize>(
         &mut self,
@@ -150,7 +150,7 @@ impl Product<'_> {
     }
 }
 
-/// Loads `V` registers; a single register may be loaded in part.
+/// Loads `V` registers. If `V` is 1, the row may fill only a part of the register.
 #[inline(always)]
 fn load<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::f32s; V] {
     match S::as_simd_f32s(row) {

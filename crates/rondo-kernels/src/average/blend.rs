@@ -1,5 +1,5 @@
-//! The average after another iteration: `h ← h + e^(s − L) (z − h)`, with L the logarithm of the
-//! sum of all weights, including this one.
+//! The update of the average in an iteration: `h ← h + e^(s − L) (z − h)`. L is the logarithm of
+//! the sum of all weights, including the weight of this iteration.
 
 use super::{EPS, Score};
 use crate::matrix::Matrix;
@@ -7,20 +7,21 @@ use crate::real::Real;
 use crate::rows::{for_rows, for_rows_of_two, for_rows_with_sums};
 use crate::vector::vectorized;
 
-/// `h + e^(s − L) (z − h)`, without its tensors.
+/// The update `h + e^(s − L) (z − h)`, without its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blend;
 
-/// The tensors of a [`Blend`], or values in their places: X for rows, V for vectors.
+/// The tensors of a [`Blend`], or other values in their places: `X` in the place of matrices, `V`
+/// in the place of the vector.
 #[derive(Clone, Copy, Debug)]
 pub struct BlendTensors<X, V = X> {
-    /// z, `[tokens, width]`.
+    /// The output z of the iteration, `[tokens, width]`.
     pub z: X,
-    /// h, `[tokens, width]`.
+    /// The average h so far, `[tokens, width]`.
     pub average: X,
-    /// L, `[tokens, 1]`.
+    /// The logarithm L of the sum of weights, `[tokens, 1]`.
     pub total: X,
-    /// q, `[width]`.
+    /// The learned vector q, `[width]`.
     pub query: V,
 }
 
@@ -108,8 +109,8 @@ pub(super) fn forward_row<T: Real>(q: &[T], z: &[T], h: &[T], total: T, eps: T, 
     }
 }
 
-/// Writes the gradient of h and returns the gradient of L, `−γ ⟨d_y, z − h⟩` with `γ = e^(s − L)`;
-/// the gradient of s is its negative.
+/// Writes the gradient of h and returns the gradient of L: `−γ ⟨d_y, z − h⟩` with `γ = e^(s − L)`.
+/// The gradient of s is the negative of the gradient of L.
 #[inline(always)]
 pub(super) fn backward_of_past<T: Real>(
     q: &[T],
@@ -127,7 +128,7 @@ pub(super) fn backward_of_past<T: Real>(
     share * (T::dot(d_y, h) - T::dot(d_y, z))
 }
 
-/// Writes the gradient of z and adds to the gradient of q.
+/// Writes the gradient of z and adds the token's contribution to the gradient of q.
 #[inline(always)]
 pub(super) fn backward_of_new<T: Real>(
     q: &[T],

@@ -1,5 +1,6 @@
-//! Compares the streaming form with the direct sums of its authors' formula
-//! ([tests/golden/injections]), and with finite differences.
+//! Compares the streaming form with golden values ([tests/golden/injections]): the direct sums of
+//! the published formula, and their gradients. The gradients were confirmed with complex steps when
+//! the golden values were made.
 //!
 //! [tests/golden/injections]: ../../../../tests/golden/injections
 
@@ -10,18 +11,18 @@ use crate::golden::Golden;
 use crate::matrix::Matrix;
 use crate::threads::one_and_two;
 
-/// ε of the golden values, and of the kernels in f64.
+/// The ε of the golden values, used by the row functions in f64.
 const EPSILON: f64 = 1e-6;
 const F64_OUTPUT: f64 = 1e-13;
 const F64_GRADIENT: f64 = 1e-11;
 const F32_OUTPUT: f64 = 2e-6;
 const F32_GRADIENT: f64 = 1e-5;
-/// The tolerance of the streaming form in f32 over a thousand steps.
+/// The tolerance of an average in f32 over up to a thousand iterations.
 const F32_STREAM: f64 = 1e-5;
 
 const GOLDEN: &[u8] = include_bytes!("../../../../tests/golden/injections/infiloop.safetensors");
 
-/// The loop over one token: q and β, and the average with the logarithm of the sum of its weights.
+/// The average over the iterations of one token, in f64.
 struct Stream<'a> {
     q: &'a [f64],
     log_beta: f64,
@@ -37,7 +38,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Adds the next z; returns γ.
+    /// Adds the next output z to the average; returns its share γ of the weights.
     fn push(&mut self, z: &[f64]) -> f64 {
         let past = self.average.take();
         let total = forward_row(
@@ -65,7 +66,8 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// The same in f32, with the kernels.
+/// Does what [`Stream::push`] does, in f32 with the kernels. `state` holds the average and the
+/// logarithm of the sum of its weights.
 fn push_f32(q: &[f32], beta: f32, state: &mut Option<(Vec<f32>, Vec<f32>)>, z: &[f32]) {
     let row = |x| Matrix::new(x, 1, z.len());
     let one = |x| Matrix::new(x, 1, 1);
@@ -164,8 +166,8 @@ fn a_closed_loop_follows_the_published_rule() {
     }
 }
 
-/// The gradients of z, q and β's number, computed by the row functions in f64, of `Σ G ⊙ h` over
-/// all steps.
+/// Returns the gradients of `Σ G ⊙ h` over all iterations with respect to z, q and the number that
+/// gives β. The row functions compute them in f64; `upstream` is G.
 fn gradients(q: &[f64], z: &[f64], number: f64, upstream: &[f64]) -> (Vec<f64>, Vec<f64>, f64) {
     let [log_beta, of_number] = Forgetting::logarithm(0.0, Some(number));
     let width = q.len();
@@ -241,8 +243,9 @@ fn numbers(x: &[f32]) -> Matrix<'_> {
     rows(x, 1)
 }
 
-/// Runs the kernels on the short sequence, repeated for `tokens` tokens; returns h and the gradient
-/// of z for the first token, and the gradients of q and of β's number for all tokens.
+/// Runs the kernels on the short golden sequence, repeated for `tokens` tokens. Returns h and the
+/// gradient of z for the first token, then the gradients of q and of the number that gives β,
+/// summed over all tokens.
 fn short(golden: &Golden, tokens: usize) -> (Vec<f32>, Vec<f32>, Vec<f32>, f32) {
     let of = |name: &str| golden.get(&format!("short.{name}"));
     let (width, number) = (of("q").len(), of("beta_logit")[0]);
@@ -332,8 +335,8 @@ fn short(golden: &Golden, tokens: usize) -> (Vec<f32>, Vec<f32>, Vec<f32>, f32) 
     (h, of_first, d_q, d_beta)
 }
 
-/// The kernels in f32, with the short sequence for each token: checks output and gradients for few
-/// tokens, and the bits for many, where the sums are long.
+/// With three tokens, outputs and gradients in f32 agree with the golden values. With 9000 tokens,
+/// the long sums have the same bits on one thread and on two.
 #[test]
 fn the_kernels_have_the_outputs_and_gradients_of_the_rows_on_any_number_of_threads() {
     let golden = Golden::open(GOLDEN);
@@ -344,8 +347,9 @@ fn the_kernels_have_the_outputs_and_gradients_of_the_rows_on_any_number_of_threa
     assert!(largest(wide(&h), of("h")) < F32_OUTPUT);
     assert!(relative(wide(&d_z), of("grad.z")) < F32_GRADIENT);
     let each = 1.0 / tokens as f64;
-    // The gradient of β is only a hundredth of the terms that it sums, so it is compared in one
-    // norm with q.
+    // The gradient of the number that gives β is about a hundredth of the terms in its sum, so its
+    // own relative error is large. It is therefore compared together with the gradient of q, in one
+    // norm.
     let found = wide(&d_q).chain([f64::from(d_beta)]).map(|d| d * each);
     let expected = [of("grad.q"), of("grad.beta_logit")].concat();
     assert!(relative(found, &expected) < F32_GRADIENT);

@@ -1,4 +1,4 @@
-//! The logarithm of the weights so far: `L ← ln(β e^L + e^s)`.
+//! The logarithm L of the sum of the weights so far: `L ← ln(β e^L + e^s)`.
 
 use super::{EPS, Score};
 use crate::matrix::Matrix;
@@ -16,7 +16,8 @@ pub enum Forgetting {
 }
 
 impl Forgetting {
-    /// Returns `ln β` and its derivative with respect to the learned number.
+    /// Returns `ln β` and its derivative with respect to the learned number, which is 0 for a fixed
+    /// β.
     pub(super) fn logarithm<T: Real>(fixed: T, learned: Option<T>) -> [T; 2] {
         match learned {
             Some(number) => [-softplus(-number), sigmoid(-number)],
@@ -25,23 +26,24 @@ impl Forgetting {
     }
 }
 
-/// `ln(β e^L + e^s)`, without its tensors.
+/// The update `ln(β e^L + e^s)`, without its tensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Total {
-    /// β.
+    /// Where β comes from.
     pub forgetting: Forgetting,
 }
 
-/// The tensors of a [`Total`], or values in their places: X for rows, V for vectors.
+/// The tensors of a [`Total`], or other values in their places: `X` in the place of matrices with a
+/// row per token, `V` in the place of vectors.
 #[derive(Clone, Copy, Debug)]
 pub struct TotalTensors<X, V = X> {
-    /// z, `[tokens, width]`.
+    /// The output z of the iteration, `[tokens, width]`.
     pub z: X,
-    /// L, `[tokens, 1]`; none before the first iteration.
+    /// The earlier L, `[tokens, 1]`; `None` in the first iteration.
     pub past: Option<X>,
-    /// q, `[width]`.
+    /// The learned vector q, `[width]`.
     pub query: V,
-    /// The learned number of β, `[1]`, if it is learned.
+    /// The learned number that gives β, `[1]`; `None` if β is fixed.
     pub beta: Option<V>,
 }
 
@@ -83,7 +85,7 @@ impl Total {
         let [log_beta, of_number] = self.log_beta(tensors);
         let d_total = d_total.elements();
         let (mut d_z, mut d_past) = (vec![0.0; tokens * width], vec![0.0; tokens]);
-        // The last of the sums is the gradient of ln β.
+        // The last element of the sums is the gradient of ln β.
         let mut sums = for_rows_of_two_with_sums(
             (&mut d_z, width),
             (&mut d_past, 1),
@@ -124,18 +126,18 @@ impl Total {
     }
 }
 
-/// Returns `ln(β e^L + e^s)` of a token.
+/// Returns `ln(β e^L + e^s)` for one token.
 #[inline(always)]
 pub(super) fn forward_row<T: Real>(q: &[T], z: &[T], past: Option<T>, log_beta: T, eps: T) -> T {
     let score = Score::of(q, z, eps).value;
     past.map_or(score, |past| log_sum(log_beta + past, score))
 }
 
-/// Writes the gradient of z, adds to that of q, and returns the gradient of L, which is also that
-/// of ln β; 0 without an L.
+/// Writes the gradient of z and adds the token's contribution to the gradient of q. Returns the
+/// gradient of the earlier L, which is also the gradient of ln β; it is 0 if there is no earlier L.
 ///
-/// With `p = e^(ln β + L − L')` and `1 − p` the shares of old and new weights: `d_L = p d_L'`,
-/// `d_s = (1 − p) d_L'`.
+/// With L' the new sum, `p = e^(ln β + L − L')` is the share of the old weights and `1 − p` the
+/// share of the new weight: `d_L = p d_L'`, `d_s = (1 − p) d_L'`.
 #[inline(always)]
 pub(super) fn backward_row<T: Real>(
     q: &[T],
@@ -152,7 +154,7 @@ pub(super) fn backward_row<T: Real>(
     old * d_total
 }
 
-/// `ln(e^a + e^b)`.
+/// Returns `ln(e^a + e^b)`.
 #[inline(always)]
 fn log_sum<T: Real>(a: T, b: T) -> T {
     let larger = if a > b { a } else { b };

@@ -1,8 +1,8 @@
-//! The loss of one token from its logits; the gradient replaces the logits.
+//! The loss of one token, computed from its logits, and the gradient, which replaces the logits.
 
 use crate::vector::{exp, maximum, sum_of};
 
-/// Terms that are added in f32; the sums of these blocks are added in f64.
+/// The number of terms that are added in f32. The sums of these blocks are added in f64.
 const BLOCK: usize = 256;
 
 /// The loss of one token.
@@ -14,9 +14,9 @@ pub(super) struct RowLoss {
     pub(super) hit: f32,
 }
 
-/// The place of the target among the logits.
+/// The position of the target's logit relative to the other logits.
 struct Standing {
-    /// The largest logit less the target's.
+    /// The largest logit minus the logit of the target.
     behind: f64,
     /// Whether the target is the first of the largest logits.
     first: bool,
@@ -46,8 +46,8 @@ impl Standing {
 #[inline(always)]
 pub(super) fn loss(logits: &[f32], target: usize) -> RowLoss {
     let largest = maximum(logits);
-    // The exponentials are stored in memory first: the compiler vectorises a loop that only writes,
-    // but not one that also sums.
+    // The exponentials are written to memory first: the compiler vectorises a loop that only
+    // writes, but not a loop that also sums.
     let mut powers = [0.0; BLOCK];
     let mut sum = 0.0;
     for block in logits.chunks(BLOCK) {
@@ -60,7 +60,7 @@ pub(super) fn loss(logits: &[f32], target: usize) -> RowLoss {
     Standing::new(logits, target, largest).loss(sum)
 }
 
-/// Returns the loss of a token and overwrites its logits by `(softmax − onehot) · share`.
+/// Returns the loss of a token and overwrites its logits with `(softmax − onehot) · share`.
 #[inline(always)]
 pub(super) fn loss_and_gradient(logits: &mut [f32], target: usize, share: f64) -> RowLoss {
     let largest = maximum(logits);

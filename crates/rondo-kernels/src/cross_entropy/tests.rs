@@ -1,4 +1,4 @@
-//! Compares the whole function with a plain one in f64 and with its central differences.
+//! Compares the loss and its gradients with a plain version in f64 and its central differences.
 
 use super::*;
 use crate::threads::one_and_two;
@@ -11,7 +11,7 @@ const UNTIED: Head = Head {
     precision: Precision::F32,
 };
 
-/// Hidden states, head `[d_model, vocab]` and targets.
+/// Hidden states, the matrix of the head `[d_model, vocab]`, and targets.
 struct Case {
     shape: Shape,
     hidden: Vec<f32>,
@@ -60,7 +60,7 @@ impl Case {
     }
 }
 
-/// `x` in f64, for differences that rounding does not disturb.
+/// Returns `x` in f64, where rounding does not disturb the differences.
 fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().map(|x| f64::from(*x)).collect()
 }
@@ -180,7 +180,7 @@ fn a_head_of_zeros_costs_ln_vocab_and_only_the_first_token_hits() {
 
 #[test]
 fn every_chunk_counts() {
-    // All tokens are equal, so mean and gradient of the head are those of one token.
+    // All tokens are equal, so the mean loss and the gradient of the head are those of one token.
     let [tokens, d_model, vocab] = [2 * chunk_rows(4099) + 3, 3, 4099];
     let one = Case::new([1, d_model, vocab]);
     let many = Case {
@@ -266,7 +266,8 @@ fn gradients_of_rounded_numbers_are_near_those_of_the_numbers() {
     let case = Case::new([70, 48, 90]);
     let [_, d_model, vocab] = case.shape;
     let mut head = case.head.clone();
-    // Logits of about 1, where an error of a logit gives an error of the same size in the softmax.
+    // These weights give logits of about 1. There an error in a logit causes an error of the same
+    // relative size in the softmax.
     head.iter_mut().for_each(|x| *x *= 0.2);
     let matrix = Matrix::new(&head, d_model, vocab);
     let rounding = Head {
@@ -275,8 +276,9 @@ fn gradients_of_rounded_numbers_are_near_those_of_the_numbers() {
     };
     let run = |head| loss_with_gradients(head, case.hidden(), matrix, &case.targets, None);
     let (full, rounded) = (run(UNTIED), run(rounding));
-    // A bf16 number has a relative error of at most 2⁻⁹. Two numbers are multiplied for a logit,
-    // and the gradient of the logit and one more number for a term: four roundings at most.
+    // A bf16 number has a relative error of at most 2⁻⁹. A logit is a sum of products of two
+    // rounded numbers. A term of a gradient multiplies the rounded gradient of a logit with another
+    // rounded number. At most four roundings act on a term.
     let bound = 4.0_f64 / 512.0;
     assert!(f64::from((full.loss - rounded.loss).abs() / full.loss) < bound);
     for (full, rounded) in [

@@ -1,25 +1,26 @@
 //! A factor for each channel: `y = c ⊙ x + base`.
 //!
-//! The factor is one of three functions of two learned numbers of the channel. They discretise the
-//! continuous linear system `ẋ = −a x + b` with the step Δ (Parcae, arXiv 2604.12946):
+//! The factor c is one of three functions of two learned numbers per channel, `A_log` and
+//! `dt_bias`. The functions discretise the continuous linear system `ẋ = −a x + b` with the step Δ
+//! (Parcae, arXiv 2604.12946):
 //!
 //! ```text
 //! Δ = softplus(dt_bias)    a = exp(A_log)
 //! decay = e^(−Δa)          step = Δ          hold = (1 − e^(−Δa)) / a
 //! ```
 //!
-//! `decay ⊙ x + step ⊙ b` is Parcae's rule; with `hold` in place of `step` it is the exact solution
-//! for a b that is constant over the step (zero-order hold).
+//! Parcae's rule is `decay ⊙ x + step ⊙ b`. With `hold` in place of `step`, the rule is the exact
+//! solution for a b that is constant over the step (zero-order hold).
 
 use crate::matrix::Matrix;
 use crate::real::{Real, sigmoid, softplus};
 use crate::rows::{for_rows, for_rows_with_sums};
 use crate::vector::vectorized;
 
-/// The function of a channel's two numbers that gives the factor.
+/// The function that computes the factor of a channel from the channel's two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coefficient {
-    /// `e^(−Δa)`, between 0 and 1.
+    /// `e^(−Δa)`, which lies between 0 and 1.
     Decay,
     /// Δ.
     Step,
@@ -27,20 +28,20 @@ pub enum Coefficient {
     Hold,
 }
 
-/// `c ⊙ x + base`, without its tensors.
+/// The operation `c ⊙ x + base`, without its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Channels {
-    /// c.
+    /// The function that computes the factor c.
     pub coefficient: Coefficient,
 }
 
-/// The tensors of [`Channels`], or values in their places: X for rows, V for vectors with a number
-/// per channel.
+/// The tensors of [`Channels`], or other values in their places: `X` in the place of matrices with
+/// a row per token, `V` in the place of vectors with a number per channel.
 #[derive(Clone, Copy, Debug)]
 pub struct ChannelsTensors<X, V = X> {
-    /// `[tokens, width]`.
+    /// The input x, `[tokens, width]`.
     pub x: X,
-    /// The base, `[tokens, width]`; none if nothing is added.
+    /// The base, `[tokens, width]`; `None` if nothing is added.
     pub base: Option<X>,
     /// The logarithm of a, `[width]`.
     pub a_log: V,
@@ -49,7 +50,7 @@ pub struct ChannelsTensors<X, V = X> {
 }
 
 impl Coefficient {
-    /// Returns c of a channel.
+    /// Returns the factor c of a channel.
     pub(super) fn value<T: Real>(self, a_log: T, dt_bias: T) -> T {
         let (delta, a) = (softplus(dt_bias), a_log.exp());
         match self {
@@ -70,13 +71,13 @@ impl Coefficient {
         }
     }
 
-    /// Returns c of every channel.
+    /// Returns the factor c of every channel.
     pub(super) fn values<T: Real>(self, a_log: &[T], dt_bias: &[T]) -> Vec<T> {
         let channels = a_log.iter().zip(dt_bias);
         channels.map(|(a, dt)| self.value(*a, *dt)).collect()
     }
 
-    /// Returns the gradients of `A_log` and `dt_bias` from that of c.
+    /// Returns the gradients of `A_log` and `dt_bias`, given the gradient of c.
     pub(super) fn backward<T: Real>(self, a_log: &[T], dt_bias: &[T], d_c: &[T]) -> [Vec<T>; 2] {
         let each = |which: usize| {
             let channels = a_log.iter().zip(dt_bias).zip(d_c);
@@ -171,7 +172,7 @@ pub(super) fn forward_row<T: Real>(c: &[T], x: &[T], base: Option<&[T]>, y: &mut
     }
 }
 
-/// Writes the gradient of x and adds to `d_c`.
+/// Writes the gradient of x and adds the row's contribution to `d_c`.
 #[inline(always)]
 pub(super) fn backward_row<T: Real>(c: &[T], x: &[T], d_y: &[T], d_x: &mut [T], d_c: &mut [T]) {
     for ((((d_x, d_c), x), d_y), c) in d_x.iter_mut().zip(d_c).zip(x).zip(d_y).zip(c) {

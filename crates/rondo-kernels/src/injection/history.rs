@@ -1,30 +1,34 @@
-//! Draws a state towards or away from an earlier one: `y = base + c ⊙ (past − x)` (history-state
-//! injection, arXiv 2609.36636).
+//! Pulls a state towards an earlier state, or pushes it away: `y = base + c ⊙ (past − x)`
+//! (history-state injection, arXiv 2609.36636).
 //!
-//! The state with all its differences is a chain of such sums; the first has x itself as its base.
+//! To use several earlier states, the sums are chained: x is the base of the first sum, and each
+//! result is the base of the next sum.
 
 use crate::matrix::Matrix;
 use crate::real::Real;
 use crate::rows::{for_rows, for_rows_with_sums};
 use crate::vector::vectorized;
 
-/// `base + c ⊙ (past − x)` for one of the lags, without its tensors.
+/// The operation `base + c ⊙ (past − x)` for one lag, without its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The row of the coefficients, 0 for the state before x.
+    /// The index of the lag: 0 for the state one iteration before x, 1 for the state before that.
+    /// It is also the row of the coefficients.
     pub lag: usize,
 }
 
-/// The tensors of a [`Difference`], or values in their places: X for rows, C for the coefficients.
+/// The tensors of a [`Difference`], or other values in their places: `X` in the place of matrices
+/// with a row per token, `C` in the place of the coefficients.
 #[derive(Clone, Copy, Debug)]
 pub struct DifferenceTensors<X, C = X> {
-    /// `[tokens, width]`.
+    /// The state x, `[tokens, width]`.
     pub x: X,
     /// An earlier state, `[tokens, width]`.
     pub past: X,
-    /// The base, `[tokens, width]`; if it is none, x is used.
+    /// The base, `[tokens, width]`; `None` if the base is x.
     pub base: Option<X>,
-    /// A row for each lag: `[lags, width]`, or `[lags, 1]` for one number for all channels.
+    /// The coefficients c, a row for each lag: `[lags, width]`, or `[lags, 1]` if all channels
+    /// share one number.
     pub coefficients: C,
 }
 
@@ -52,8 +56,8 @@ impl Difference {
         y
     }
 
-    /// Returns the gradient of every tensor; the gradient of the coefficients is zero outside their
-    /// row.
+    /// Returns the gradient of every tensor. The gradient of the coefficients is zero outside the
+    /// row of this lag.
     ///
     /// # Shapes
     ///
@@ -130,8 +134,8 @@ pub(super) fn forward_row<T: Real>(c: &[T], x: &[T], past: &[T], base: &[T], y: 
     }
 }
 
-/// Writes the gradient of the earlier state, which is the negative of that of x without the base,
-/// and adds to `d_c`.
+/// Writes the gradient of the earlier state and adds the row's contribution to `d_c`. The gradient
+/// of x is the negative of the gradient of the earlier state, if x is not the base.
 #[inline(always)]
 pub(super) fn backward_row<T: Real>(
     c: &[T],
@@ -166,7 +170,7 @@ mod tests {
             y.iter().map(|y| y.to_bits()).collect::<Vec<_>>(),
             [3.0_f32, -1.0].map(f32::to_bits)
         );
-        // One coefficient for all channels.
+        // One coefficient is used for all channels.
         let one = DifferenceTensors {
             coefficients: Matrix::new(&c, 2, 1),
             ..tensors

@@ -1,4 +1,4 @@
-//! Mixes state and embedding with one learned number: `y = keep · x + α · e`, with keep 1 or
+//! Mixes state and embedding with one learned number α: `y = keep · x + α · e`, where keep is 1 or
 //! `1 − α`.
 
 use crate::matrix::Matrix;
@@ -6,28 +6,29 @@ use crate::real::Real;
 use crate::rows::{for_rows, for_rows_with_sums};
 use crate::vector::vectorized;
 
-/// The share of the state that is kept.
+/// The factor of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mix {
-    /// All of it: `x + α e`.
+    /// The factor is 1: `x + α e`.
     Sum,
-    /// The rest: `(1 − α) x + α e`.
+    /// The factor is `1 − α`: `(1 − α) x + α e`.
     Mean,
 }
 
-/// The tensors of a [`Mix`], or values in their places: X for rows, V for the number.
+/// The tensors of a [`Mix`], or other values in their places: `X` in the place of matrices with a
+/// row per token, `V` in the place of the number α.
 #[derive(Clone, Copy, Debug)]
 pub struct MixTensors<X, V = X> {
-    /// The state, `[tokens, width]`.
+    /// The state x, `[tokens, width]`.
     pub x: X,
-    /// e, `[tokens, width]`.
+    /// The embedding e, `[tokens, width]`.
     pub embedding: X,
     /// α, `[1]`.
     pub alpha: V,
 }
 
 impl Mix {
-    /// Returns the kept share of x.
+    /// Returns the factor of x.
     #[inline(always)]
     pub(super) fn keep<T: Real>(self, alpha: T) -> T {
         match self {
@@ -121,7 +122,8 @@ impl Mix {
         }
     }
 
-    /// Returns a row's contribution to the gradient of α: `⟨d_y, e⟩`, minus `⟨d_y, x⟩` for a mean.
+    /// Returns a row's contribution to the gradient of α: `⟨d_y, e⟩`, minus `⟨d_y, x⟩` for
+    /// [`Self::Mean`].
     #[inline(always)]
     pub(super) fn d_alpha_row<T: Real>(self, x: &[T], e: &[T], d_y: &[T]) -> T {
         match self {

@@ -1,12 +1,13 @@
-//! The decayed state without its component along the update, plus the update (OrthoInj of
+//! Removes from the decayed state its component along the update, then adds the update (OrthoInj of
 //! xLLM-Loop, arXiv 2610.06833).
 //!
 //! ```text
 //! r = e^(−Δa) ⊙ x    c = ⟨r, u⟩ / (‖u‖² + ε)    y = (r − c u) + u    ε = 1e-6
 //! ```
 //!
-//! for each token, with Δ and a as in [`channels`](super::channels). So `⟨y − u, u⟩ = 0` apart from
-//! ε: the state adds nothing along the update. The gradient passes through c.
+//! for each token; u is the update, and Δ and a are defined in [`channels`](super::channels). Thus
+//! `⟨y − u, u⟩ = 0` apart from ε: the state adds nothing along the update. The gradient also passes
+//! through c.
 
 use super::channels::Coefficient;
 use crate::matrix::Matrix;
@@ -14,20 +15,20 @@ use crate::real::Real;
 use crate::rows::{for_rows, for_rows_of_two_with_sums};
 use crate::vector::vectorized;
 
-/// Added to the squared length of the update.
+/// The number ε, which is added to the squared length of the update.
 pub const EPS: f32 = 1e-6;
 
-/// `(r − c u) + u`, without its tensors.
+/// The operation `(r − c u) + u`, without its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Orthogonal;
 
-/// The tensors of [`Orthogonal`], or values in their places: X for rows, V for vectors with a
-/// number per channel.
+/// The tensors of [`Orthogonal`], or other values in their places: `X` in the place of matrices
+/// with a row per token, `V` in the place of vectors with a number per channel.
 #[derive(Clone, Copy, Debug)]
 pub struct OrthogonalTensors<X, V = X> {
-    /// The state, `[tokens, width]`.
+    /// The state x, `[tokens, width]`.
     pub x: X,
-    /// u, `[tokens, width]`.
+    /// The update u, `[tokens, width]`.
     pub update: X,
     /// The logarithm of a, `[width]`.
     pub a_log: V,
@@ -89,7 +90,7 @@ impl Orthogonal {
                 vectorized(
                     #[inline(always)]
                     || {
-                        // The decayed row r, and its gradient.
+                        // The scratch holds the decayed row r, then the gradient of r.
                         let mut scratch = vec![0.0; 2 * width];
                         for at in (0..rows).step_by(width) {
                             let row = at..at + width;
@@ -136,14 +137,14 @@ pub(super) struct Row<'a, T> {
 }
 
 impl<T: Real> Row<'_, T> {
-    /// Writes the gradients of x and u, and adds that of the decay to `d_decay`.
+    /// Writes the gradients of x and u, and adds the row's contribution to `d_decay`.
     ///
     /// With `n = ‖u‖² + ε` and `d_c = −⟨d_y, u⟩`: `d_r = d_y + (d_c/n) u`,
     /// `d_u = (1 − c) d_y + (d_c/n)(r − 2c u)`, `d_x = decay ⊙ d_r`, `d_decay = d_r ⊙ x`.
     ///
     /// # Shapes
     ///
-    /// `scratch`: `[2 · width]`, the rest `[width]`.
+    /// `scratch`: `[2 · width]`; all others: `[width]`.
     #[inline(always)]
     pub(super) fn backward(
         &self,
@@ -188,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_the_state_has_along_the_update_is_replaced_by_the_update() {
-        // The decay of both channels is 1/2: r = (2, 3), u = (4, 0).
+        // The decay of both channels is 1/2, so r = (2, 3); u = (4, 0).
         let (x, u, zero) = ([4.0, 6.0], [4.0, 0.0], [0.0, 0.0]);
         let matrix = |values| Matrix::new(values, 1, 2);
         let y = Orthogonal.forward(&OrthogonalTensors {

@@ -1,5 +1,5 @@
-//! Compares lanes over five iterations with the results of their authors' code
-//! ([tests/golden/tying]), in f64 and in f32.
+//! Compares lanes over five iterations with results of their authors' code ([tests/golden/tying]),
+//! in f64 and in f32.
 //!
 //! [tests/golden/tying]: ../../../../tests/golden/tying
 
@@ -7,10 +7,10 @@ use super::*;
 use crate::golden::Golden;
 use crate::threads::one_and_two;
 
-/// ε of the norm after the core.
+/// The ε of the norm after the core.
 const EPSILON: f64 = 1e-6;
-/// The tolerances, relative to the largest value; gradients are compared in norm, in f64 within ten
-/// times that.
+/// The tolerance of f64 results, relative to the largest value. Gradients are compared in norm,
+/// within ten times this tolerance.
 const F64: f64 = 1e-12;
 const F32: f64 = 1e-5;
 
@@ -21,7 +21,7 @@ const ITERATIONS: usize = 5;
 const WIDTH: usize = 16;
 const INNER: usize = 32;
 
-/// A map in place of the core, followed by the norm.
+/// A small nonlinear map with a norm, in the place of the core block.
 struct Core<'a> {
     w1: &'a [f64],
     w2: &'a [f64],
@@ -29,7 +29,8 @@ struct Core<'a> {
 }
 
 impl Core<'_> {
-    /// Returns the hidden units, the output for a token, and 1 over the root of its mean square.
+    /// Returns the hidden units, the output before the norm, and 1 over the root mean square of
+    /// this output.
     fn parts(&self, u: &[f64]) -> (Vec<f64>, Vec<f64>, f64) {
         let product = |row: &[f64], x: &[f64]| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
         let hidden: Vec<f64> = self
@@ -72,7 +73,8 @@ impl Core<'_> {
     }
 }
 
-/// Mixes lanes in some float type.
+/// Computes lane sums and their gradients in some float type. `tables` are the weights and the
+/// gains.
 trait Mix {
     fn mix(&self, tables: [&[f64]; 2], lanes: &[f64], fresh: Option<&[f64]>) -> Vec<f64>;
     fn back(
@@ -84,10 +86,10 @@ trait Mix {
     ) -> LaneMixTensors<Vec<f64>>;
 }
 
-/// Mixes with the row functions, in f64.
+/// Uses the row functions, in f64.
 struct Rows(LaneMix);
 
-/// Mixes with the kernels, in f32.
+/// Uses the kernels, in f32.
 struct Kernels(LaneMix);
 
 impl Rows {
@@ -220,7 +222,8 @@ impl Mix for Kernels {
     }
 }
 
-/// Runs the five iterations and their gradients with `make` for each mix, and compares the results.
+/// Runs the five iterations and their gradients, and compares the results with the golden values.
+/// `make` returns the implementation for each [`LaneMix`].
 fn check<M: Mix>(set: &str, make: impl Fn(LaneMix) -> M, output: f64, gradient: f64) {
     let golden = Golden::open(GOLDEN);
     let of = |name: &str| golden.get(&format!("{set}.{name}"));
@@ -258,7 +261,7 @@ fn check<M: Mix>(set: &str, make: impl Fn(LaneMix) -> M, output: f64, gradient: 
         close(&format!("u_{}", r + 1), &u, of(&format!("u_{}", r + 1)));
         let s: Vec<f64> = u.chunks(WIDTH).flat_map(|u| core.forward(u)).collect();
         let after = write(r).mix([m, beta], &lanes, Some(&s));
-        // The golden lanes are [lane, batch, seq, width].
+        // The golden lanes have the shape `[lane, batch, seq, width]`.
         let expected = of(&format!("lanes_{}", r + 1));
         let lane = |n: usize| -> Vec<f64> {
             let tokens = after.chunks(LANES * WIDTH);
@@ -314,8 +317,8 @@ fn check<M: Mix>(set: &str, make: impl Fn(LaneMix) -> M, output: f64, gradient: 
     }
 }
 
-/// Runs both on the same numbers and checks that the kernels agree with the row functions, whose
-/// results are used further.
+/// Runs the row functions and the kernels on the same numbers and checks that they agree. Returns
+/// the results of the row functions.
 struct Beside(LaneMix);
 
 impl Beside {
@@ -364,8 +367,9 @@ fn lanes_over_five_iterations_are_the_published_ones_with_their_gradients() {
         check(set, Rows, F64, 10.0 * F64);
         check(set, Beside, F64, 10.0 * F64);
     }
-    // From the start, in f32 through all iterations. With the random weights the loop itself makes
-    // a rounding error 65 times larger, so the test above compares each of those iterations alone.
+    // The kernels alone run through all iterations only with the initial weights. With the random
+    // weights, the loop itself makes a rounding error 65 times larger, so `Beside` compares each of
+    // those iterations by itself.
     check("init", Kernels, F32, F32);
 }
 

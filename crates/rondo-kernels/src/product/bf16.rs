@@ -1,14 +1,14 @@
-//! Products of matrices that are rounded to bf16, summed in f32.
+//! Products of matrices whose elements are rounded to bf16; the sums are in f32.
 //!
-//! bf16 is the upper half of an f32. Both sides are rounded to nearest, ties to even. A subnormal
-//! number becomes zero, as in the instructions; NaN stays NaN.
+//! A bf16 number is the upper half of an f32. Both factors are rounded to nearest, ties to even. A
+//! subnormal number becomes zero, as the processors' bf16 instructions do it; NaN stays NaN.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `tile` | rounded numbers in tiles, packed by AVX-512 |
+//! | `tile` | rounded numbers, packed into tiles by AVX-512 |
 //! | `pieces` | a product cut into pieces of tiles |
-//! | `amx` | a block of a product by AMX, the matrix unit of Xeons since 2023 |
-//! | `dots` | a block by AVX-512, for AMD's processors since Zen 4 |
+//! | `amx` | computes a block of a product with AMX, the matrix unit of Xeons since 2023 |
+//! | `dots` | computes a block with AVX-512, on AMD's processors since Zen 4 |
 //! | `rounded` | rounded numbers kept in f32, for every other processor |
 
 #[cfg(target_arch = "x86_64")]
@@ -31,21 +31,21 @@ use super::{Write, full};
 use crate::instructions::allows_avx512;
 use crate::matrix::{Matrix, MatrixMut};
 
-/// How a product is computed.
+/// The instructions that compute a product.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kernel {
-    /// By AMX.
+    /// The matrix unit AMX.
     #[cfg(target_arch = "x86_64")]
     Amx(amx::Amx),
-    /// By the dot products of AVX-512.
+    /// The dot products of bf16 numbers in AVX-512.
     #[cfg(target_arch = "x86_64")]
     Dots(dots::Dots),
-    /// By the products of f32.
+    /// The products of f32 numbers, applied to rounded numbers.
     Rounded,
 }
 
 impl Kernel {
-    /// Returns the ways that this machine supports, the fastest first.
+    /// Returns the kernels that this machine supports, the fastest first.
     pub(super) fn all() -> Vec<Self> {
         let mut all = vec![Self::Rounded];
         #[cfg(target_arch = "x86_64")]
@@ -57,18 +57,19 @@ impl Kernel {
         all
     }
 
-    /// Returns the fastest way, which is determined once.
+    /// Returns the fastest kernel. It is determined once per process.
     fn fastest() -> Self {
         static FASTEST: OnceLock<Kernel> = OnceLock::new();
         *FASTEST.get_or_init(|| Self::all().swap_remove(0))
     }
 
-    /// Returns whether it multiplies bf16 rather than rounded f32.
+    /// Returns whether the kernel multiplies bf16 numbers. Otherwise it multiplies rounded f32
+    /// numbers.
     fn is_of_bf16(self) -> bool {
         !matches!(self, Self::Rounded)
     }
 
-    /// Writes or adds `a · b`; the shapes fit.
+    /// Writes or adds `a · b`. The caller guarantees that the shapes fit.
     pub(super) fn multiply(self, out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
         let ([m, k], [_, n]) = (a.shape(), b.shape());
         match self {
@@ -87,7 +88,8 @@ pub(super) fn is_fast() -> bool {
     Kernel::fastest().is_of_bf16()
 }
 
-/// Writes or adds `a · b` with the fastest instructions of this machine; the shapes fit.
+/// Writes or adds `a · b` with the fastest kernel of this machine. The caller guarantees that the
+/// shapes fit.
 pub(super) fn multiply(out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
     Kernel::fastest().multiply(out, write, a, b);
 }

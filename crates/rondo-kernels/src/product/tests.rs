@@ -1,4 +1,4 @@
-//! Compares products with schoolbook products in f64, for all instructions of this machine.
+//! Compares products with schoolbook products in f64, for every kernel that this machine supports.
 
 use super::bf16::{Kernel, round};
 use super::*;
@@ -45,7 +45,7 @@ impl Way {
     }
 }
 
-/// Values between −1 and 1 that do not repeat soon.
+/// Returns values between −1 and 1 that do not repeat soon.
 fn waves(count: usize) -> Vec<f32> {
     (0..count).map(|i| (i as f32 * 0.7).sin()).collect()
 }
@@ -58,7 +58,7 @@ fn oriented(data: &[f32], rows: usize, cols: usize, transposed: bool) -> Matrix<
     }
 }
 
-/// `a · b` and the sum of the absolute values of its terms, for each element.
+/// Returns for each element of `a · b` its value and the sum of the absolute values of its terms.
 fn schoolbook(a: Matrix<'_>, b: Matrix<'_>, round: fn(f32) -> f32) -> Vec<(f64, f64)> {
     let ([m, k], [_, n]) = (a.shape(), b.shape());
     let at = |x: Matrix<'_>, row: usize, col: usize| {
@@ -83,7 +83,7 @@ fn a_product_can_be_redone_by_hand_and_takes_parts_of_matrices() {
     for precision in [Precision::F32, Precision::Bf16] {
         let mut out = vec![1.0; 4];
         let into = MatrixMut::new(&mut out, 2, 2);
-        // [1 2; 5 6] · [4 8; 5 9]
+        // The product is [1 2; 5 6] · [4 8; 5 9].
         let (left, right) = (a.rows(0..2).columns(1..3), a.rows(1..3).columns(0..2));
         product(into, Write::Add, left, right.transposed(), precision);
         assert_eq!(out, [15.0, 27.0, 51.0, 95.0], "{precision:?}");
@@ -143,7 +143,8 @@ fn products_of_odd_shapes_in_every_orientation_stay_in_their_columns() {
     }
 }
 
-/// Checks the result between two margins, and that the margins do not change.
+/// Writes the product between two margins of columns. Checks the product, and that the margins do
+/// not change.
 fn check(way: &Way, a: Matrix<'_>, b: Matrix<'_>) {
     const MARGIN: usize = 3;
     let ([m, k], [_, n]) = (a.shape(), b.shape());
@@ -161,7 +162,8 @@ fn check(way: &Way, a: Matrix<'_>, b: Matrix<'_>) {
             }
             let (sum, size) = exact[row * n + col - MARGIN];
             let start = f64::from(if write == Write::Add { before } else { 0.0 });
-            // Each of k + 2 roundings loses at most half a unit of a partial sum.
+            // Each of k + 2 roundings changes a partial sum by at most half a unit in its last
+            // place.
             let bound = (k + 2) as f64 * (start + size) * f64::from(f32::EPSILON / 2.0);
             assert!(
                 (f64::from(*value) - start - sum).abs() <= bound,
@@ -185,7 +187,7 @@ fn numbers_that_are_not_finite_reach_their_row_alone() {
         ] {
             let mut a = vec![1.0; m * k];
             a[7 * k + 11] = bad;
-            // The same numbers as rows of the left side, and as columns of the right side.
+            // The same numbers are rows of the left factor, and then columns of the right factor.
             let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
             let across = way.product_of(b.transposed(), a.transposed());
             for (i, value) in way.product_of(a, b).into_iter().enumerate() {
@@ -206,7 +208,7 @@ fn numbers_are_rounded_to_the_nearest_of_bf16_by_every_instruction() {
     let mut numbers: Vec<f32> = (0..4000_u32)
         .map(|i| f32::from_bits(0x3f80_0000 + i * 0x1234 + (i % 3) * 0x8000))
         .collect();
-    // Ties, subnormal numbers and the ends of the range.
+    // These numbers are ties, subnormal numbers and the ends of the range.
     numbers.extend((0..300_u32).map(|i| f32::from_bits(0x3f80_8000 + (i << 16))));
     numbers.extend([f32::MAX, f32::MIN, 1e-40, -1e-40, f32::MIN_POSITIVE, 0.0]);
     for way in Way::all() {

@@ -9,10 +9,10 @@ const ROWS: usize = 80;
 const WIDTH: usize = 48;
 const D_FF: usize = 100;
 
-/// The largest relative error of a bf16 number is 2⁻⁹.
+/// The largest relative error of a bf16 number, 2⁻⁹.
 const ROUNDING: f64 = 1.0 / 512.0;
 
-/// Random numbers with the variance of a weight, so that sums of products only cancel by chance.
+/// Returns random numbers with the variance of a weight, so sums of products cancel only by chance.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let scale = (3.0 / WIDTH as f32).sqrt();
     let mut state = seed;
@@ -26,8 +26,8 @@ fn numbers(count: usize, seed: u64) -> Vec<f32> {
     std::iter::repeat_with(next).take(count).collect()
 }
 
-/// Checks the output and every gradient of `x + branch(norm(x))` for a branch with and without
-/// rounding; `list` returns the gradients of its weights.
+/// Checks that the output and every gradient of `x + branch(norm(x))` with rounding are close to
+/// those without rounding. `list` returns the gradients of the branch's weights.
 fn check<B: Branch>(
     branch: impl Fn(Precision) -> B,
     weights: B::Weights<Matrix<'_>>,
@@ -59,9 +59,9 @@ fn check<B: Branch>(
         let pairs = full.iter().zip(rounded);
         let error: f64 = pairs.map(|(full, rounded)| square(full - rounded)).sum();
         let share = (error / size).sqrt();
-        // The longest path to a gradient passes three products with two rounded sides each, and the
-        // functions between them are at most quadratic in their input: at most ten roundings in one
-        // direction.
+        // The longest path to a gradient passes three products with two rounded factors each. The
+        // functions between the products are at most quadratic in their input. At most ten
+        // roundings therefore add up in one direction.
         assert!(
             share > 0.0 && share < 10.0 * ROUNDING,
             "part {part} is off by {share}"

@@ -1,4 +1,5 @@
-//! A sublayer around gated attention: its reported density, and the gradients of its gates.
+//! Tests of a sublayer around gated attention: the density that it reports, and the gradients of
+//! its gates.
 
 use super::*;
 use crate::attention::{Gate, Opening};
@@ -17,7 +18,7 @@ fn waves(count: usize, step: f32) -> Vec<f32> {
     (0..count).map(|i| (i as f32 * step).sin()).collect()
 }
 
-/// The weights of a sublayer.
+/// The input and the weights of a sublayer.
 struct Weights {
     x: Vec<f32>,
     qkv: Vec<f32>,
@@ -100,7 +101,7 @@ fn the_density_is_told_and_its_gradient_reaches_every_weight() {
     } = gradients.branch;
     let d_head_bias = gate_bias.expect("the bias of each head is learned");
     assert!(d_proj.iter().all(|d| *d == 0.0));
-    // With a step of 2⁻⁸, curvature and the rounding of f32 change the difference by 1e-5.
+    // With a step of 2⁻⁸, the curvature and the rounding of f32 change the difference by 1e-5.
     let difference = |step: &dyn Fn(&mut Weights, f32)| {
         let [above, below] = [1.0 / 256.0, -1.0 / 256.0].map(|by| {
             let mut weights = Weights::new();

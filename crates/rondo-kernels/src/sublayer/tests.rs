@@ -1,12 +1,12 @@
-//! Compares sublayers around an MLP with the same in f64, and their gradients with its central
-//! differences.
+//! Compares sublayers around an MLP with a version in f64, and their gradients with the central
+//! differences of that version.
 
 use super::*;
 use crate::feed_forward::{FeedForward, FeedForwardWeights};
 use crate::product::Precision;
 use crate::threads::one_and_two;
 
-/// Sizes, and the norms that exist.
+/// The sizes of a sublayer, and the norms that it has.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     rows: usize,
@@ -17,7 +17,7 @@ struct Case {
     scale: f32,
 }
 
-/// [`After`] without its norms, with whether each norm has a scale.
+/// The kind of [`After`]. The flag states whether the norm has a scale.
 #[derive(Clone, Copy, Debug)]
 enum AfterKind {
     Sum,
@@ -27,7 +27,8 @@ enum AfterKind {
 
 const EPS: f32 = 1e-5;
 
-/// x, the scale before, the scale after, W_in, W_out, and the weights of the output in the loss.
+/// The operands: x, the scale before, the scale after, W_in, W_out, and the weights of the output
+/// in the loss.
 type Operands<T> = [Vec<T>; 6];
 
 fn narrow(operands: &Operands<f64>) -> Operands<f32> {
@@ -54,7 +55,8 @@ impl Case {
                 state = state
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1);
-                // Rounded to f32, so that kernel and reference get the same numbers.
+                // The number is rounded to f32, so the kernel and the f64 version get the same
+                // number.
                 let uniform = (state >> 40) as f32 / (1 << 24) as f32 - 0.5;
                 f64::from(uniform * 2.0 * self.scale)
             };
@@ -62,7 +64,7 @@ impl Case {
         })
     }
 
-    /// `Σ c ⊙ sublayer(x)` in f64.
+    /// Returns `Σ c ⊙ sublayer(x)`, computed in f64.
     fn loss(self, [x, before, after, w_in, w_out, c]: &Operands<f64>) -> f64 {
         let norm = |x: &[f64], scale: Option<&[f64]>| -> Vec<f64> {
             let mean = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;

@@ -18,7 +18,7 @@ pub(super) fn adamw(parameter: Parameter<'_>, step: Step, eps: f64) {
     let (beta1, beta2) = (shares(step.beta1), shares(step.beta2));
     let gradient_scale = step.gradient_scale as f32;
     let kept = (1.0 - step.decay) as f32;
-    // Both corrections are moved into ε and the rate, so that each element needs one root and one
+    // Both corrections are moved into ε and the rate, so each element needs only one root and one
     // division.
     let eps = (eps * c2.sqrt()) as f32;
     let rate = (step.lr * c2.sqrt() / c1) as f32;

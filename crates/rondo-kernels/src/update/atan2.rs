@@ -2,13 +2,17 @@
 
 use std::f32::consts::FRAC_PI_4;
 
-/// The angle of (x, y) for x ≥ 0, within 4 units in the last place; 0 at the origin.
+/// Returns the angle of the point (x, y) for x ≥ 0, within 4 units in the last place; 0 at the
+/// origin.
 ///
-/// |y| + x must be finite, or only one of them infinite; NaN gives NaN. The angle of the smaller side over the larger one is computed, rotated by π/4 above tan π/8, then mirrored. The polynomial is that of Cephes' `atanf`, for |t| ≤ tan π/8.
+/// At most one of x and y may be infinite, and their sum must not overflow; NaN gives NaN. The
+/// function computes the angle whose tangent is the smaller of |y| and x over the larger one. Above
+/// tan π/8 it rotates the point by π/4 first. If |y| is the larger one, it mirrors the angle. The
+/// polynomial is the one of Cephes' `atanf`, which holds for |t| ≤ tan π/8.
 #[inline(always)]
 pub(super) fn atan2(y: f32, x: f32) -> f32 {
     const TAN_PI_8: f32 = 0.414_213_57;
-    // π/2 in two parts.
+    // The sum HIGH + LOW is π/2, more exact than a single f32 can be.
     const HIGH: f32 = std::f32::consts::FRAC_PI_2;
     const LOW: f32 = -4.371_139e-8;
     let steep = y.abs() > x;

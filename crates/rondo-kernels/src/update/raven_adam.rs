@@ -1,11 +1,11 @@
-//! The Adam of recurrent pretraining (Geiping et al. 2025, arXiv 2502.05171, §4.1): update
-//! clipping, and atan2 instead of ε.
+//! The variant of Adam from recurrent pretraining (Geiping et al. 2025, arXiv 2502.05171, §4.1). It
+//! clips updates and uses atan2 instead of ε.
 
 use super::atan2::atan2;
 use super::{Parameter, Step, blend, shares};
 use crate::vector::{sum_pairs_f64, vectorized};
 
-/// The lower bound of the second moment under update clipping, ε² with ε = 1e-6.
+/// The lower bound of the second moment under update clipping: ε² with ε = 1e-6.
 const SMALLEST_SECOND_MOMENT: f32 = 1e-12;
 
 /// Updates a parameter and its moments by RavenAdam.
@@ -16,9 +16,9 @@ const SMALLEST_SECOND_MOMENT: f32 = 1e-12;
 /// p ← p·(1 − decay) − η' / (1 − β₁ᵗ) · atan2(m, √v / √(1 − β₂ᵗ))
 /// ```
 ///
-/// Without update clipping the second line is left out and η' = η. The reference raises v in the
-/// stored moment, so the arctangent and every later update use the raised value: an element whose
-/// gradients are far below 1e-6 hardly moves.
+/// Without update clipping the second line is left out, and η' = η. The reference code raises v in
+/// the stored moment, so the arctangent and every later update use the raised value. An element
+/// whose gradients are far below 1e-6 therefore hardly moves.
 ///
 /// # Panics
 ///
@@ -27,7 +27,7 @@ pub(super) fn raven_adam(mut parameter: Parameter<'_>, step: Step, update_clippi
     let (c1, c2) = step.corrections();
     let squares = move_moments(parameter.reborrow(), step, update_clipping);
     let mean = squares / parameter.value.len() as f64;
-    // This form of the comparison keeps a NaN, instead of replacing it by 1.
+    // This form of the comparison keeps a NaN; `max` would replace it by 1.
     let excess = if mean <= 1.0 { 1.0 } else { mean.sqrt() };
     let excess = if update_clipping { excess } else { 1.0 };
     let kept = (1.0 - step.decay) as f32;
@@ -46,8 +46,8 @@ pub(super) fn raven_adam(mut parameter: Parameter<'_>, step: Step, update_clippi
     });
 }
 
-/// Updates the moments. With update clipping, raises v to its bound and returns `Σ g² / v`;
-/// otherwise returns 0.
+/// Updates the moments. With update clipping, it also raises v to its lower bound and returns
+/// `Σ g² / v`; otherwise it returns 0.
 fn move_moments(parameter: Parameter<'_>, step: Step, update_clipping: bool) -> f64 {
     let [beta1, beta2] = match step.update {
         1 => [[0.0, 1.0]; 2],

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::rows::rows_per_task;
 use crate::vector::{sum_pairs_f64, vectorized};
 
-/// Returns `Σ x²`; squares and sums are in f64, so that no square overflows or underflows.
+/// Returns `Σ x²`. The squares and the sums are in f64, so no square overflows or underflows.
 pub fn sum_of_squares(x: &[f32]) -> f64 {
     let piece = rows_per_task(1);
     let sum = |part: &[f32]| {

@@ -1,4 +1,5 @@
-//! Compares both rules with plain ones in f64, by hand, and at the boundaries of pieces.
+//! Compares all rules with plain versions in f64 and with results computed by hand, also at the
+//! boundaries of pieces.
 
 use super::*;
 use crate::threads::one_and_two;
@@ -62,7 +63,7 @@ impl State<f32> {
 }
 
 impl State<f64> {
-    /// The published formulas.
+    /// Applies the published formulas.
     fn update(&mut self, rule: Rule, gradient: &[f32], step: Step) {
         let [c1, c2] = [step.beta1, step.beta2].map(|beta| 1.0 - beta.powi(step.update as i32));
         let scaled = |i: usize| f64::from(gradient[i]) * step.gradient_scale;
@@ -107,7 +108,8 @@ fn wave(length: usize, step: f32) -> Vec<f32> {
     (0..length).map(|i| (i as f32 * step).sin()).collect()
 }
 
-/// Values are near 1, and f32 rounds each of a few operations on them by 6e-8.
+/// The allowed relative error. Values are near 1, and f32 rounds each of a few operations on them
+/// by 6e-8.
 const ROUNDING: f64 = 1e-6;
 
 #[track_caller]
@@ -115,7 +117,8 @@ fn assert_close(found: &[f32], expected: &[f64], what: &str) {
     assert_close_of(found, expected, 1.0, what);
 }
 
-/// Asserts that numbers of about `size` are close.
+/// Asserts that the numbers are close, relative to their own size or to `size`, whichever is
+/// larger.
 #[track_caller]
 fn assert_close_of(found: &[f32], expected: &[f64], size: f64, what: &str) {
     assert_eq!(found.len(), expected.len());
@@ -139,7 +142,8 @@ fn the_first_adamw_update_moves_by_the_rate_and_decays_by_its_share() {
 
 #[test]
 fn the_first_raven_update_starts_from_the_gradient() {
-    // m = g and √v = |g|: with corrections 0.1 and 0.05 the direction is atan(√0.05) / 0.1.
+    // At the first update m = g and √v = |g|. With the corrections 0.1 and 0.05 the direction is
+    // atan(√0.05) / 0.1.
     let mut state = State::new(vec![1.0, 2.0]);
     state.update(CLIPPED, &[0.5, -3.0], STEP);
     let move_by = 0.1 / 0.1 * 0.05_f64.sqrt().atan();
@@ -152,7 +156,7 @@ fn the_first_raven_update_starts_from_the_gradient() {
 fn a_second_moment_below_the_floor_is_kept_at_it_and_its_element_hardly_moves() {
     let mut state = State::new(vec![0.0; 3]);
     state.update(CLIPPED, &[1e-8, -1e-8, 0.0], STEP);
-    // √v / √0.05 = 4.47e-6; with m = 1e-8 the angle is 0.0022, and the correction of m is 0.1.
+    // √v / √0.05 = 4.47e-6. With m = 1e-8 the angle is 0.0022, and the correction of m is 0.1.
     let move_by = 0.1 / 0.1 * 1e-8_f64.atan2(1e-6 / 0.05_f64.sqrt());
     assert_close_of(&state.value, &[-move_by, move_by, 0.0], 1e-3, "value");
     assert!(
@@ -163,7 +167,7 @@ fn a_second_moment_below_the_floor_is_kept_at_it_and_its_element_hardly_moves() 
     );
     assert_close_of(&state.first, &[1e-8, -1e-8, 0.0], 1e-8, "first");
 
-    // The next update starts at the floor: v = 0.95 · 1e-12 + 0.05 · 1e-8.
+    // The next update starts at the lower bound: v = 0.95 · 1e-12 + 0.05 · 1e-8.
     let second = Step { update: 2, ..STEP };
     state.update(CLIPPED, &[1e-4, 0.0, 0.0], second);
     let lifted = 0.95e-12 + 0.05e-8;
@@ -183,7 +187,7 @@ fn a_second_moment_below_the_floor_is_kept_at_it_and_its_element_hardly_moves() 
 
 #[test]
 fn a_gradient_that_grows_tenfold_is_clipped_by_its_own_mean() {
-    // v = 0.95 · 1 + 0.05 · 100 = 5.95, mean(g² / v) = 100 / 5.95.
+    // v = 0.95 · 1 + 0.05 · 100 = 5.95, so mean(g² / v) = 100 / 5.95.
     let second = Step { update: 2, ..STEP };
     let run = |clipped: bool| {
         let mut state = State::new(vec![0.0; 3]);

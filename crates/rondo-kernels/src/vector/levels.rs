@@ -1,5 +1,5 @@
-//! Tests the functions of this crate with every instruction set of the machine, not only the
-//! widest.
+//! Tests the functions of this crate with every instruction set that the machine has, not only with
+//! the widest.
 
 use std::cell::Cell;
 
@@ -23,7 +23,8 @@ pub(super) fn widest() -> Level {
     WIDEST.get()
 }
 
-/// Returns the results of `work` on threads limited to each level, the widest first.
+/// Returns the results of `work` on threads that are limited to each instruction set, the widest
+/// first.
 fn at_every_level<R: Send>(work: impl Fn() -> R + Sync) -> [R; 3] {
     [Level::Avx512, Level::Avx2, Level::Baseline].map(|level| {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -38,13 +39,13 @@ const ROWS: usize = 70;
 const WIDTH: usize = 48;
 const HEADS: usize = 3;
 
-/// Values between −1 and 1 that do not repeat soon.
+/// Returns values between −1 and 1 that do not repeat soon.
 fn waves(count: usize, step: f32) -> Vec<f32> {
     (0..count).map(|i| (i as f32 * step).sin()).collect()
 }
 
-/// Returns the output and the gradients of a sublayer around the branch; `list` returns the
-/// gradients of its weights.
+/// Returns the output and the gradients of a sublayer around the branch. `list` returns the
+/// gradients of the branch's weights.
 fn sublayer<B: Branch>(
     branch: B,
     weights: B::Weights<Matrix<'_>>,
@@ -139,8 +140,8 @@ fn the_loss_and_an_update_have_the_same_bits_by_all_instructions() {
     assert!(wide == middle && wide == plain);
 }
 
-/// Checks that all instruction sets give the same sublayer around attention, up to rounding: the
-/// tiles use fused multiply-adds if the machine has them.
+/// Checks that a sublayer around attention gives the same result with all instruction sets, up to
+/// rounding: tiles use fused multiply-adds only if the instruction set has them.
 fn check_attention(gate: Option<Gate>, gate_bias: Option<&[f32]>) {
     let heads = Heads {
         queries: HEADS,

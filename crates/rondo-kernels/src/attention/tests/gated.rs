@@ -1,12 +1,12 @@
-//! Attention through gates.
+//! Tests of attention with gates.
 
 use super::gated_reference::GatedReference;
 use super::reference::Reference;
 use super::*;
 use crate::threads::one_and_two;
 
-/// The least distance of every drawn gate of a case from its threshold, so that f32 opens the same
-/// gates as f64: several roundings of a score of a few units.
+/// The smallest allowed distance of a drawn gate from its threshold: several roundings of a score
+/// of a few units. At this distance f32 and f64 open the same gates.
 const MARGIN: f64 = 2e-6;
 
 /// A layer and its gates.
@@ -64,7 +64,7 @@ impl Case {
         }
     }
 
-    /// Runs the kernels; their outputs hold NaN before.
+    /// Runs the kernels. All output buffers hold NaN before the call.
     fn compute(&self) -> Computed {
         let Layer {
             shape,
@@ -170,8 +170,8 @@ fn every_shape_is_that_of_f64() {
     ];
     for shape in shapes {
         for opening in [DRAWN, Opening::Threshold] {
-            // Biases from almost closed to almost open, so that both products of the forward are
-            // used.
+            // The biases range from almost closed to almost open, so the forward pass takes the
+            // product over open edges in some cases and the product over all edges in others.
             for bias in [-6.0, -2.5, 0.25, 3.0] {
                 let mut case = Case::new(shape, opening);
                 case.bias = bias;
@@ -186,7 +186,7 @@ fn every_shape_is_that_of_f64() {
 #[test]
 fn scores_of_ten_thousand_are_exact_and_finite() {
     for opening in [DRAWN, Opening::Threshold] {
-        // Whole numbers, so that scores of ±1e4 are exact in f32.
+        // The inputs are whole numbers, so scores of ±1e4 are exact in f32.
         let mut case = Case::new([1, 150, 2, 1, 4], opening);
         for x in &mut case.layer.qkv {
             *x = (*x * 50.0).round();
@@ -200,7 +200,8 @@ fn scores_of_ten_thousand_are_exact_and_finite() {
             &computed.d_head_bias,
         ];
         assert!(numbers.iter().all(|x| x.iter().all(|x| x.is_finite())));
-        // At 1e4 lse is rounded to 1e-3, and so are the weights in the backward.
+        // At 1e4, f32 rounds `lse` to 1e-3, and the weights of the backward pass have the same
+        // relative error.
         case.check(1e-3, 0.0);
     }
 }
@@ -257,8 +258,8 @@ fn closed_gates_give_zero_and_pull_at_nothing() {
 
 #[test]
 fn as_many_edges_are_drawn_as_are_expected() {
-    // Keys are zero and values are one: every weight is 1 / (query + 1), so the output counts open
-    // edges.
+    // Keys are zero and values are one, so every weight is 1 / (query + 1) and the output counts
+    // the open edges.
     let mut case = Case::new([4, 150, 2, 2, 1], DRAWN);
     let width = case.layer.shape.qkv_width();
     for row in case.layer.qkv.chunks_exact_mut(width) {

@@ -1,4 +1,5 @@
-//! Gated attention in f64 with every matrix in memory, and its gradient.
+//! Gated attention in f64 with every matrix in memory, and its gradient: the reference for the
+//! kernels.
 
 use super::reference::{Reference, add_scaled, inner};
 use crate::attention::noise::HeadNoise;
@@ -7,32 +8,32 @@ use crate::attention::{Gate, Opening, Shape};
 /// One edge of one head.
 struct Edge {
     weight: f64,
-    /// `g`.
+    /// The logit `g` of the gate.
     logit: f64,
-    /// `g + ℓ`, or `g` if gates are not drawn.
+    /// `g + ℓ` with the noise `ℓ`, or `g` if gates are not drawn.
     drawn: f64,
 }
 
-/// Gates around a [`Reference`] that has no preparation.
+/// Gates on top of a [`Reference`] without preparation.
 pub(super) struct GatedReference<'a> {
     pub(super) plain: Reference,
     pub(super) gate: Gate,
     pub(super) head_bias: Option<&'a [f32]>,
 }
 
-/// The results of the forward.
+/// The results of the forward pass.
 pub(super) struct Outcome {
     pub(super) attended: Vec<f64>,
     pub(super) lse: Vec<f64>,
     pub(super) expected: Vec<f64>,
     pub(super) open: Vec<u64>,
-    /// The smallest `|g + ℓ|`.
+    /// The smallest `|g + ℓ|` of all edges.
     pub(super) margin: f64,
     /// `A − σ(g + ℓ)` of every edge, in the order of sequences, heads, queries, keys.
     pub(super) rounding: Vec<f64>,
 }
 
-/// The results of the backward.
+/// The results of the backward pass.
 pub(super) struct Gradient {
     pub(super) qkv: Vec<f64>,
     pub(super) head_bias: Vec<f64>,
@@ -51,7 +52,7 @@ impl GatedReference<'_> {
         self.plain.shape
     }
 
-    /// Returns the logarithm of the sum and the edges of a query; `moved` is added to the biases.
+    /// Returns the `lse` and the edges of a query. `moved` is added to the bias of each head.
     fn edges(&self, qkv: &[f64], at: [usize; 4], moved: &[f64]) -> (f64, Vec<Edge>) {
         let [sequence, head, query, key_head] = at;
         let (lse, weights) = self.plain.weights(qkv, at);
@@ -108,8 +109,8 @@ impl GatedReference<'_> {
         outcome
     }
 
-    /// Returns `Σ d_attended ∘ attended + d_density · density`, with every `A` replaced by
-    /// `σ(g + ℓ) + rounding`; its gradient is the straight-through gradient.
+    /// Returns `Σ d_attended ∘ attended + d_density · density`, where `σ(g + ℓ) + rounding`
+    /// replaces every `A`. The gradient of this smooth function is the straight-through gradient.
     pub(super) fn smooth_loss(
         &self,
         qkv: &[f64],
@@ -136,7 +137,7 @@ impl GatedReference<'_> {
         loss + f64::from(self.gate.d_density) * density / edges
     }
 
-    /// Differentiates the loss, straight through the gates.
+    /// Returns the straight-through gradient of the loss.
     pub(super) fn backward(&self, qkv: &[f64], d_attended: &[f64]) -> Gradient {
         let shape = self.shape();
         let d_head = shape.d_head;

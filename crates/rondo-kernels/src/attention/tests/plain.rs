@@ -1,4 +1,4 @@
-//! Attention without gates, and its preparation.
+//! Tests of attention without gates, and of its preparation.
 
 use super::reference::Reference;
 use super::*;
@@ -67,7 +67,7 @@ impl Case {
         self
     }
 
-    /// Recomputes the angles, if there are any, for the current number of positions.
+    /// Recomputes the tables of angles, if there are any, for the current number of positions.
     pub(super) fn with_as_many_angles(self) -> Self {
         match self.rope {
             Some(_) => self.with_rope(),
@@ -107,7 +107,7 @@ impl Case {
         }
     }
 
-    /// Runs the kernels; their outputs hold NaN before.
+    /// Runs the kernels. All output buffers hold NaN before the call.
     pub(super) fn compute(&self) -> Computed {
         let Layer {
             shape,
@@ -274,7 +274,7 @@ fn every_preparation_is_that_of_f64() {
     }
 }
 
-/// Every norm of queries and keys with a scale, with and without the other parts.
+/// Returns a case for every norm with scales, with and without the other parts of the preparation.
 fn scaled_norms(shape: [usize; 5]) -> Vec<Case> {
     let case = || Case::new(shape, 1.0);
     let mut cases = Vec::new();
@@ -316,8 +316,8 @@ fn a_preparation_of_several_tasks_is_that_of_f64() {
 
 #[test]
 fn scores_of_ten_thousand_are_exact_and_finite() {
-    // Whole numbers, so that scores of ±1e4 are exact in f32; several tiles of keys, so that the
-    // largest score changes.
+    // The inputs are whole numbers, so scores of ±1e4 are exact in f32. There are several tiles of
+    // keys, so the largest score changes from tile to tile.
     let mut case = Case::new([1, 300, 2, 1, 4], 1.0);
     for x in &mut case.layer.qkv {
         *x = (*x * 100.0).round();
@@ -332,7 +332,8 @@ fn scores_of_ten_thousand_are_exact_and_finite() {
             .chain(&computed.d_qkv)
             .all(|x| x.is_finite())
     );
-    // At 1e4 lse is rounded to 1e-3, and so are the weights in the backward.
+    // At 1e4, f32 rounds `lse` to 1e-3, and the weights of the backward pass have the same relative
+    // error.
     case.check(1e-3);
 }
 

@@ -3,7 +3,7 @@
 
 use crate::attention::{NormedOver, Pairing, Segments, Shape};
 
-/// A [`crate::attention::Preparation`] in f64.
+/// Attention with the operations of a [`crate::attention::Preparation`], in f64.
 #[derive(Clone)]
 pub(super) struct Reference {
     pub(super) shape: Shape,
@@ -11,12 +11,12 @@ pub(super) struct Reference {
     pub(super) bias: Option<Vec<f64>>,
     pub(super) rope: Option<[Vec<f64>; 2]>,
     pub(super) pairing: Pairing,
-    /// The numbers that the norm of queries and keys covers, and its ε.
+    /// Which elements the norm of queries and keys covers, and its ε.
     pub(super) norm: Option<(NormedOver, f64)>,
     pub(super) scales: Option<[Vec<f64>; 2]>,
 }
 
-/// The results of the forward.
+/// The results of the forward pass.
 pub(super) struct Outcome {
     pub(super) prepared: Vec<f64>,
     pub(super) kept: Vec<f64>,
@@ -24,24 +24,25 @@ pub(super) struct Outcome {
     pub(super) lse: Vec<f64>,
 }
 
-/// The results of the backward.
+/// The results of the backward pass.
 pub(super) struct Gradient {
     pub(super) prepared: Vec<f64>,
     pub(super) qkv: Vec<f64>,
     pub(super) bias: Vec<f64>,
-    /// Gradients of the scales, that of queries first.
+    /// The gradients of the scales: first of queries, then of keys.
     pub(super) scales: Vec<f64>,
 }
 
 impl Reference {
-    /// Returns the offset of head `head` (of queries, keys and values) of a token.
+    /// Returns the offset of a head of a token in the packed projection. `head` counts the heads of
+    /// queries, keys and values together.
     pub(super) fn at(&self, sequence: usize, position: usize, head: usize) -> usize {
         let token = sequence * self.shape.seq + position;
         token * self.shape.qkv_width() + head * self.shape.d_head
     }
 
-    /// Calls `work` for every sequence, query head and query, with the numbers of its key head and
-    /// value head.
+    /// Calls `work` with the numbers of the sequence, the query head, the query, the key head and
+    /// the value head, for every query of every query head.
     pub(super) fn for_queries(&self, mut work: impl FnMut(usize, usize, usize, usize, usize)) {
         let Shape {
             batch,
@@ -58,14 +59,14 @@ impl Reference {
         }
     }
 
-    /// Returns the first position that a query sees, which is the start of its segment if there are
+    /// Returns the first position that a query sees: the start of its segment, or 0 without
     /// segments.
     fn first(&self, token: usize) -> usize {
         let segments = self.segments.as_ref();
         segments.map_or(0, |segments| segments.firsts()[token])
     }
 
-    /// Returns the logarithm of the sum, and the weights of a query's keys; keys before its segment
+    /// Returns the `lse` of a query and the weights of its keys. Keys before the query's segment
     /// have weight zero.
     pub(super) fn weights(
         &self,
@@ -90,8 +91,8 @@ impl Reference {
         )
     }
 
-    /// Returns the parts of a token's queries and keys that share a mean square, each with its
-    /// scale, in order.
+    /// Returns the parts of a token's queries and keys that share a mean square: offset, length and
+    /// scale of each part, in order.
     fn normed_parts(&self) -> Vec<(usize, usize, Option<&[f64]>)> {
         let Shape {
             heads,
@@ -178,7 +179,7 @@ impl Reference {
         }
     }
 
-    /// Differentiates `Σ d_attended ∘ attended`.
+    /// Returns the gradient of `Σ d_attended ∘ attended`.
     pub(super) fn backward(&self, outcome: &Outcome, d_attended: &[f64]) -> Gradient {
         let Shape { seq, d_head, .. } = self.shape;
         let prepared = &outcome.prepared;

@@ -1,4 +1,4 @@
-//! Rows cut into segments: each segment has the same bits as if it were alone.
+//! Tests of rows that are cut into segments: each segment has the same bits as the segment alone.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::attention::segments::parts;
 use crate::attention::tile::{KEYS, QUERIES};
 use crate::threads::one_and_two;
 
-/// Lengths of the segments of a row: short ones, and lengths near those of tiles.
+/// The lengths of a row's segments: some are short, and some are near the size of a tile.
 const LENGTHS: [usize; 9] = [
     1,
     2,
@@ -21,7 +21,7 @@ const LENGTHS: [usize; 9] = [
     3,
 ];
 
-/// Two rows of segments of these lengths; the second row has the reverse order.
+/// Returns two rows of segments of these lengths. The second row has the reverse order.
 fn segments(lengths: &[usize]) -> Segments {
     let seq = lengths.iter().sum();
     let row = |lengths: &mut dyn Iterator<Item = &usize>| -> Vec<bool> {
@@ -33,7 +33,7 @@ fn segments(lengths: &[usize]) -> Segments {
     Segments::behind(&ends, seq, |ends| ends)
 }
 
-/// A case of two rows of segments.
+/// Returns a case with two rows of segments of these lengths.
 fn packed([heads, kv_heads, d_head]: [usize; 3], lengths: &[usize]) -> Case {
     let segments = segments(lengths);
     let mut case = Case::new([2, segments.seq(), heads, kv_heads, d_head], 2.0);
@@ -41,13 +41,13 @@ fn packed([heads, kv_heads, d_head]: [usize; 3], lengths: &[usize]) -> Case {
     case
 }
 
-/// Returns rows `part` of a buffer of rows of `width`.
+/// Returns the rows `part` of a buffer; each row has `width` elements.
 fn rows(x: &[f32], width: usize, part: &Range<usize>) -> Vec<f32> {
     x[part.start * width..part.end * width].to_vec()
 }
 
 impl Case {
-    /// Returns the case of one segment alone, as a single sequence.
+    /// Returns a case with only this segment, as a single sequence.
     fn alone(&self, part: &Range<usize>) -> Self {
         let mut alone = self.clone();
         let shape = self.layer.shape;
@@ -64,7 +64,7 @@ impl Case {
         alone.with_as_many_angles()
     }
 
-    /// Checks forward and backward that every segment has the same bits as if it were alone.
+    /// Checks that forward and backward give every segment the same bits as the segment alone.
     #[track_caller]
     fn check_alone(&self) {
         let Computed {

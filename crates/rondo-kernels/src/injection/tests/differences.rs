@@ -1,5 +1,5 @@
-//! Compares every function in f64 with its central differences, and in f32 with f64 for sizes of
-//! several tasks.
+//! Compares every function in f64 with its central differences. For shapes up to several tasks,
+//! compares the kernels in f32 with the functions in f64.
 
 use crate::injection::channels::{self, Channels, ChannelsTensors, Coefficient};
 use crate::injection::history::{self, Difference, DifferenceTensors};
@@ -10,7 +10,7 @@ use crate::threads::one_and_two;
 
 /// The step of a central difference.
 const STEP: f64 = 1e-5;
-/// The allowed error of a difference, from truncation and rounding.
+/// The allowed relative error of a central difference, which comes from truncation and rounding.
 const CLOSE: f64 = 1e-8;
 
 /// Returns numbers between −1 and 1 that are exact in f32.
@@ -29,7 +29,7 @@ fn narrow(x: &[f64]) -> Vec<f32> {
     x.iter().map(|x| *x as f32).collect()
 }
 
-/// Asserts that `gradient` is the gradient of `loss` with respect to operand `which`.
+/// Asserts that `gradient` is the gradient of `loss` with respect to the operand number `which`.
 fn check(
     name: &str,
     operands: &[Vec<f64>],
@@ -56,7 +56,7 @@ fn check(
     }
 }
 
-/// Asserts that a result in f32 equals the one in f64, relative in norm.
+/// Asserts that a result in f32 is close to the result in f64, relative in norm.
 fn near(name: &str, found: &[f32], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{name}");
     let square = |x: f64| x * x;
@@ -77,7 +77,7 @@ fn weighted(y: &[f64], weights: &[f64]) -> f64 {
     y.iter().zip(weights).map(|(y, w)| y * w).sum()
 }
 
-/// Shapes from a single row to more than one task.
+/// The tested shapes, `[rows, width]`: from a single row to several tasks.
 const SHAPES: [[usize; 2]; 3] = [[1, 1], [3, 7], [2500, 19]];
 
 #[test]
@@ -85,7 +85,7 @@ fn the_channels_have_the_gradients_of_differences() {
     for coefficient in [Coefficient::Decay, Coefficient::Step, Coefficient::Hold] {
         for [rows, width] in SHAPES {
             let size = rows * width;
-            // x, base, A_log, dt_bias and the weights of the output in the loss.
+            // The operands are x, base, A_log, dt_bias and the weights of the output in the loss.
             let operands = [
                 numbers(1, size),
                 numbers(2, size),
@@ -157,7 +157,7 @@ fn bits(x: &[f32]) -> Vec<u32> {
 fn the_orthogonal_rows_have_the_gradients_of_differences() {
     for [rows, width] in SHAPES {
         let size = rows * width;
-        // x, u, A_log, dt_bias and the weights of the output in the loss.
+        // The operands are x, u, A_log, dt_bias and the weights of the output in the loss.
         let operands = [
             numbers(1, size),
             numbers(2, size),
@@ -165,7 +165,7 @@ fn the_orthogonal_rows_have_the_gradients_of_differences() {
             numbers(4, width),
             numbers(5, size),
         ];
-        // An ε that is large enough to show in a difference.
+        // For the small shapes ε is large, so an error in the terms with ε shows in a difference.
         let eps = if size < 100 { 0.1 } else { 1e-6 };
         let forward = |o: &[Vec<f64>]| {
             let decay = Coefficient::Decay.values(&o[2], &o[3]);
@@ -238,7 +238,7 @@ fn a_mix_has_the_gradients_of_differences() {
     for mix in [Mix::Sum, Mix::Mean] {
         for [rows, width] in SHAPES {
             let size = rows * width;
-            // x, e, α and the weights of the output in the loss.
+            // The operands are x, e, α and the weights of the output in the loss.
             let operands = [
                 numbers(1, size),
                 numbers(2, size),
@@ -289,7 +289,8 @@ fn a_difference_of_states_has_the_gradients_of_differences() {
             (2, 0, 1, false),
         ] {
             let size = rows * width;
-            // x, past, base, the coefficients and the weights of the output in the loss.
+            // The operands are x, past, base, the coefficients and the weights of the output in the
+            // loss.
             let operands = [
                 numbers(1, size),
                 numbers(2, size),

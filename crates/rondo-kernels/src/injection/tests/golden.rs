@@ -1,8 +1,8 @@
 //! Compares Parcae's diagonal injection and OrthoInj with values of their authors' code
 //! ([tests/golden/injections]).
 //!
-//! The row functions run in f64, where they must agree to the last digits; the kernels themselves
-//! run in f32.
+//! The row functions run in f64, where they must agree with the golden values to the last digits.
+//! The kernels run in f32.
 //!
 //! [tests/golden/injections]: ../../../../../tests/golden/injections
 
@@ -23,7 +23,7 @@ const DIAGONAL: &[u8] =
 const ORTHOGONAL: &[u8] =
     include_bytes!("../../../../../tests/golden/injections/orthogonal.safetensors");
 
-/// Converts floats from and to the golden f64.
+/// Converts the golden f64 values to a float type and back.
 trait Float: Real {
     fn of(x: f64) -> Self;
     fn back(self) -> f64;
@@ -49,16 +49,17 @@ impl Float for f32 {
     }
 }
 
-/// A loop of one of the injections with nothing between its iterations.
+/// The parameters and the embedding of a loop that applies only one of the injections.
 struct Arm<T> {
     a_log: Vec<T>,
     dt_bias: Vec<T>,
-    /// B or W, `[d_state, d_input]`.
+    /// The matrix that multiplies the embedding, `[d_state, d_input]`: B of the diagonal injection,
+    /// W of OrthoInj.
     matrix: Vec<T>,
     embedding: Vec<T>,
 }
 
-/// The gradients of an [`Arm`] and of its state.
+/// The gradients of an [`Arm`] and of its initial state.
 struct Gradients<T> {
     state: Vec<T>,
     input: Vec<T>,
@@ -67,7 +68,7 @@ struct Gradients<T> {
     matrix: Vec<T>,
 }
 
-/// The row functions of a kernel for some float type: an iteration and its gradient.
+/// The update and an iteration of an injection, and their gradients, in one float type.
 trait Rows<T> {
     fn update(arm: &Arm<T>, be: &[T]) -> Vec<T>;
     fn update_backward(arm: &Arm<T>, be: &[T], d_u: &[T]) -> ChannelsTensors<Vec<T>>;
@@ -75,7 +76,7 @@ trait Rows<T> {
     fn backward(&self, arm: &Arm<T>, x: &[T], u: &[T], d_y: &[T]) -> OrthogonalTensors<Vec<T>>;
 }
 
-/// The injections.
+/// The injection under test.
 #[derive(Clone, Copy)]
 enum Kind {
     Diagonal,
@@ -257,7 +258,7 @@ where
         }
     }
 
-    /// Returns `B e` of each token.
+    /// Returns the product of the matrix and the embedding, for each token.
     fn product(&self) -> Vec<T> {
         let inputs = self.matrix.len() / self.a_log.len();
         let token = |e: &[T]| -> Vec<T> {
@@ -269,7 +270,7 @@ where
         self.embedding.chunks(inputs).flat_map(token).collect()
     }
 
-    /// Returns the states after each of `iterations`, the start first.
+    /// Returns the initial state and the state after each of the `iterations`.
     fn run(&self, kind: Kind, start: Vec<T>, iterations: usize) -> Vec<Vec<T>> {
         let u = Kind::update(self, &self.product());
         let mut states = vec![start];
@@ -279,7 +280,7 @@ where
         states
     }
 
-    /// Returns the gradients of `⟨d_y, y⟩`, with y the last of `states`.
+    /// Returns the gradients of `⟨d_y, y⟩`; y is the last of `states`.
     fn differentiate(&self, kind: Kind, states: &[Vec<T>], d_y: Vec<T>) -> Gradients<T> {
         let be = self.product();
         let u = Kind::update(self, &be);
@@ -323,8 +324,7 @@ where
     }
 }
 
-/// The names of a case's tensors: the state, the upstream gradient, the results, and the matrix's
-/// letter.
+/// A golden case: the prefixes of the names of its tensors in the golden file.
 struct Case<'a> {
     golden: &'a Golden,
     kind: Kind,

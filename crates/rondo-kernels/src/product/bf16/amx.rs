@@ -1,4 +1,4 @@
-//! A block of a product by AMX: it uses eight tile registers of 1 KiB, four of them for sums.
+//! A block of a product, computed by AMX with eight tile registers of 1 KiB, four of them for sums.
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
@@ -14,7 +14,7 @@ use super::tile::{SIDE, TILES, Tile};
 pub(in crate::product) struct Amx(Dots);
 
 impl Amx {
-    /// Detects AMX, and requests it from the system once.
+    /// Detects AMX, and requests it from the system once per process.
     pub(super) fn detect() -> Option<Self> {
         static THERE: OnceLock<bool> = OnceLock::new();
         let there = *THERE.get_or_init(|| processor_has_it() && system_permits_it());
@@ -22,8 +22,8 @@ impl Amx {
     }
 }
 
-/// Returns whether the processor has tiles of 16 rows of 64 bytes and their products of bf16, and
-/// whether the system saves tiles.
+/// Returns whether the processor has tiles of 16 rows of 64 bytes, whether it can multiply such
+/// tiles of bf16 numbers, and whether the system saves the tiles of a thread.
 fn processor_has_it() -> bool {
     const OSXSAVE: u32 = 1 << 27;
     const AMX_BF16: u32 = 1 << 22;
@@ -37,9 +37,10 @@ fn processor_has_it() -> bool {
     {
         return false;
     }
-    // SAFETY: OSXSAVE says that the instruction is there.
+    // SAFETY: the bit OSXSAVE states that the processor has the instruction.
     let saved = unsafe { _xgetbv(0) };
-    // Palette 1: bytes of a row and number of tiles, then rows.
+    // For palette 1, EBX holds the bytes of a row and the number of tiles; ECX holds the number of
+    // rows.
     let palette = __cpuid_count(TILE_LEAF, 1);
     saved & TILE_STATE == TILE_STATE
         && palette.ebx & 0xffff == 64
@@ -47,7 +48,8 @@ fn processor_has_it() -> bool {
         && palette.ecx & 0xffff >= 16
 }
 
-/// Requests that the system save tiles, for all threads of this process.
+/// Requests that the system save the tiles of all threads of this process; returns whether it
+/// agrees.
 #[cfg(target_os = "linux")]
 fn system_permits_it() -> bool {
     const ARCH_PRCTL: isize = 158;
@@ -55,7 +57,7 @@ fn system_permits_it() -> bool {
     const TILE_DATA: usize = 18;
     let result: isize;
     // SAFETY: the call takes two numbers and reads or writes no memory of this process; the system
-    // preserves all other registers.
+    // preserves all registers that are not listed.
     unsafe {
         asm!(
             "syscall",
@@ -70,16 +72,16 @@ fn system_permits_it() -> bool {
     result == 0
 }
 
-/// Other systems need no request.
+/// AMX is used on Linux only.
 #[cfg(not(target_os = "linux"))]
 fn system_permits_it() -> bool {
     false
 }
 
-/// The tile registers of this thread, configured until this is dropped.
+/// The tile registers of this thread. They stay configured until this value is dropped.
 pub(super) struct Tiles(PhantomData<*mut ()>);
 
-/// The data that `ldtilecfg` reads: palette 1, and 16 rows of 64 bytes for each of eight tiles.
+/// The data that `ldtilecfg` reads: palette 1, and for each of eight tiles 16 rows of 64 bytes.
 #[repr(C, align(64))]
 struct Configuration {
     palette: u8,
@@ -99,8 +101,8 @@ static CONFIGURATION: Configuration = Configuration {
 
 impl Drop for Tiles {
     fn drop(&mut self) {
-        // SAFETY: this thread configured its tiles, and nothing else uses them. After the release
-        // the system need not save them when it switches to another thread.
+        // SAFETY: this thread configured its tiles, and nothing else uses them. Once they are
+        // released, the system need not save them when it switches to another thread.
         unsafe { asm!("tilerelease", options(nostack, nomem)) }
     }
 }
@@ -113,7 +115,7 @@ impl BlockKernel for Amx {
     }
 
     fn ready(self) -> Tiles {
-        // SAFETY: `Amx` only exists if the machine has the instruction and the system permits it;
+        // SAFETY: `Amx` only exists if the machine has the instruction and the system permits AMX;
         // the 64 bytes are a valid configuration.
         unsafe {
             asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(nostack, readonly));
@@ -126,8 +128,9 @@ impl BlockKernel for Amx {
         assert!(steps > 0 && b.len() >= steps * TILES);
         let below = place.start.wrapping_add(SIDE * place.row_stride);
         // SAFETY: the tile registers are configured, because `Tiles` exists and stays on its
-        // thread. Each step reads the two tiles of each side that the slices have for it. The sums
-        // are read, if they are added to, and written at the place that the caller guarantees.
+        // thread. Each step reads two tiles of `a` and two tiles of `b`, which the slices contain.
+        // The sums are read (if `place.add` is true) and written at a place that the caller
+        // guarantees to be valid.
         unsafe {
             asm!(
                 "test {add:e}, {add:e}",

@@ -1,5 +1,5 @@
-//! A block of a product by the dot products of AVX-512 (`vdpbf16ps`), and the instructions for
-//! rounding.
+//! A block of a product, computed by the dot products of AVX-512 (`vdpbf16ps`); and the proof that
+//! the machine has the instructions for rounding.
 
 use std::arch::x86_64::{
     __cpuid, __m512bh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
@@ -21,9 +21,9 @@ impl Dots {
         found.then_some(Self(()))
     }
 
-    /// Returns whether they are faster than products of f32. AMD's processors start as many of them
-    /// per cycle as multiply-adds of f32, so they process twice the terms. On Intel's, a product
-    /// takes 1.4 times as long as one of f32.
+    /// Returns whether these instructions are faster than products of f32. AMD's processors start
+    /// as many of them per cycle as multiply-adds of f32, so they process twice as many terms. On
+    /// Intel's processors, a product takes 1.4 times as long as a product of f32.
     pub(super) fn are_fast() -> bool {
         let vendor = __cpuid(0);
         let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
@@ -42,15 +42,16 @@ impl BlockKernel for Dots {
 
     unsafe fn block((): &(), a: &[Tile], b: &[Tile], place: Place) {
         // SAFETY: `Dots` only exists if the machine has the instructions; the caller guarantees the
-        // rest.
+        // remaining conditions.
         unsafe { block(a, b, place) }
     }
 }
 
-/// Rows whose sums are in registers at one time; they use 16 of the 32 registers.
+/// The number of rows whose sums are in registers at the same time. They use 16 of the 32
+/// registers.
 const ROWS: usize = 8;
 
-/// Like [`BlockKernel::block`].
+/// Does what [`BlockKernel::block`] does.
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn block(a: &[Tile], b: &[Tile], place: Place) {
     let (a_steps, b_steps) = (a.as_chunks::<TILES>().0, b.as_chunks::<TILES>().0);
@@ -64,7 +65,7 @@ unsafe fn block(a: &[Tile], b: &[Tile], place: Place) {
         if place.add {
             for (row, sums) in sums.iter_mut().enumerate() {
                 for (half, sum) in sums.iter_mut().enumerate() {
-                    // SAFETY: the caller guarantees it.
+                    // SAFETY: the caller guarantees that the place is valid for reading.
                     *sum = unsafe { _mm512_loadu_ps(at(row, half)) };
                 }
             }
@@ -85,17 +86,17 @@ unsafe fn block(a: &[Tile], b: &[Tile], place: Place) {
         }
         for (row, sums) in sums.iter().enumerate() {
             for (half, sum) in sums.iter().enumerate() {
-                // SAFETY: the caller guarantees it.
+                // SAFETY: the caller guarantees that the place is valid for writing.
                 unsafe { _mm512_storeu_ps(at(row, half), *sum) }
             }
         }
     }
 }
 
-/// Returns the numbers in 16 words.
+/// Returns the same 64 bytes as bf16 numbers, two in each of the 16 words.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn words(x: std::arch::x86_64::__m512) -> __m512bh {
-    // SAFETY: both are 64 bytes without an invalid pattern.
+    // SAFETY: both types are 64 bytes long, and every pattern of bits is valid.
     unsafe { std::mem::transmute(x) }
 }

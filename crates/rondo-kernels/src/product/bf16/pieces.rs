@@ -1,8 +1,9 @@
 //! A product cut into pieces of tiles.
 //!
-//! The side with fewer lines is packed once, by all threads, and read by all pieces. A piece packs
-//! its own lines of the other side, so that they are still in the cache of the thread that reads
-//! them. The order of a sum along a line does not depend on the pieces or the threads.
+//! One factor of a product has fewer lines (a line is a row of the left factor or a column of the
+//! right factor). All threads together pack this factor once, and all pieces read it. Each piece
+//! packs its own lines of the other factor, so they are still in the cache of the thread that reads
+//! them. The order of the sum along a line depends neither on the pieces nor on the threads.
 
 use rayon::prelude::*;
 
@@ -12,50 +13,52 @@ use crate::matrix::{Matrix, MatrixMut, runs};
 use crate::memory::Scratch;
 use crate::product::Write;
 
-/// Numbers of a line that are packed at one time.
+/// How many numbers of a line are packed at one time.
 const PACKED: usize = 2048;
 
-/// The approximate number of multiplications in a piece that makes another thread worthwhile.
+/// The approximate number of multiplications in a piece. Smaller pieces are not worth another
+/// thread.
 const WORK: usize = 1 << 23;
 
-/// The fewest and the most lines of a piece of the longer side: few enough to stay in the cache of
-/// a core. Numbers stored across the lines are read 128 lines wide, because 64 took 15 % longer.
+/// The minimum and maximum number of lines in a piece of the factor with more lines: `ALONG` if the
+/// numbers of a line are contiguous in memory, otherwise `ACROSS`. Up to 256 lines stay in the
+/// cache of a core. `ACROSS` begins at 128 lines, because 64 took 15 % longer.
 const ALONG: [usize; 2] = [64, 256];
 const ACROSS: [usize; 2] = [128, 256];
 
-/// Lines of the shorter side that a task packs.
+/// How many lines of the factor with fewer lines one task packs.
 const PACKING: usize = 128;
 
-/// The place of a block of sums: 32 rows of 32.
+/// The place of a block of sums: 32 rows of 32 numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) start: *mut f32,
     pub(super) row_stride: usize,
-    /// Whether to add to the numbers at the place.
+    /// Whether the sums are added to the numbers at the place.
     pub(super) add: bool,
 }
 
-/// Instructions that multiply tiles.
+/// The instructions that multiply tiles.
 pub(super) trait BlockKernel: Copy + Send + Sync {
     /// The state of a thread that is ready to multiply.
     type Ready;
 
-    /// Returns the instructions for rounding.
+    /// Returns the proof that the machine can round to bf16.
     fn dots(self) -> Dots;
 
-    /// Prepares this thread.
+    /// Prepares this thread for multiplications.
     fn ready(self) -> Self::Ready;
 
-    /// Writes or adds the product of a panel of the left side and a panel of the right side.
+    /// Writes or adds the product of a panel of the left factor and a panel of the right factor.
     ///
     /// # Safety
     ///
-    /// The place must be valid for writing 32 rows of 32, and also for reading if it is added to;
-    /// the panels must have the same length.
+    /// The place must be valid for writing 32 rows of 32 numbers; if `place.add` is true, it must
+    /// also be valid for reading. The panels must have the same length.
     unsafe fn block(ready: &Self::Ready, a: &[Tile], b: &[Tile], place: Place);
 }
 
-/// Writes or adds `a · b`; the shapes fit and no sum is empty.
+/// Writes or adds `a · b`. The caller guarantees that the shapes fit and that no dimension is 0.
 pub(super) fn multiply<K: BlockKernel>(
     kernel: K,
     mut out: MatrixMut<'_>,
@@ -76,7 +79,7 @@ pub(super) fn multiply<K: BlockKernel>(
     }
 }
 
-/// Like [`multiply`], for the part of the sums that is packed at one time.
+/// Does what [`multiply`] does, for a part of the inner dimension that is packed at one time.
 fn multiply_part<K: BlockKernel>(
     kernel: K,
     out: MatrixMut<'_>,
@@ -137,7 +140,7 @@ fn for_each<T: Send>(tasks: Vec<T>, is_small: bool, run: impl Fn(T) + Send + Syn
     }
 }
 
-/// Multiplies all panels of the left side with all panels of the right side.
+/// Multiplies all panels of the left factor with all panels of the right factor.
 fn multiply_panels<K: BlockKernel>(
     kernel: K,
     out: &mut MatrixMut<'_>,
@@ -155,8 +158,8 @@ fn multiply_panels<K: BlockKernel>(
     }
 }
 
-/// Writes or adds a block of sums at a place of the result; a block that reaches beyond the edge is
-/// cut.
+/// Writes or adds a block of sums at a place of the result. If the block reaches beyond the edge of
+/// the result, only the part inside is written.
 #[inline]
 fn block<K: BlockKernel>(
     ready: &K::Ready,
@@ -177,14 +180,15 @@ fn block<K: BlockKernel>(
             row_stride,
             add,
         };
-        // SAFETY: the block is inside the result, and nothing else reads or writes it meanwhile.
+        // SAFETY: the block is inside the result, and nothing else reads or writes it during the
+        // call.
         unsafe { K::block(ready, a, b, place) };
         return;
     }
     let mut whole = [[0.0_f32; LINES]; LINES];
     if add {
         for (row, whole) in whole[..height].iter_mut().enumerate() {
-            // SAFETY: the row of the block, cut at the edge, is inside the result.
+            // SAFETY: the row, cut at the edge, is inside the result.
             unsafe {
                 let row = start.wrapping_add(row * row_stride);
                 row.copy_to_nonoverlapping(whole.as_mut_ptr(), width);
@@ -196,10 +200,10 @@ fn block<K: BlockKernel>(
         row_stride: LINES,
         add,
     };
-    // SAFETY: the place is `whole`.
+    // SAFETY: the place is the array `whole`.
     unsafe { K::block(ready, a, b, place) };
     for (row, whole) in whole[..height].iter().enumerate() {
-        // SAFETY: as above.
+        // SAFETY: the row, cut at the edge, is inside the result.
         unsafe {
             let row = start.wrapping_add(row * row_stride);
             row.copy_from_nonoverlapping(whole.as_ptr(), width);
@@ -207,15 +211,16 @@ fn block<K: BlockKernel>(
     }
 }
 
-/// The size of a tile in f32 numbers; its alignment may skip fewer than that.
+/// The size of a tile in f32 numbers. Aligning to a tile skips fewer numbers than this.
 const TILE: usize = size_of::<Tile>() / size_of::<f32>();
 
-/// Returns the length of a [`Scratch`] with room for tiles.
+/// Returns the length of a [`Scratch`] that has room for the tiles of `lines` lines of `length`
+/// numbers.
 fn numbers_for(lines: usize, length: usize) -> usize {
     (tiles_for(lines, length) + 1) * TILE
 }
 
-/// Returns the tiles of a [`Scratch`]; their contents are arbitrary.
+/// Returns the tiles in a [`Scratch`]. Their contents are arbitrary.
 fn tiles_of(scratch: &mut [f32], lines: usize, length: usize) -> &mut [Tile] {
     // SAFETY: a tile is an array of f32.
     let (_, tiles, _) = unsafe { scratch.align_to_mut::<Tile>() };

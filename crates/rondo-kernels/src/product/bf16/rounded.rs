@@ -1,4 +1,4 @@
-//! The same rounding for any processor: bf16 numbers stored in f32, and the product of f32.
+//! Rounding to bf16 on any processor: the rounded numbers are stored in f32 and multiplied as f32.
 
 use crate::matrix::{Matrix, MatrixMut};
 use crate::memory::Scratch;
@@ -6,7 +6,7 @@ use crate::product::{Write, full};
 use crate::rows::for_rows;
 use crate::vector::vectorized;
 
-/// Writes or adds `a · b`; the shapes fit.
+/// Writes or adds `a · b`. The caller guarantees that the shapes fit.
 pub(super) fn multiply(out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
     let ([m, k], [_, n]) = (a.shape(), b.shape());
     let (mut a_numbers, mut b_numbers) = (Scratch::of(m * k), Scratch::of(k * n));
@@ -14,7 +14,8 @@ pub(super) fn multiply(out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matri
     full::multiply(out, write, a, rounded(b, &mut b_numbers));
 }
 
-/// Copies a matrix, rounded, into `numbers`, in the orientation in which it is stored.
+/// Copies a matrix into `numbers` and rounds it. The copy is stored in the same order as the
+/// matrix.
 fn rounded<'a>(x: Matrix<'_>, numbers: &'a mut [f32]) -> Matrix<'a> {
     if !x.has_contiguous_rows() {
         return rounded(x.transposed(), numbers).transposed();
@@ -35,7 +36,7 @@ fn rounded<'a>(x: Matrix<'_>, numbers: &'a mut [f32]) -> Matrix<'a> {
     Matrix::new(numbers, rows, cols)
 }
 
-/// Returns the nearest bf16 number, ties to even; zero for a subnormal number.
+/// Returns the nearest bf16 number, ties to even. A subnormal number becomes zero.
 #[inline(always)]
 pub(in crate::product) fn round(x: f32) -> f32 {
     const UPPER: u32 = 0xffff_0000;
@@ -58,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_number_becomes_the_nearest_of_eight_bits_and_of_two_the_even_one() {
-        // Between 1 and 2 neighbouring bf16 numbers differ by 1/128.
+        // Between 1 and 2, neighbouring bf16 numbers differ by 1/128.
         let unit = 1.0 / 128.0;
         for (x, nearest) in [
             (1.0, 1.0),

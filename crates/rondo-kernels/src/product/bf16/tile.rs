@@ -1,10 +1,11 @@
-//! Numbers of bf16 in tiles of 16 × 32, the layout of AMX and of the dot products.
+//! bf16 numbers in tiles, in the layout that AMX and the dot products of AVX-512 read.
 //!
-//! A *line* is a row of the left side of a product or a column of its right side; sums run along
-//! lines. Two neighbouring numbers of a line share a word of 32 bits. A tile of the left side has a
-//! line in each of its 16 rows, and a tile of the right side in each of its 16 columns of words, so
-//! one is the transpose of the other, word by word. Numbers stored along the lines are loaded in
-//! the layout of the left side, and numbers stored across them in that of the right.
+//! A *line* is a row of the left factor of a product or a column of the right factor; sums run
+//! along lines. A word of 32 bits holds two neighbouring numbers of a line. A tile has 16 × 16
+//! words. In a tile of the left factor, each row holds a part of one line; in a tile of the right
+//! factor, each column of words does. One layout is therefore the transpose of the other, word by
+//! word. A matrix whose lines are contiguous in memory is loaded in the layout of the left factor;
+//! a matrix whose lines are not contiguous is loaded in the layout of the right factor.
 
 use std::arch::x86_64::{
     __m512i, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh,
@@ -16,46 +17,46 @@ use std::arch::x86_64::{
 use super::dots::Dots;
 use crate::matrix::Matrix;
 
-/// Lines of a tile, and words of each.
+/// The number of lines in a tile, which is also the number of words of each line.
 pub(super) const SIDE: usize = 16;
 
-/// Numbers of a line per tile.
+/// How many numbers of a line a tile holds.
 pub(super) const DEPTH: usize = 2 * SIDE;
 
-/// Tiles side by side in a panel.
+/// The number of tiles side by side in a panel.
 pub(super) const TILES: usize = 2;
 
-/// Lines of a panel.
+/// The number of lines in a panel.
 pub(super) const LINES: usize = TILES * SIDE;
 
-/// 16 × 16 words of two numbers each.
+/// A tile: 16 × 16 words, each of which holds two bf16 numbers.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Tile(pub(super) [[f32; SIDE]; SIDE]);
 
-/// The side of the product that a tile is for.
+/// The factor of the product that a tile belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Left,
     Right,
 }
 
-/// Returns the number of tiles for lines of a length, padded with zeros.
+/// Returns the number of tiles for `lines` lines of `length` numbers, padded with zeros.
 pub(super) fn tiles_for(lines: usize, length: usize) -> usize {
     lines.div_ceil(LINES) * panel_tiles(length)
 }
 
-/// Returns the number of tiles for [`LINES`] lines of a length: two consecutive tiles for each step
-/// of [`DEPTH`] along the lines.
+/// Returns the number of tiles for a panel of [`LINES`] lines: two consecutive tiles for every
+/// [`DEPTH`] numbers along the lines.
 pub(super) fn panel_tiles(length: usize) -> usize {
     TILES * length.div_ceil(DEPTH)
 }
 
-/// Rounds the rows of `lines` into panels, one after another.
+/// Rounds the rows of `lines` and packs them into panels, one panel after another.
 ///
 /// # Shapes
 ///
-/// `lines`: `[lines, length]`; `tiles`: [`tiles_for`] of these.
+/// `lines`: `[count, length]`; `tiles`: as many as [`tiles_for`] returns for this shape.
 pub(super) fn pack(_: Dots, side: Side, lines: Matrix<'_>, tiles: &mut [Tile]) {
     let [count, length] = lines.shape();
     assert_eq!(tiles.len(), tiles_for(count, length));
@@ -76,7 +77,7 @@ fn pack_by_avx512(side: Side, lines: Matrix<'_>, tiles: &mut [Tile]) {
             pack_tile(side, lines, [first, step * DEPTH], tile);
         }
     };
-    // Memory is read in its own order.
+    // The loops follow the order of the numbers in memory.
     if lines.has_contiguous_rows() {
         (0..panels).for_each(|panel| (0..steps).for_each(|step| pack(panel, step)));
     } else {
@@ -84,18 +85,19 @@ fn pack_by_avx512(side: Side, lines: Matrix<'_>, tiles: &mut [Tile]) {
     }
 }
 
-/// Rounds 16 lines from `line` on, 32 numbers of each from `start` on; zeros are used beyond the
-/// end.
+/// Rounds and packs a tile: 16 lines from `line` on, and 32 numbers of each from `start` on. Zeros
+/// are used beyond the end of the matrix.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn pack_tile(side: Side, lines: Matrix<'_>, [line, start]: [usize; 2], tile: &mut Tile) {
     let [count, length] = lines.shape();
     let (first, [line_stride, stride]) = lines.layout();
-    // The next numbers along the lines are prefetched, which saves 5 to 15 % of a product: the
-    // processor does not predict reads of rows that are far apart. Nothing beyond the end is read.
+    // The next numbers along the lines are prefetched, because the processor does not predict reads
+    // of rows that are far apart. This saves 5 to 15 % of a product. A prefetch beyond the end
+    // reads nothing.
     let place = |line: usize, at: usize| first.wrapping_add(line * line_stride + at * stride);
     let load = |line: usize, at: usize, numbers: __mmask16| {
-        // SAFETY: the mask excludes numbers outside the matrix.
+        // SAFETY: the mask excludes the numbers outside the matrix.
         unsafe { _mm512_maskz_loadu_ps(numbers, place(line, at)) }
     };
     let mut words = [_mm512_setzero_si512(); SIDE];
@@ -141,7 +143,8 @@ fn pack_tile(side: Side, lines: Matrix<'_>, [line, start]: [usize; 2], tile: &mu
     }
 }
 
-/// Returns a mask of the 16 places from `start` on, with a bit for each place before `end`.
+/// Returns a mask for the 16 places from `start` on: the bit of a place is 1 if the place is before
+/// `end`.
 fn mask(end: usize, start: usize) -> __mmask16 {
     match end.saturating_sub(start) {
         there @ 0..SIDE => (1 << there) - 1,
@@ -149,9 +152,9 @@ fn mask(end: usize, start: usize) -> __mmask16 {
     }
 }
 
-/// Returns the numbers as words.
+/// Returns the same 64 bytes as integer words.
 fn from_bh(numbers: std::arch::x86_64::__m512bh) -> __m512i {
-    // SAFETY: both are 64 bytes without an invalid pattern.
+    // SAFETY: both types are 64 bytes long, and every pattern of bits is valid.
     unsafe { std::mem::transmute(numbers) }
 }
 
@@ -164,7 +167,8 @@ fn transposed(rows: &[__m512i; SIDE]) -> [__m512i; SIDE] {
         pairs[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
         pairs[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
     }
-    // Each quarter of fours[4·i + j] has column j of that quarter, rows 4·i to 4·i + 3.
+    // A register has four quarters. In each quarter, fours[4·i + j] holds column j of that quarter
+    // for the rows 4·i to 4·i + 3.
     let mut fours = pairs;
     for i in (0..SIDE).step_by(4) {
         fours[i] = _mm512_unpacklo_epi64(pairs[i], pairs[i + 2]);
