@@ -6,14 +6,16 @@
 //!    sᵢⱼ = qᵢ·kⱼ / √d_head,   lseᵢ = ln Σⱼ e^(sᵢⱼ)
 //! ```
 //!
-//! A cube computes the scores tile by tile in its registers. The forward pass stores only lse; the
-//! backward pass recomputes the weights from it. Memory therefore grows with the length of a
-//! sequence, not with its square. Bias and rotary embedding are applied to queries and keys on the
-//! way into shared memory. Key heads are not copied for the query heads that they serve.
+//! A cube (cubecl's word for a block of GPU threads) computes the scores tile by tile in its
+//! registers. The forward pass stores only lse, from which the backward pass recomputes the
+//! weights. Memory therefore grows with the length of a sequence, not with its square. Bias and
+//! rotary embedding are applied to queries and keys when they are loaded into shared memory. Key
+//! heads are not copied for the query heads that use them.
 //!
-//! In reading order: how units are laid over a `tile`; how rows are loaded into shared memory
-//! (`stage`); the `product`s in registers; how lanes `join` their numbers; which keys a query sees
-//! (`sight`); the kernels of the `forward` and the `backward` pass; their launches (`problem`).
+//! Reading order: `tile`, how the units (threads) of a cube share a tile; `stage`, which loads rows
+//! into shared memory; `product`, the products in registers; `join`, which combines the numbers of
+//! lanes; `sight`, which keys a query sees; `forward` and `backward`, the kernels; `problem`, their
+//! launches.
 
 #[allow(
     clippy::too_many_lines,
@@ -40,26 +42,29 @@ use crate::tensor::{CubeTensor, check, empty, matrix};
 /// The result of attention.
 #[derive(Clone, Debug)]
 pub struct Attended {
-    /// The weighted sums of values, with the layout of the queries.
+    /// The weighted sums of values, in the layout of the queries.
     pub out: CubeTensor,
-    /// The logarithm of each query's sum of powers of scores, `[batch, query heads, seq]`.
+    /// The logarithm of the sum of e^score over the keys of each query,
+    /// `[batch, query heads, seq]`.
     pub lse: CubeTensor,
 }
 
-/// Causal attention in rows. A row holds the queries of every head, then the keys, then the values.
+/// Causal attention on packed rows. A row holds the queries of every head, then the keys, then the
+/// values.
 #[derive(Clone, Copy, Debug)]
 pub struct InRows<'a> {
     /// The layout of heads in rows.
     pub layout: Layout,
     /// The rows, `[batch · seq, width]`.
     pub rows: &'a CubeTensor,
-    /// The bias that is added to queries and keys before the rotation, `[queries + keys, d_head]`.
+    /// The bias that is added to queries and keys before the rotary embedding,
+    /// `[queries + keys, d_head]`.
     pub bias: Option<&'a CubeTensor>,
     /// The rotary embedding.
     pub tables: Tables<'a>,
-    /// For each token the place in its row of the first token of its segment: i32, `[batch, seq]`.
-    /// Positions restart in each segment, and attention stays within it. If `None`, rows are not
-    /// cut into segments.
+    /// For each token: the position, within the row, of the first token of its segment; i32,
+    /// `[batch, seq]`. Positions restart in each segment, and a token attends only within its
+    /// segment. `None` if the rows are not cut into segments.
     pub firsts: Option<&'a CubeTensor>,
 }
 
@@ -73,19 +78,19 @@ pub struct Apart<'a> {
     pub keys: &'a CubeTensor,
     /// The values, with the shape of the keys.
     pub values: &'a CubeTensor,
-    /// Whether a query sees only the keys up to its own position; there must then be as many keys
-    /// as queries. Otherwise it sees every key.
+    /// Whether a query sees only the keys up to its own position. There must then be as many keys
+    /// as queries. Otherwise a query sees every key.
     pub causal: bool,
 }
 
 /// The gradients of separate queries, keys and values.
 #[derive(Clone, Debug)]
 pub struct ApartGradients {
-    /// As [`Apart::queries`].
+    /// The gradient of [`Apart::queries`], in their shape.
     pub queries: CubeTensor,
-    /// As [`Apart::keys`].
+    /// The gradient of [`Apart::keys`], in their shape.
     pub keys: CubeTensor,
-    /// As [`Apart::values`].
+    /// The gradient of [`Apart::values`], in their shape.
     pub values: CubeTensor,
 }
 
@@ -94,7 +99,7 @@ impl<'a> InRows<'a> {
     ///
     /// # Shapes
     ///
-    /// Returns rows with the heads one after another, `[batch · seq, queries · d_head]`.
+    /// The result has rows with the heads one after another, `[batch · seq, queries · d_head]`.
     ///
     /// # Panics
     ///
@@ -110,15 +115,15 @@ impl<'a> InRows<'a> {
         self.problem().forward([batch * seq, queries * d_head])
     }
 
-    /// Returns the gradient of the rows from the gradient of their result. The gradient of the bias
-    /// is the sum over the rows of the gradients of queries and keys.
+    /// Returns the gradient of the rows, given the gradient of the result. The gradient of the bias
+    /// is the sum of this gradient's queries and keys over the rows.
     ///
     /// # Panics
     ///
     /// As [`Self::forward`].
     pub fn backward(self, attended: &Attended, d_out: &CubeTensor) -> CubeTensor {
         let problem = self.problem();
-        // All three share one tensor, since each kernel writes only its own columns.
+        // The three gradients share one tensor, since each kernel writes only its own columns.
         let d_rows = empty(self.rows, self.rows.shape());
         problem.backward(attended, d_out, [&d_rows, &d_rows, &d_rows]);
         turn_back(self.layout, d_rows, self.tables, self.firsts)
@@ -196,7 +201,7 @@ impl<'a> Apart<'a> {
         self.problem().forward(self.queries.shape())
     }
 
-    /// Returns the gradients of the heads from the gradient of their result.
+    /// Returns the gradients of queries, keys and values, given the gradient of the result.
     ///
     /// # Panics
     ///

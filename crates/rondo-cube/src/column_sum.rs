@@ -5,21 +5,23 @@ use cubecl::prelude::*;
 use crate::rows::cube_count;
 use crate::tensor::{CubeTensor, check, empty, matrix};
 
-/// Columns that a cube sums at the same time.
+/// The number of columns that a cube sums at the same time.
 const COLUMNS: usize = 32;
 
-/// Groups of rows that a cube sums at the same time: part p has the rows p, p + PARTS and so on.
+/// The number of groups of rows that a cube sums at the same time. Group p has the rows p, p +
+/// PARTS and so on.
 const PARTS: usize = 8;
 
-/// Returns the sum over all rows for the first `columns` columns, always added in the same order.
+/// Returns the sums of the first `columns` columns over all rows. The rows are always added in the
+/// same order.
 ///
 /// # Shapes
 ///
-/// `x`: `[rows, width]`; returns `[columns]`.
+/// `x`: `[rows, width]`; the result: `[columns]`.
 ///
 /// # Panics
 ///
-/// Panics if the matrix is not contiguous f32 or has fewer columns.
+/// Panics if the matrix is not contiguous f32 or has fewer than `columns` columns.
 pub fn sum_of_rows(x: &CubeTensor, columns: usize) -> CubeTensor {
     check(x);
     let [rows, width] = matrix(x);
@@ -38,7 +40,7 @@ pub fn sum_of_rows(x: &CubeTensor, columns: usize) -> CubeTensor {
     out
 }
 
-/// Sums the rows of a matrix, each column always in the same order.
+/// Sums the rows of a matrix. The numbers of a column are always added in the same order.
 #[cube(launch)]
 fn sum_of_rows_kernel(x: &[f32], out: &mut [f32], rows: usize, width: usize, columns: usize) {
     let column = CUBE_POS * COLUMNS + UNIT_POS_X as usize;

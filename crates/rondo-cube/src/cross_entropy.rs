@@ -1,4 +1,5 @@
-//! Next-token cross entropy computed together with the head, with gradients in the same pass.
+//! Next-token cross entropy, computed together with the head's product; the loss and its gradients
+//! come from one pass.
 //!
 //! ```text
 //! l = x · W                                    logits of one token
@@ -8,10 +9,10 @@
 //! ∂loss/∂x = ∂loss/∂l · Wᵀ                      ∂loss/∂W = Σ xᵀ · ∂loss/∂l
 //! ```
 //!
-//! Tokens are processed in chunks. One product computes the logits of a chunk, which are replaced
-//! by their gradients in place and multiplied by the other factors, so `[tokens, vocab]` never
-//! exists as a whole. The loss is a scalar, so a later backward pass only has to multiply these
-//! gradients by a factor.
+//! The tokens are processed in chunks. The logits of a chunk are computed, replaced by their
+//! gradients, and multiplied with W and x. The whole matrix of logits, `[tokens, vocab]`, never
+//! exists. The loss is a scalar, so a later backward pass only has to multiply these gradients by a
+//! factor.
 
 mod kernels;
 
@@ -30,51 +31,52 @@ use crate::product::{product, transposed};
 use crate::rows::{Tile, cube_count};
 use crate::tensor::{CubeTensor, check, contiguous, empty, matrix};
 
-/// Logits of a chunk: 128 MiB.
+/// The number of logits in a chunk: 128 MiB.
 const CHUNK_LOGITS: usize = 1 << 25;
 
-/// The fewest tokens of a chunk, however large the vocabulary. The number of tokens of a chunk is a
-/// multiple of it, so every chunk starts at an offset that devices allow for a buffer.
+/// The minimum number of tokens in a chunk, for any vocabulary. The number of tokens in a chunk is
+/// a multiple of this number, so every chunk starts at an offset that devices allow for a buffer.
 const FEWEST_ROWS: usize = 64;
 
-/// The tensors of the head and of its loss.
+/// The inputs of the head and of its loss.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     /// The hidden states, `[tokens, d_model]`.
     pub hidden: &'a CubeTensor,
-    /// The head's matrix: `[vocab, d_model]` if it is tied, otherwise `[d_model, vocab]`.
+    /// The matrix of the head: `[vocab, d_model]` if it is tied, otherwise `[d_model, vocab]`.
     pub matrix: &'a CubeTensor,
-    /// Whether the matrix is the token embedding.
+    /// Whether the matrix is the token embedding, used as its transpose.
     pub tied: bool,
-    /// The ids of the targets, below the vocabulary size: i32, `[tokens]`.
+    /// The ids of the targets, below the size of the vocabulary: i32, `[tokens]`.
     pub targets: &'a CubeTensor,
-    /// The precision of the products.
+    /// The precision of the matrix products.
     pub precision: Precision,
 }
 
-/// The losses of tokens.
+/// The loss of each token.
 #[derive(Clone, Debug)]
 pub struct Losses {
-    /// Negative log likelihood of each target in nats, `[tokens]`.
+    /// The negative log likelihood of each target in nats, `[tokens]`.
     pub nll: CubeTensor,
-    /// 1 if the target's logit is the first of the largest logits, otherwise 0; `[tokens]`.
+    /// For each token: 1 if the target's logit is the first of the largest logits, otherwise 0;
+    /// `[tokens]`.
     pub hits: CubeTensor,
 }
 
-/// The mean loss of tokens and its gradients.
+/// The mean loss of the tokens and its gradients.
 #[derive(Clone, Debug)]
 pub struct LossWithGradients {
-    /// As [`mean`], `[1]`.
+    /// The result of [`mean`], `[1]`.
     pub loss: CubeTensor,
-    /// As [`Losses::hits`]; independent of the weights.
+    /// As [`Losses::hits`]; the weights have no influence.
     pub hits: CubeTensor,
-    /// Gradient of the loss with respect to the hidden states.
+    /// The gradient of the loss with respect to the hidden states.
     pub d_hidden: CubeTensor,
-    /// Gradient of the loss with respect to the head's matrix, with the matrix's shape.
+    /// The gradient of the loss with respect to the matrix of the head, in the shape of the matrix.
     pub d_matrix: CubeTensor,
 }
 
-/// Whether the targets have the element type that the kernels read.
+/// Returns whether the targets have the element type that the kernels read.
 pub fn takes(targets: &CubeTensor) -> bool {
     targets.dtype == DType::I32
 }
@@ -94,7 +96,7 @@ pub fn losses(head: Head<'_>) -> Losses {
 }
 
 /// Returns the weighted mean loss and its gradients. `weights`: `[tokens]`; without weights every
-/// token counts as 1.
+/// token has weight 1.
 ///
 /// # Panics
 ///
@@ -144,11 +146,11 @@ fn differentiate(
     }
 }
 
-/// Returns the weighted mean of the tokens' losses, `[1]`; NaN if the weights sum to zero.
+/// Returns the weighted mean of the losses of the tokens, `[1]`; NaN if the weights sum to zero.
 ///
 /// # Shapes
 ///
-/// `nll`, `weights`: `[tokens]`; without weights every token counts as 1.
+/// `nll`, `weights`: `[tokens]`. Without weights every token has weight 1.
 ///
 /// # Panics
 ///
@@ -178,7 +180,8 @@ pub fn mean(nll: &CubeTensor, weights: Option<&CubeTensor>) -> CubeTensor {
     out
 }
 
-/// The share of each token in the loss: its weight divided by the sum of all weights.
+/// The inputs from which a kernel computes each token's share of the loss: its weight divided by
+/// the sum of all weights.
 struct Shares<'a> {
     weights: Option<&'a CubeTensor>,
     /// The mean of the weights, `[1]`.
@@ -214,7 +217,7 @@ impl Head<'_> {
         if self.tied { first } else { second }
     }
 
-    /// Returns the tokens of each chunk of about `logits` logits.
+    /// Returns the range of tokens of each chunk. A chunk has about `logits` logits.
     fn chunks(&self, logits: usize) -> Vec<Range<usize>> {
         let [tokens, _] = matrix(self.hidden);
         let rows = (logits / self.vocab()) / FEWEST_ROWS * FEWEST_ROWS;
@@ -236,7 +239,8 @@ impl Head<'_> {
         product(hidden.clone(), projection, self.precision)
     }
 
-    /// Writes the losses of a chunk. With `shares`, also replaces the logits by their gradients.
+    /// Writes the losses of the tokens of a chunk. With `shares`, it also replaces the logits by
+    /// their gradients.
     fn score(
         &self,
         logits: &CubeTensor,
@@ -252,7 +256,7 @@ impl Head<'_> {
             gradient: shares.is_some(),
             weighted: weights.is_some(),
         };
-        // Another buffer takes the place of missing weights; the kernel does not read it.
+        // Another buffer is passed in the place of missing weights; the kernel does not read it.
         row_kernel::launch(
             &logits.client,
             cube_count(chunk.len()),

@@ -1,5 +1,5 @@
-//! The lookup of table rows by id. For the table's gradient, tokens are sorted by id and each unit
-//! sums one number of the table, so no two units write to the same place.
+//! The lookup of table rows by id, and its gradient. For the gradient, tokens are sorted by id, and
+//! each unit sums one number of the table. So no two units write to the same place.
 
 use burn::backend::TensorMetadata;
 use burn::backend::ops::FloatTensorOps;
@@ -10,21 +10,21 @@ use cubecl::prelude::*;
 use crate::rows::{LINE, cube_count};
 use crate::tensor::{CubeTensor, check, empty, empty_of, matrix, reshaped};
 
-/// Returns the row of each token.
+/// Returns the row of the table for each token.
 ///
 /// # Shapes
 ///
-/// `table`: `[vocab, width]`; `ids`: i32, any; returns `[tokens, width]`.
+/// `table`: `[vocab, width]`; `ids`: i32 of any shape; the result: `[tokens, width]`.
 pub fn forward(table: &CubeTensor, ids: &CubeTensor) -> CubeTensor {
     let tokens = ids.shape().num_elements();
     CubeBackend::float_select(table.clone(), 0, reshaped(ids.clone(), [tokens]))
 }
 
-/// Returns the gradient of the table from the gradient of the rows.
+/// Returns the gradient of the table, given the gradient of the rows.
 ///
 /// # Shapes
 ///
-/// As [`forward`]; `d_out`: `[.., width]`; returns `[vocab, width]`.
+/// `ids`: as for [`forward`]; `d_out`: `[.., width]`; the result: `[vocab, width]`.
 ///
 /// # Panics
 ///
@@ -61,8 +61,8 @@ pub fn backward(ids: &CubeTensor, d_out: &CubeTensor, vocab: usize) -> CubeTenso
     out
 }
 
-/// Sorts tokens by id, equal ids by token. A token's place is the number of tokens before it in
-/// this order.
+/// Sorts tokens by id, and tokens with equal ids by their index. A token's place is the number of
+/// tokens before it in this order.
 #[cube(launch)]
 fn order_kernel(ids: &[i32], order: &mut [i32], sorted: &mut [i32], tokens: usize) {
     let token = ABSOLUTE_POS;
@@ -82,7 +82,8 @@ fn order_kernel(ids: &[i32], order: &mut [i32], sorted: &mut [i32], tokens: usiz
     }
 }
 
-/// Sums the gradients of the tokens of one table row; each unit handles one column.
+/// Sums the gradients of the tokens that use one table row. Each unit computes one column of the
+/// row.
 #[cube(launch)]
 fn gradient_kernel(
     order: &[i32],
@@ -97,7 +98,7 @@ fn gradient_kernel(
     if at < count {
         let row = (at / width) as i32;
         let column = at % width;
-        // Binary search for the first sorted token of the row.
+        // A binary search finds the first sorted token of the row.
         let mut first = 0usize;
         let mut end = tokens;
         while first < end {

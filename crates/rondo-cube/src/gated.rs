@@ -1,5 +1,5 @@
-//! Gated SiLU (Shazeer 2020, arXiv 2002.05202) of a matrix whose rows hold first a, then b:
-//! `SiLU(a) ⊙ b`, with `SiLU(a) = a · σ(a)`.
+//! The gated SiLU `SiLU(a) ⊙ b` with `SiLU(a) = a · σ(a)` (Shazeer 2020, arXiv 2002.05202). The
+//! first half of each row of the input is a, and the second half is b.
 //!
 //! ```text
 //! da = dy ⊙ b ⊙ σ(a) ⊙ (1 + a ⊙ (1 − σ(a))),   db = dy ⊙ a ⊙ σ(a)
@@ -11,15 +11,15 @@ use cubecl::prelude::*;
 use crate::rows::{LINE, cube_count};
 use crate::tensor::{CubeTensor, check, empty, matrix};
 
-/// Gates the second half of every row by the first.
+/// Multiplies the second half of every row by the SiLU of the first half.
 ///
 /// # Shapes
 ///
-/// `halves`: `[.., 2 · width]`; returns `[.., width]`.
+/// `halves`: `[.., 2 · width]`; the result: `[.., width]`.
 ///
 /// # Panics
 ///
-/// Panics if the tensor is not contiguous f32 of even width.
+/// Panics if the tensor is not contiguous f32 or its width is odd.
 pub fn forward(halves: &CubeTensor) -> CubeTensor {
     let (width, shape) = half(halves);
     let count = shape.num_elements();
@@ -36,11 +36,11 @@ pub fn forward(halves: &CubeTensor) -> CubeTensor {
     out
 }
 
-/// Returns the gradient of both halves from the gradient of the result.
+/// Returns the gradient of both halves, given the gradient of the result.
 ///
 /// # Shapes
 ///
-/// As [`forward`]; `d_out`: the shape of its result.
+/// `halves`: as for [`forward`]; `d_out`: the shape of the result of [`forward`].
 ///
 /// # Panics
 ///
@@ -98,7 +98,7 @@ fn backward_kernel(halves: &[f32], d_out: &[f32], out: &mut [f32], count: usize,
     }
 }
 
-/// Returns `σ(x)`; the exponent is never positive, so the exponential cannot overflow.
+/// Returns `σ(x)`. The exponent is never positive, so the exponential cannot overflow.
 #[cube]
 fn sigmoid(x: f32) -> f32 {
     let small = (-x.abs()).exp();

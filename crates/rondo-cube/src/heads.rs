@@ -1,16 +1,17 @@
 //! The layout of queries, keys and values in the rows of one product, and the rotary embedding of
 //! queries and keys (Su et al. 2021, arXiv 2104.09864).
 //!
-//! A row holds the queries of every head, then the keys, then the values. The tables hold cosines c
-//! and sines s; s is negative for the first number of a pair. The other number of i's pair is i′:
+//! A row holds the queries of every head, then the keys, then the values. A table holds cosines c
+//! or sines s. The numbers of a head form pairs; i′ is the other number of the pair of i, and s is
+//! negative for the first number of a pair:
 //!
 //! ```text
 //! y_i = (x_i + b_i) · c_i + (x_i′ + b_i′) · s_i           queries and keys
 //! dx_i = dy_i · c_i + dy_i′ · s_i′
 //! ```
 //!
-//! Values are not rotated. Attention rotates queries and keys when it reads them; this module
-//! rotates their gradients back.
+//! Values are not rotated. The attention kernels rotate queries and keys when they read them; this
+//! module rotates the gradients back.
 
 use cubecl::prelude::*;
 
@@ -20,24 +21,25 @@ use crate::tensor::{CubeTensor, check, matrix};
 /// The layout of heads in rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Sequences.
+    /// The number of sequences.
     pub batch: usize,
-    /// Positions of each sequence.
+    /// The number of positions in each sequence.
     pub seq: usize,
-    /// Query heads.
+    /// The number of query heads.
     pub queries: usize,
-    /// Key heads; their number divides that of query heads, and there are as many value heads.
+    /// The number of key heads, which is also the number of value heads; a divisor of `queries`.
     pub keys: usize,
-    /// Numbers of a head; even, since they are rotated in pairs.
+    /// The number of elements of a head; even, since they are rotated in pairs.
     pub d_head: usize,
 }
 
 /// The tables of the rotary embedding, `[seq, d_head]` each.
 #[derive(Clone, Copy, Debug)]
 pub struct Tables<'a> {
-    /// Cosines, each stored twice.
+    /// The cosines. The two numbers of a pair have the same cosine.
     pub cos: &'a CubeTensor,
-    /// Sines, each stored twice: negated, then as is.
+    /// The sines. The first number of a pair has the negated sine, the second number the sine
+    /// itself.
     pub sin: &'a CubeTensor,
 }
 
@@ -59,14 +61,14 @@ impl Layout {
     }
 }
 
-/// Rotates the gradients of queries and keys back by the angles of the rotary embedding, in place,
-/// and returns the rows.
+/// Rotates the gradients of queries and keys back by the angles of the rotary embedding, in place.
+/// Returns the rows.
 ///
 /// # Shapes
 ///
-/// `rows`: `[batch · seq, width]`, without other references to its memory; `firsts`: i32,
-/// `[batch, seq]`, for each token the place in its row of the first token of its segment. Without
-/// `firsts`, positions do not restart.
+/// `rows`: `[batch · seq, width]`, with no other reference to its memory; `firsts`: i32,
+/// `[batch, seq]`. For each token, `firsts` holds the position, within the row, of the first token
+/// of its segment. Without `firsts`, positions do not restart.
 ///
 /// # Panics
 ///
@@ -87,7 +89,7 @@ pub(crate) fn turn_back(
         rows.clone().into_buffer_arg(),
         tables.cos.clone().into_buffer_arg(),
         tables.sin.clone().into_buffer_arg(),
-        // If there are no first places, any buffer takes their place; the kernel does not read it.
+        // Without `firsts`, any buffer is passed in its place; the kernel does not read it.
         firsts.unwrap_or(&rows).clone().into_buffer_arg(),
         count,
         turned,
@@ -99,7 +101,7 @@ pub(crate) fn turn_back(
     rows
 }
 
-/// Rotates one pair of numbers in each unit.
+/// Rotates one pair of numbers per unit.
 #[cube(launch)]
 fn turn_back_kernel(
     rows: &mut [f32],

@@ -1,12 +1,12 @@
-//! Counts of kernel launches. CubeCL calls an observer for every launch, including Burn's own,
-//! before the kernel reaches the device.
+//! Counts kernel launches. CubeCL calls an observer before each launch of a kernel, also for Burn's
+//! own kernels.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cubecl::logging::{LaunchObservation, LaunchObserver};
 
-/// Allows one observation at a time: CubeCL has one observer for each process.
+/// Allows one observation at a time, because CubeCL has one observer per process.
 static ONE: Mutex<()> = Mutex::new(());
 
 /// The launches during a piece of work, counted by kernel.
@@ -21,12 +21,13 @@ impl Launches {
         self.by_name.values().sum()
     }
 
-    /// Returns the names of the kernels: Rust types with their paths.
+    /// Returns the names of the launched kernels, which are Rust types with their paths.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.by_name.keys().copied()
     }
 
-    /// Returns the short name of every kernel with the number of its launches, most launches first.
+    /// Returns the short name of every launched kernel and the number of its launches, the most
+    /// frequent kernel first.
     pub fn by_kernel(&self) -> Vec<(String, usize)> {
         let mut kernels: BTreeMap<String, usize> = BTreeMap::new();
         for (name, count) in &self.by_name {
@@ -38,11 +39,11 @@ impl Launches {
     }
 }
 
-/// Runs `work` and returns its result and its launches.
+/// Runs `work`; returns its result and the launches during its run.
 ///
-/// Launches that are still in a queue at the end are not counted, so `work` should end by waiting
-/// for the device. Launches on other threads at the same time are counted too, because CubeCL may
-/// launch on a thread of its own.
+/// Launches that are still in a queue at the end are not counted, so `work` should wait for the
+/// device before it ends. Launches on other threads at the same time are counted too, because
+/// CubeCL may launch on a thread of its own.
 pub fn of<T>(work: impl FnOnce() -> T) -> (T, Launches) {
     let _one = locked(&ONE);
     let counter = Arc::new(Counter::default());
@@ -62,14 +63,15 @@ impl LaunchObserver for Counter {
     }
 }
 
-/// Locks a mutex even after a panic on another thread; its value is valid at every moment.
+/// Locks a mutex, also after a panic on another thread. The value in the mutex is valid at every
+/// moment.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the name of a kernel's function with its two enclosing modules. CubeCL names a kernel by
-/// a type in a module that has the name of the function, followed by the generic arguments in angle
-/// brackets.
+/// Returns the name of a kernel's function with the two modules around it. CubeCL names a kernel by
+/// a type. The type lies in a module with the name of the function, and its generic arguments
+/// follow in angle brackets.
 fn short(name: &str) -> String {
     let plain = name.split('<').next().unwrap_or(name);
     let mut parts: Vec<&str> = plain.rsplit("::").skip(1).take(3).collect();

@@ -1,25 +1,26 @@
-//! CubeCL kernels of a looped transformer, with their launchers, for every GPU that Burn's CubeCL
-//! backend supports.
+//! The CubeCL kernels of a looped transformer and the functions that launch them, for every GPU
+//! that Burn's CubeCL backend supports.
 //!
-//! The smallest kernel, as an example, is the norm:
+//! The smallest kernel is the norm. It serves as an example:
 //!
 //! ```text
 //! y  = x · r ⊙ scale,   r = 1 / √(mean(x²) + eps)
 //! dx = r · (g − x·r · mean(g ⊙ x·r)),   g = dy ⊙ scale
 //! ```
 //!
-//! It reads each row once, and the same pass adds a residual to x before the norm or to y after it.
+//! The kernel reads each row once. The same pass can add a residual to x before the norm, or to y
+//! after the norm.
 //!
-//! In reading order:
+//! Reading order:
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`tensor`] | how launchers read and allocate tensors |
-//! | [`primitive`] | conversion between Burn's tensors and those of launchers |
-//! | `rows` | how units are laid over rows, and sums over a row |
+//! | [`tensor`] | the form in which kernels read tensors, and the allocation of tensors |
+//! | [`primitive`] | conversion between Burn's tensors and the tensors that kernels read |
+//! | `rows` | how the units of a cube share rows, and sums over a row |
 //! | `column_sum` | the sum of the rows of a matrix |
 //! | [`product`] | matrix products in a given precision, with the routine chosen for the device |
-//! | [`norm`] | the root-mean-square norm, of a sum or added to another tensor |
+//! | [`norm`] | the root-mean-square norm of a tensor or a sum, also added to another tensor |
 //! | [`gated`] | gated SiLU |
 //! | [`heads`] | the layout of queries, keys and values in rows, and the rotary embedding |
 //! | [`attention`] | softmax attention that never stores the matrix of scores |
@@ -30,11 +31,14 @@
 //! | [`launches`] | counts of kernel launches |
 //!
 //! Every kernel computes in f32 and adds in a fixed order, without atomics, so a device gives the
-//! same bits in every run. Every kernel accepts any number of rows and any width. Lanes exchange
-//! numbers within a plane only in attention, and only on devices that have planes.
+//! same bits in every run. Every kernel accepts any number of rows and any width. Only the
+//! attention kernels exchange numbers within a plane (a group of threads that run in lockstep), and
+//! only on devices that have planes.
 //!
-//! Absences: a graph of gradients, the model, the choice between backends; all three are in
-//! `rondo-model`. The kernels of matrix products are cubek's. There is no unsafe code: launches
+//! # Limits
+//!
+//! The crate has no graph of gradients, no model, and no choice between backends; all three are in
+//! `rondo-model`. The kernels of matrix products come from cubek. There is no unsafe code: launches
 //! check their bounds. Without the feature `kernels` the crate is empty.
 
 #![cfg(feature = "kernels")]

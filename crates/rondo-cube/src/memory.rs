@@ -2,8 +2,8 @@
 
 use crate::primitive::CubeDevice;
 
-/// Returns the total bytes of memory of a device if its driver reports them: CUDA, native Metal,
-/// and Vulkan if kernels are compiled to SPIR-V. WGSL cannot report them.
+/// Returns the total memory of a device in bytes, if its driver reports it. CUDA and native Metal
+/// do, and so does Vulkan if kernels are compiled to SPIR-V. WGSL cannot report it.
 pub fn whole(device: &CubeDevice) -> Option<u64> {
     device.client().properties().memory.max_memory()
 }

@@ -1,6 +1,6 @@
-//! Root-mean-square norm with or without a learned scale (Zhang & Sennrich 2019, arXiv 1910.07467),
-//! of a tensor, of a sum, or added to another tensor. The residual connections of a sublayer thus
-//! need no pass of their own.
+//! The root-mean-square norm (Zhang & Sennrich 2019, arXiv 1910.07467), with or without a learned
+//! scale. One kernel norms a tensor or the sum of two tensors, or norms a tensor and adds the
+//! result to another tensor. The residual connection of a sublayer thus needs no pass of its own.
 
 mod kernels;
 
@@ -11,10 +11,12 @@ use crate::column_sum::sum_of_rows;
 use crate::rows::{Tile, cube_count};
 use crate::tensor::{CubeTensor, check, empty, matrix};
 
-/// The most cubes of a backward pass. Each cube sums the scale's gradient over its own rows.
+/// The maximum number of cubes in a backward pass. Each cube sums the scale's gradient over its own
+/// rows.
 const BACKWARD_CUBES: usize = 512;
 
-/// The input of a norm, and a tensor to which the result is added.
+/// The tensor or sum that is normed, and the tensor to which the result is added, if there is one.
+/// `n` is the norm.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
     /// `n(x)`.
@@ -25,7 +27,8 @@ pub enum Input<'a> {
     AddedTo(&'a CubeTensor, &'a CubeTensor),
 }
 
-/// Norms every row: `n(x) = x / √(mean(x²) + eps) ⊙ scale`.
+/// Returns the norm of every row, `n(x) = x / √(mean(x²) + eps) ⊙ scale`, in the form that `input`
+/// selects.
 ///
 /// # Shapes
 ///
@@ -47,7 +50,7 @@ pub fn forward(input: Input<'_>, scale: Option<&CubeTensor>, eps: f32) -> CubeTe
         added,
         scaled: scale.is_some(),
     };
-    // x takes the place of a missing y or scale; the kernel does not read that argument.
+    // x is passed in the place of a missing y or scale; the kernel does not read that argument.
     forward_kernel::launch(
         &x.client,
         cube_count(tile.cubes(rows)),
@@ -68,17 +71,18 @@ pub fn forward(input: Input<'_>, scale: Option<&CubeTensor>, eps: f32) -> CubeTe
 /// The gradients of a norm.
 #[derive(Clone, Debug)]
 pub struct Gradients {
-    /// The gradient of the input; in a sum, x and y have the same gradient.
+    /// The gradient of the normed tensor. If a sum `x + y` was normed, x and y both have this
+    /// gradient.
     pub normed: CubeTensor,
-    /// The gradient of the scale, if there is one.
+    /// The gradient of the scale; `None` if there is no scale.
     pub scale: Option<CubeTensor>,
 }
 
-/// Returns the gradients of `n(x)` or `n(x + y)` from the gradient of the result.
+/// Returns the gradients of `n(x)` or `n(x + y)`, given the gradient of the result.
 ///
 /// # Shapes
 ///
-/// As [`forward`]; `d_out`: the shape of the result.
+/// `x`, `y`, `scale`: as for [`forward`]; `d_out`: the shape of the result.
 ///
 /// # Panics
 ///

@@ -1,12 +1,12 @@
 //! Matrix products in a given precision.
 //!
-//! Burn prefers routines with tensor cores, tuned or not. On a device with TF32 these routines
-//! round f32 numbers to 11 bits of significand. This module therefore chooses the routine for f32
-//! on such a device. Its table also chooses wherever Burn does not tune, because it distinguishes
-//! more kinds of devices than Burn does.
+//! With or without tuning, Burn prefers routines that use tensor cores. On a device with TF32 these
+//! routines round f32 numbers to 11 bits of significand. On such a device this module therefore
+//! chooses the routine itself if the precision is f32. It also chooses in builds in which Burn does
+//! not tune, because its table distinguishes more kinds of devices than Burn does.
 //!
-//! In reading order: `routine` (how a product can be computed), `table` (which routine a device
-//! uses), this file.
+//! Reading order: `routine`, the ways to compute a product; `table`, the routine for each device;
+//! this file.
 
 mod routine;
 mod table;
@@ -22,24 +22,24 @@ pub use self::routine::{Routine, Stages, Tile};
 pub use self::table::{Adapter, Form, chosen};
 use crate::tensor::{CubeTensor, empty, swapped};
 
-/// Whether Burn tunes its products in this build.
+/// Whether Burn tunes its products (times several routines and keeps the fastest) in this build.
 const TUNES: bool = cfg!(feature = "fusion");
 
-/// Returns `a · b` for two matrices, or for each pair of two batches of matrices. The result is
+/// Returns `a · b` for two matrices, or for every pair of matrices in two batches. The result is
 /// contiguous.
 ///
 /// # Shapes
 ///
-/// `a`: `[.., m, k]`; `b`: `[.., k, n]`; returns `[.., m, n]`. The leading axes are the same in all
-/// three.
+/// `a`: `[.., m, k]`; `b`: `[.., k, n]`; the result: `[.., m, n]`. All three have the same leading
+/// axes.
 ///
 /// # Panics
 ///
 /// Panics if the shapes do not fit or a tensor is not f32.
 pub fn product(a: CubeTensor, b: CubeTensor, precision: Precision) -> CubeTensor {
     let routine = chosen_for(&a, &b, precision);
-    // If the device cannot run the table's routine, `LARGE` replaces it: every device can run it,
-    // and it is f32 too.
+    // If the device cannot run the routine from the table, `LARGE` replaces it. Every device can
+    // run `LARGE`, which also computes in f32.
     let made =
         product_by(routine, a.clone(), b.clone()).or_else(|| product_by(Routine::LARGE, a, b));
     made.expect("a product of two matrices that fit")
@@ -53,8 +53,8 @@ pub fn chosen_for(a: &CubeTensor, b: &CubeTensor, precision: Precision) -> Routi
     }
 }
 
-/// As [`product`] in f32, with a routine that the caller chooses; `None` if the device cannot run
-/// it.
+/// Does what [`product`] does in f32, with a routine that the caller chooses. Returns `None` if the
+/// device cannot run this routine.
 ///
 /// # Panics
 ///
@@ -73,8 +73,8 @@ pub fn transposed(x: &CubeTensor) -> CubeTensor {
     swapped(x.clone(), axes - 2, axes - 1)
 }
 
-/// Whether products on a device can be rounded to TF32: true on CUDA devices from compute
-/// capability 8.0 on.
+/// Returns whether products on a device can be rounded to TF32. They can on CUDA devices from
+/// compute capability 8.0 on.
 pub fn has_tf32(device: &CubeDevice) -> bool {
     client_has_tf32(&device.client())
 }
@@ -84,8 +84,8 @@ fn client_has_tf32(client: &Client) -> bool {
     client.properties().supports_type(tf32)
 }
 
-/// Whether Burn chooses the routine: if TF32 is requested and available, or if every routine is f32
-/// and Burn tunes.
+/// Returns whether Burn chooses the routine. On a device with TF32, Burn does so if TF32 is
+/// requested. On other devices every routine computes in f32, and Burn chooses if it tunes.
 fn leaves_to_burn(precision: Precision, has_tf32: bool, tunes: bool) -> bool {
     match (precision, has_tf32) {
         (Precision::Tf32, true) => true,

@@ -1,42 +1,42 @@
-//! How the units of a cube are laid over rows, sums over a row, and the exponential.
+//! How the units (threads) of a cube share rows; sums over a row; the exponential.
 //!
-//! The units of a cube with the same y share a row and are its lanes: lane l handles the columns l,
-//! l + lanes, l + 2·lanes and so on, so neighbouring units read neighbouring numbers. If rows are
-//! narrow, a cube has several.
+//! The units with the same y share a row and are its lanes. Lane l computes the columns l, l +
+//! lanes, l + 2·lanes and so on, so neighbouring units read neighbouring numbers. If rows are
+//! narrow, a cube computes several rows.
 
 use cubecl::prelude::*;
 
-/// Units of a cube; every device supports this number.
+/// The number of units in a cube. Every device supports this number.
 const UNITS: usize = 256;
 
-/// Units of a cube in which each unit handles one number.
+/// The number of units in a cube in which each unit computes one number.
 pub(crate) const LINE: usize = UNITS;
 
-/// Cubes along one axis; every device supports this number.
+/// The maximum number of cubes along one axis. Every device supports this number.
 const CUBES: usize = 65_535;
 
-/// The smallest exponent that is computed: e⁻⁸⁸ is negligible beside 1, and smaller exponents may
-/// overflow inside a device's `exp`.
+/// The smallest exponent for which `exp` is called. Compared with 1, e⁻⁸⁸ is negligible, and a
+/// device's `exp` may overflow for smaller exponents.
 const SMALLEST_EXPONENT: f32 = -88.0;
 
-/// [`Tile::new`] gives a row about one lane for this many columns.
+/// The approximate number of columns for each lane in [`Tile::new`].
 const COLUMNS: usize = 16;
 
-/// The units of a cube over rows of one width.
+/// How the units of a cube share rows of one width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Tile {
-    /// Columns of a row.
+    /// The number of columns of a row.
     pub(crate) width: usize,
-    /// Units for each row, a power of two.
+    /// The number of units for each row; a power of two.
     pub(crate) lanes: usize,
-    /// Rows of a cube at a time.
+    /// The number of rows that a cube computes at a time.
     pub(crate) rows: usize,
-    /// Columns of a lane; the last of them may lie beyond the row.
+    /// The number of columns of a lane. The last column may lie beyond the end of the row.
     pub(crate) columns: usize,
 }
 
 impl Tile {
-    /// Lays units over rows.
+    /// Returns a tile with enough lanes per row for the width.
     pub(crate) fn new(width: usize) -> Self {
         let lanes = width.div_ceil(COLUMNS).next_power_of_two().clamp(32, UNITS);
         Self {
@@ -47,7 +47,7 @@ impl Tile {
         }
     }
 
-    /// Gives each row a whole cube.
+    /// Returns a tile in which each row has a whole cube.
     pub(crate) fn whole(width: usize) -> Self {
         Self {
             width,
@@ -62,33 +62,33 @@ impl Tile {
         CubeDim::new_2d(self.lanes as u32, self.rows as u32)
     }
 
-    /// Returns the number of cubes for `rows` rows, one tile of rows for each cube.
+    /// Returns the number of cubes that `rows` rows need.
     pub(crate) fn cubes(self, rows: usize) -> usize {
         rows.div_ceil(self.rows)
     }
 }
 
-/// Returns at least `count` cubes; the surplus cubes do nothing.
+/// Returns a count of at least `count` cubes. The surplus cubes do nothing.
 pub(crate) fn cube_count(count: usize) -> CubeCount {
     let rows = count.div_ceil(CUBES).max(1);
     CubeCount::Static(count.div_ceil(rows) as u32, rows as u32, 1)
 }
 
-/// How two numbers are joined.
+/// How two numbers are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Join {
     Sum,
     Largest,
 }
 
-/// Returns, in every lane, the sum of the values of all lanes of its row, always added in the same
-/// order. Every unit of the cube has to call this function.
+/// Returns, in every lane, the sum of the values of all lanes of the row. The values are always
+/// added in the same order. Every unit of the cube must call this function.
 #[cube]
 pub(crate) fn sum_of_lanes(value: f32, #[comptime] tile: Tile) -> f32 {
     join_lanes(value, tile, Join::Sum)
 }
 
-/// As [`sum_of_lanes`], but returns the largest value.
+/// Does what [`sum_of_lanes`] does, but returns the largest value.
 #[cube]
 pub(crate) fn largest_of_lanes(value: f32, #[comptime] tile: Tile) -> f32 {
     join_lanes(value, tile, Join::Largest)

@@ -1,4 +1,4 @@
-//! How launchers read and allocate tensors.
+//! The form in which kernels read tensors, and the allocation of tensors.
 
 use burn::backend::TensorMetadata;
 use burn::backend::ops::FloatTensorOps;
@@ -12,16 +12,16 @@ pub use burn_cubecl::tensor::CubeTensor;
 
 pub use crate::column_sum::sum_of_rows;
 
-/// Returns a tensor whose rows follow each other in memory, as every launcher requires.
+/// Returns a tensor whose rows follow one another in memory, as every kernel requires.
 pub fn contiguous(x: CubeTensor) -> CubeTensor {
     into_contiguous(x)
 }
 
-/// Returns the same elements in another shape.
+/// Returns a tensor with the same elements in another shape.
 ///
 /// # Panics
 ///
-/// Panics if the number of elements differs.
+/// Panics if `shape` has another number of elements.
 pub fn reshaped(x: CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
     reshape(x, shape.into())
 }
@@ -31,37 +31,38 @@ pub fn swapped(x: CubeTensor, first: usize, second: usize) -> CubeTensor {
     CubeBackend::float_swap_dims(x, first, second)
 }
 
-/// Multiplies a tensor by a number on the device, `[1]`.
+/// Multiplies a tensor by the number `by`, `[1]`, which stays on the device.
 pub fn scaled(x: CubeTensor, by: &CubeTensor) -> CubeTensor {
     let by = reshaped(by.clone(), vec![1; x.shape().num_dims()]);
     CubeBackend::float_mul(x, by)
 }
 
-/// Returns the number of rows and the width of the last axis.
+/// Returns the number of rows and the width of a tensor, where a row is everything along the last
+/// axis.
 pub(crate) fn matrix(x: &CubeTensor) -> [usize; 2] {
     let shape = x.shape();
     let width = shape.last().copied().unwrap_or(1);
     [shape.num_elements() / width.max(1), width]
 }
 
-/// Allocates a contiguous f32 tensor on the device of `like`; its elements are not initialized.
+/// Allocates a contiguous f32 tensor on the device of `like`. Its elements are not initialised.
 pub(crate) fn empty(like: &CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
     empty_of(like, shape, DType::F32)
 }
 
-/// As [`empty`], with any element type.
+/// Does what [`empty`] does, with any element type.
 pub(crate) fn empty_of(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
     let (client, device) = (like.client.clone(), like.device.clone());
     empty_device_contiguous_dtype(client, device, shape.into(), dtype)
 }
 
-/// Returns a tensor of zeros like another.
+/// Returns a tensor of f32 zeros with the shape and the device of `like`.
 pub(crate) fn zeros(like: &CubeTensor) -> CubeTensor {
     let (client, device) = (like.client.clone(), like.device.clone());
     zeros_client(client, device, like.shape(), DType::F32)
 }
 
-/// Checks that a kernel can read a tensor.
+/// Checks that kernels can read a tensor.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Shared parts of the kernels' tests: a device, numbers, and a tolerance relative to f64.
+//! Shared parts of the kernels' tests: a device, numbers, and a comparison with f64.
 
 use std::io::Write as _;
 
@@ -10,26 +10,27 @@ use burn_cubecl::{CubeBackend, CubeDevice};
 use crate::primitive;
 use crate::tensor::CubeTensor;
 
-/// A device that exists.
+/// A wgpu device on which tests run.
 pub(crate) struct TestDevice(CubeDevice);
 
-/// Returns the first wgpu device. If the build or the machine has none, prints a message and
-/// returns `None`.
+/// Returns the first wgpu device. If the build or the machine has none, prints that the test is
+/// skipped and returns `None`.
 pub(crate) fn device() -> Option<TestDevice> {
     if let Some(device) = primitive::wgpu() {
         return Some(TestDevice(device));
     }
-    // Writes to stderr directly, since the test harness hides the output of passing tests.
+    // The message goes to stderr directly, since the test harness hides the output of passing
+    // tests.
     let _ = writeln!(
         std::io::stderr(),
-        "skipped: no wgpu device is built in and there"
+        "skipped: this build or machine has no wgpu device"
     );
     None
 }
 
-/// Returns true in a process that runs only this test. Otherwise runs the test in such a process,
-/// asserts that it passes, and returns false. Launches are counted per process, so other tests
-/// would disturb the count.
+/// Returns true in a process that runs only this test. In any other process, runs the test in a
+/// process of its own, asserts that it passes, and returns false. Launches are counted per process,
+/// so other tests would disturb the count.
 pub(crate) fn alone(test: &str) -> bool {
     const ALONE: &str = "RONDO_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {
@@ -63,7 +64,7 @@ pub(crate) fn values(x: CubeTensor) -> Vec<f32> {
     into_data_sync(x).iter().collect()
 }
 
-/// Numbers around zero, the same in every run.
+/// A source of numbers around zero, the same in every run.
 pub(crate) struct Numbers {
     state: u64,
     size: f32,
@@ -78,7 +79,7 @@ impl Numbers {
 
     pub(crate) fn vector(&mut self, count: usize) -> Vec<f32> {
         let mut next = || {
-            // Xorshift (Marsaglia 2003).
+            // This generator is xorshift (Marsaglia 2003).
             self.state ^= self.state << 13;
             self.state ^= self.state >> 7;
             self.state ^= self.state << 17;
@@ -89,8 +90,8 @@ impl Numbers {
     }
 }
 
-/// Asserts that a kernel's number equals that of f64 except for eight roundings of the added terms.
-/// Numbers too small for f32 may become zero.
+/// Asserts that a kernel's number differs from the number in f64 by at most eight roundings of the
+/// added terms. A number too small for f32 may be zero.
 #[track_caller]
 pub(crate) fn assert_close(found: f32, expected: f64, terms: f64) {
     let bound = 8.0 * f64::from(f32::EPSILON) / 2.0 * terms + 2.0 * f64::from(f32::MIN_POSITIVE);

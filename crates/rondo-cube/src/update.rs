@@ -1,5 +1,6 @@
-//! The update of a parameter and its moments in place: one launch for AdamW, two for RavenAdam,
-//! whose rate depends on a mean over the parameter. The global norm is computed before.
+//! The update of a parameter and its moments in place. AdamW takes one launch; RavenAdam takes two,
+//! because its rate depends on a mean over the parameter. The caller computes the global norm
+//! before the update.
 
 mod kernels;
 mod numbers;
@@ -17,17 +18,17 @@ pub use self::numbers::StepNumbers;
 use crate::rows::{LINE, Tile, cube_count};
 use crate::tensor::{CubeTensor, check, empty, zeros};
 
-/// The most cubes that sum over one parameter: as many partial sums as one cube can add in the
-/// second launch.
+/// The maximum number of cubes that sum over one parameter: as many partial sums as one cube can
+/// add in the second launch.
 const PARTS: usize = LINE;
 
-/// The smallest second moment that update clipping keeps: ε² with ε = 1e-6.
+/// The lower bound of the second moment under update clipping: ε² with ε = 1e-6.
 const SMALLEST_SECOND_MOMENT: f32 = 1e-12;
 
-/// The tensors of an update: vectors of the same length.
+/// The tensors of an update, which all have the same number of elements.
 #[derive(Debug)]
 pub struct Parameter {
-    /// The parameter, p.
+    /// The value of the parameter, p.
     pub value: CubeTensor,
     /// The first moment, m; `None` before the first update.
     pub first: Option<CubeTensor>,
@@ -40,7 +41,7 @@ pub struct Parameter {
 /// A parameter and its moments after an update.
 #[derive(Debug)]
 pub struct Updated {
-    /// The parameter.
+    /// The value of the parameter.
     pub value: CubeTensor,
     /// The first moment.
     pub first: CubeTensor,
@@ -51,22 +52,27 @@ pub struct Updated {
 /// Where the scale of the gradients comes from, and whether an update is applied at all.
 #[derive(Clone, Copy, Debug)]
 pub enum Gate<'a> {
-    /// The host: the step's numbers contain the scale, and the update is always applied.
+    /// The scale comes from the host: the numbers of the step contain it. The update is always
+    /// applied.
     Host,
-    /// The device: the scale is a tensor, and so is the decision whether to apply the update.
+    /// The scale comes from the device as a tensor, and so does the decision whether to apply the
+    /// update.
     Device {
-        /// The scale, `[1]`.
+        /// The factor of the gradient, `[1]`.
         scale: &'a CubeTensor,
-        /// Whether the update is applied, `[1]`; if not, parameter and moments keep their values.
+        /// Whether the update is applied, `[1]`. If this is zero, parameter and moments keep their
+        /// values.
         counts: &'a CubeTensor,
     },
 }
 
-/// Updates a parameter and its moments, in place if nothing else holds their memory.
+/// Updates a parameter and its moments. This happens in place if there is no other reference to
+/// their memory.
 ///
 /// # Panics
 ///
-/// Panics if a tensor is not contiguous f32, lengths differ, or `numbers` belongs to another step.
+/// Panics if a tensor is not contiguous f32, if the lengths differ, or if `numbers` belongs to
+/// another step.
 pub fn update(
     update: Update,
     numbers: &StepNumbers,
@@ -112,7 +118,7 @@ pub fn update(
 ///
 /// # Panics
 ///
-/// Panics if there are no tensors or one is not contiguous f32.
+/// Panics if there are no tensors, or if a tensor is not contiguous f32.
 pub fn norm(tensors: &[CubeTensor]) -> CubeTensor {
     let like = tensors.first().expect("a norm of at least one tensor");
     let cubes = |x: &CubeTensor| x.shape().num_elements().div_ceil(LINE).clamp(1, PARTS);
@@ -146,7 +152,7 @@ pub fn norm(tensors: &[CubeTensor]) -> CubeTensor {
     out
 }
 
-/// A gate's tensors, as kernels read them.
+/// The tensors of a gate in the form that kernels read.
 struct Through {
     scale: CubeTensor,
     counts: CubeTensor,
@@ -157,7 +163,7 @@ struct Through {
 impl Through {
     fn new(gate: Gate<'_>, gradient: &CubeTensor) -> Self {
         match gate {
-            // The gradient takes the place of missing tensors; the kernels do not read these
+            // The gradient is passed in the place of missing tensors; the kernels do not read these
             // arguments.
             Gate::Host => Self {
                 scale: gradient.clone(),
@@ -202,7 +208,7 @@ fn adamw(
     );
 }
 
-/// One update by the rule of RavenAdam.
+/// The parts of RavenAdam's rule that select its kernels' arguments.
 struct RavenAdam {
     update_clipping: bool,
     is_first: bool,
@@ -275,7 +281,7 @@ fn moment_numbers(step: Step) -> MomentNumbersLaunch {
     )
 }
 
-/// Returns a tensor with no other reference to its memory.
+/// Returns a tensor whose memory has no other reference; copies `x` if necessary.
 fn own(x: CubeTensor) -> CubeTensor {
     if x.can_mut() { x } else { x.copy() }
 }

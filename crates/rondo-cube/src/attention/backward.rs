@@ -1,14 +1,15 @@
 //! The kernels of the backward pass (Dao 2023, arXiv 2307.08691, algorithm 2).
 //!
-//! P are the weights, dP = dO · Vᵀ, and D is the sum of dO ⊙ O over each query's columns:
+//! P are the weights, dP = dO · Vᵀ, D is the sum of dO ⊙ O over the columns of each query, and
+//! factor is 1 / √d_head:
 //!
 //! ```text
 //! dS = factor · P ⊙ (dP − D)        dQ = dS · K        dK = dSᵀ · Q        dV = Pᵀ · dO
 //! ```
 //!
-//! One kernel computes dQ, with one tile of queries per cube. Another one computes dK and dV, with
-//! one tile of keys per cube and all query heads that these keys serve. A single cube computes each
-//! sum, in a fixed order.
+//! One kernel computes dQ; each cube computes one tile of queries. Another kernel computes dK and
+//! dV; each cube computes one tile of keys, with all query heads that use these keys. Every sum is
+//! computed by a single cube, in a fixed order.
 
 use cubecl::prelude::*;
 
@@ -18,7 +19,7 @@ use super::stage::{Head, Turn, other_row};
 use super::tile::{Four, Tile};
 use crate::rows::{self, power, sum_of_lanes};
 
-/// Writes D: for each row, the sum of the products of its result and the gradient of its result.
+/// Writes D: for each row, the inner product of its result and the gradient of its result.
 #[cube(launch)]
 pub(super) fn products_kernel(
     out: &[f32],
@@ -214,7 +215,7 @@ pub(super) fn keys_kernel(
     let sequence = matrix / sizes.key_heads;
     let served = sizes.heads / sizes.key_heads;
     let first_head = matrix % sizes.key_heads * served;
-    // Tiles with the first keys come first, because the most queries see them.
+    // The tiles with the first keys run first, because most queries see these keys.
     let own_key = CUBE_POS / matrices * comptime!(tile.own());
 
     let own = own_key + UNIT_POS as usize / tile.lanes;
@@ -314,7 +315,7 @@ pub(super) fn keys_kernel(
             );
             query += comptime!(tile.other());
             if comptime!(form.turn.cut) {
-                // If the next queries belong to a segment that starts behind these keys, no later
+                // If the next query belongs to a segment that starts behind these keys, no later
                 // query sees the keys.
                 if query < end
                     && firsts[heads.queries.firsts + query] as usize
@@ -331,7 +332,7 @@ pub(super) fn keys_kernel(
 }
 
 /// Replaces the scores of own keys and other queries by weights, and the gradients of the weights
-/// by those of the scores.
+/// by gradients of the scores.
 #[cube]
 fn weigh(
     scores: &mut Array<f32>,

@@ -9,7 +9,7 @@ use super::stage::{Head, Turn, other_row};
 use super::tile::{Four, Tile};
 use crate::rows::{Join, power};
 
-/// Computes attention for one tile of queries. The tiles with the most keys come first.
+/// Computes attention for one tile of queries. The tiles with the most keys run first.
 #[cube(launch)]
 pub(super) fn forward_kernel(
     queries: &[f32],
@@ -49,8 +49,8 @@ pub(super) fn forward_kernel(
     let mut weights = Shared::<[Four]>::new_slice(comptime!(tile.own() * tile.pitch()));
     let mut exchanged = Shared::<[f32]>::new_slice(comptime!(tile.exchanged()));
     let mut result = zero_fours(comptime!(tile.rows * slots));
-    // The largest score of each own row so far, and each lane's sum of powers relative to it
-    // (Milakov & Gimelshein 2018, arXiv 1805.02867).
+    // `largest` is the largest score of each own row so far, and `sums` is each lane's sum of
+    // powers relative to that score (Milakov & Gimelshein 2018, arXiv 1805.02867).
     let mut largest = zeros(tile.rows);
     let mut sums = zeros(tile.rows);
     #[unroll]
@@ -134,7 +134,8 @@ pub(super) fn forward_kernel(
     }
 }
 
-/// Scales the visible scores and finds the greatest score of each own row so far.
+/// Scales the scores of the keys that a query sees, and finds the greatest score of each own row so
+/// far.
 #[cube]
 fn scale(
     scores: &mut Array<f32>,
@@ -165,13 +166,14 @@ fn scale(
     }
 }
 
-/// Returns the scaled score, or the smallest number if the key is not visible; its power is 0.
+/// Returns the scaled score. For a key that the query does not see, it returns the smallest number,
+/// which gives a weight of 0.
 #[cube]
 fn scaled(score: f32, factor: f32, seen: bool) -> f32 {
     select(seen, score * factor, f32::min_value())
 }
 
-/// Divides the own rows of a unit by the sums of their weights and writes them.
+/// Divides the own rows of a unit by the sums of their weights, and writes them to the result.
 #[cube]
 fn write(
     result: &mut Array<Four>,
@@ -193,8 +195,8 @@ fn write(
     write_rows(result, out, head, own, tile);
 }
 
-/// Replaces scores by weights relative to the greatest score of each own row so far, and rescales
-/// the earlier sums to it.
+/// Replaces the scores by weights relative to the greatest score of each own row so far. Rescales
+/// the earlier sums to the same greatest score.
 #[cube]
 fn soften(
     scores: &mut Array<f32>,

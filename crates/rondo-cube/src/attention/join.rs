@@ -1,13 +1,15 @@
-//! Joins the numbers of a group's lanes for each own row: within a plane if the device has planes,
-//! otherwise through shared memory. The order is fixed.
+//! Combines the numbers that the lanes of a group hold for each own row. On a device with planes
+//! (groups of threads that run in lockstep) this happens within a plane, otherwise through shared
+//! memory. The order of the operations is fixed.
 
 use cubecl::prelude::*;
 
 use super::tile::Tile;
 use crate::rows::{Join, join_two};
 
-/// Replaces, for each own row, every lane's number by the joined number of all lanes. Every unit of
-/// a cube has to call this function. Without planes, lanes exchange their numbers through `memory`.
+/// Replaces, for each own row, the number of every lane by the combined number of all lanes. Every
+/// unit of a cube must call this function. Without planes, the lanes exchange their numbers through
+/// `memory`.
 #[cube]
 pub(super) fn join_lanes(
     values: &mut Array<f32>,

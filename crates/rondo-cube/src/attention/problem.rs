@@ -1,4 +1,4 @@
-//! Attention of operands with any strides, and the launches of its kernels.
+//! Attention whose operands may have any strides, and the launches of its kernels.
 
 use burn::backend::TensorMetadata;
 use burn::tensor::Shape;
@@ -13,7 +13,7 @@ use crate::heads::Tables;
 use crate::rows::{self, cube_count};
 use crate::tensor::{CubeTensor, check, empty};
 
-/// Attention of operands with any strides.
+/// Attention whose operands may have any strides.
 pub(super) struct Problem<'a> {
     /// Queries, keys and values.
     pub(super) operands: [&'a CubeTensor; 3],
@@ -28,7 +28,7 @@ pub(super) struct Problem<'a> {
     pub(super) kept: Kept,
 }
 
-/// As [`super::stage::Place`], on the host.
+/// The numbers of [`super::stage::Place`], on the host.
 #[derive(Clone, Copy)]
 pub(super) struct Strides {
     pub(super) first: usize,
@@ -37,7 +37,7 @@ pub(super) struct Strides {
     pub(super) position: usize,
 }
 
-/// As [`super::sight::Sizes`], on the host.
+/// The numbers of [`super::sight::Sizes`], on the host.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
     pub(super) batch: usize,
@@ -48,8 +48,8 @@ pub(super) struct Sizes {
 }
 
 impl Problem<'_> {
-    /// Launches the forward pass. `shape` is the shape of the result; it must have as many numbers
-    /// as its strides cover.
+    /// Launches the forward pass. `shape` is the shape of the result; it must have as many elements
+    /// as the strides of the result cover.
     pub(super) fn forward(&self, shape: impl Into<Shape>) -> Attended {
         let [queries, keys, values] = self.operands;
         let sizes = self.sizes;
@@ -162,14 +162,14 @@ impl Problem<'_> {
         );
     }
 
-    /// Lays units over tiles. For each own row, a unit keeps `count[0]` numbers per other row and
-    /// `count[1]` per result column.
+    /// Returns how the units of a cube share a tile. For each own row, a unit keeps `count[0]`
+    /// numbers per other row and `count[1]` numbers per column of the result.
     pub(super) fn tile(&self, count: [usize; 2]) -> Tile {
         Tile::new(&self.operands[0].client, self.d_head, self.kept, count)
     }
 
-    /// Returns bias, cosines, sines and first places. The queries take the place of missing
-    /// tensors; no kernel reads these arguments.
+    /// Returns the bias, the cosines, the sines and the first positions of segments. In the place
+    /// of a missing tensor it returns the queries; no kernel reads such an argument.
     fn tables(&self) -> [CubeTensor; 4] {
         let nothing = self.operands[0];
         let [cos, sin] = self

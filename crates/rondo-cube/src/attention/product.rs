@@ -1,12 +1,13 @@
-//! The two products of a tile, both in registers: the scores of rows, and the weighted sums of
-//! rows.
+//! The two products of a tile, which are computed in registers: the scores of rows, and the
+//! weighted sums of rows. "Own" rows belong to the cube's tile, "other" rows are those that the
+//! cube walks over.
 
 use cubecl::prelude::*;
 
 use super::stage::{Head, Part, Turn, has_column, stage};
 use super::tile::{CHUNK, Four, PITCH, Tile};
 
-/// Adds the products of own and other rows to the scores.
+/// Adds the inner products of own and other rows to the scores.
 #[cube]
 pub(super) fn score(
     scores: &mut Array<f32>,
@@ -117,8 +118,8 @@ pub(super) fn add_rows(
     }
 }
 
-/// Adds the products of own and other rows to a unit's scores, over the columns in shared memory.
-/// Own rows are at the start of shared memory, other rows follow.
+/// Adds the inner products of own and other rows to a unit's scores, over the columns in shared
+/// memory. The own rows are at the start of shared memory, and the other rows follow.
 #[cube]
 fn add_scores(scores: &mut Array<f32>, memory: &mut Shared<[Four]>, #[comptime] tile: Tile) {
     let lane = UNIT_POS as usize % tile.lanes;
@@ -146,8 +147,8 @@ fn add_scores(scores: &mut Array<f32>, memory: &mut Shared<[Four]>, #[comptime] 
     }
 }
 
-/// Adds the other rows in shared memory, from `first` on, to a unit's result, each multiplied by
-/// its weight for the own row.
+/// Adds the other rows in shared memory, from row `first` on, to a unit's result. Each other row is
+/// multiplied by its weight for the own row.
 #[cube]
 fn add_weighted(
     result: &mut Array<Four>,
@@ -197,7 +198,7 @@ pub(super) fn zeros(#[comptime] length: usize) -> Array<f32> {
     array
 }
 
-/// Returns an array of fours of zeros.
+/// Returns an array of vectors of four zeros.
 #[cube]
 pub(super) fn zero_fours(#[comptime] length: usize) -> Array<Four> {
     let mut array = Array::<Four>::new(length);
@@ -231,7 +232,7 @@ pub(super) fn store(
     }
 }
 
-/// Writes the own rows of a unit, from row `own` on.
+/// Writes the own rows of a unit to the result; the first is row `own`.
 #[cube]
 pub(super) fn write_rows(
     result: &mut Array<Four>,

@@ -1,5 +1,5 @@
-//! The sizes that attention's kernels read, the places of heads in buffers, and which keys a query
-//! sees.
+//! The sizes that the kernels of attention read, the places of heads in buffers, and the rule which
+//! keys a query sees.
 
 use cubecl::prelude::*;
 
@@ -9,19 +9,19 @@ use super::tile::Tile;
 /// The sizes of attention.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
 pub(super) struct Sizes {
-    /// Sequences.
+    /// The number of sequences.
     pub(super) batch: usize,
-    /// Query heads.
+    /// The number of query heads.
     pub(super) heads: usize,
-    /// Key heads.
+    /// The number of key heads.
     pub(super) key_heads: usize,
-    /// Queries of a head.
+    /// The number of queries of a head.
     pub(super) queries: usize,
-    /// Keys of a head.
+    /// The number of keys of a head.
     pub(super) keys: usize,
 }
 
-/// The place of each operand in its buffer. A gradient has the place of its operand.
+/// The place of each operand in its buffer. A gradient has the same place as its operand.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
 pub(super) struct Places {
     pub(super) queries: Place,
@@ -30,17 +30,17 @@ pub(super) struct Places {
     pub(super) out: Place,
 }
 
-/// What kind of attention a kernel computes.
+/// The kind of attention that a kernel computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Form {
     /// Whether a query sees only the keys up to its own position.
     pub(super) causal: bool,
     /// How queries and keys are transformed. If they are cut into segments, a query sees no key
-    /// before its segment.
+    /// before its own segment.
     pub(super) turn: Turn,
 }
 
-/// The rows of one query head and of the key head that serves it.
+/// The rows of one query head, and of the key head and value head that it uses.
 #[derive(CubeType)]
 pub(super) struct Heads {
     pub(super) queries: Head,
@@ -49,7 +49,7 @@ pub(super) struct Heads {
     pub(super) out: Head,
 }
 
-/// Returns the rows of a sequence's query head and of the key head that serves it.
+/// Returns the rows of a query head of a sequence, and of the key head and value head that it uses.
 #[cube]
 pub(super) fn heads_of(
     places: &Places,
@@ -86,7 +86,7 @@ fn head_of(place: &Place, sequence: usize, head: usize, count: usize, bias: usiz
     }
 }
 
-/// Returns the first key that a query sees; any key if the query lies beyond the last one.
+/// Returns the first key that a query sees. For a query beyond the last one it returns any key.
 #[cube]
 pub(super) fn first_key(
     firsts: &[i32],
@@ -96,15 +96,15 @@ pub(super) fn first_key(
 ) -> usize {
     let mut first = 0usize;
     if comptime!(form.turn.cut) {
-        // Row 0 takes the place of a row beyond the last one.
+        // For a row beyond the last one, the kernel reads row 0 instead.
         let row = select(query < queries.count, query, 0);
         first = firsts[queries.firsts + row] as usize;
     }
     first
 }
 
-/// Whether a query sees a key; false if either lies beyond the last row. `first` is the first key
-/// that the query sees, and `end` is the end of the keys that the tile's queries see.
+/// Returns whether a query sees a key; false if either of them lies beyond the last row. `first` is
+/// the first key that the query sees, and `end` is the end of the keys that the tile's queries see.
 #[cube]
 pub(super) fn sees(
     query: usize,
@@ -124,8 +124,8 @@ pub(super) fn sees(
     visible
 }
 
-/// Returns the range of keys that the queries of a tile see: its start, rounded down to a tile of
-/// keys, and its end.
+/// Returns the start and the end of the keys that the queries of a tile see. The start is rounded
+/// down to a whole tile of keys.
 #[cube]
 pub(super) fn keys_of_tile(
     firsts: &[i32],

@@ -1,36 +1,36 @@
 //! Loads rows of operands into shared memory, with bias and rotary embedding if there are any. Rows
-//! and columns beyond the last one are filled with zeros.
+//! and columns beyond the last one become zeros.
 
 use cubecl::prelude::*;
 
 use super::tile::{Four, Tile};
 
-/// The place of one operand's rows in its buffer.
+/// The place of an operand's rows in its buffer.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
 pub(super) struct Place {
-    /// Offset of the first number.
+    /// The offset of the first number.
     pub(super) first: usize,
-    /// Offset from one sequence to the next, in numbers.
+    /// The offset from one sequence to the next, in numbers.
     pub(super) sequence: usize,
-    /// Offset from one head to the next, in numbers.
+    /// The offset from one head to the next, in numbers.
     pub(super) head: usize,
-    /// Offset from one position to the next, in numbers.
+    /// The offset from one position to the next, in numbers.
     pub(super) position: usize,
 }
 
-/// How an operand's rows are transformed.
+/// How the rows of an operand are transformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Turn {
     /// Whether the rotary embedding is applied.
     pub(super) rotated: bool,
-    /// Whether a bias is added first.
+    /// Whether a bias is added before the rotary embedding.
     pub(super) biased: bool,
     /// Whether positions restart in every segment.
     pub(super) cut: bool,
 }
 
 impl Turn {
-    /// Rows stay unchanged.
+    /// The rows stay unchanged.
     pub(super) const NONE: Self = Self {
         rotated: false,
         biased: false,
@@ -41,36 +41,37 @@ impl Turn {
 /// The rows of one head of a sequence.
 #[derive(CubeType, Clone, Copy)]
 pub(super) struct Head {
-    /// Offset of its first number.
+    /// The offset of the head's first number.
     pub(super) start: usize,
-    /// Offset from one position to the next, in numbers.
+    /// The offset from one position to the next, in numbers.
     pub(super) stride: usize,
-    /// Positions.
+    /// The number of positions.
     pub(super) count: usize,
-    /// Offset of its bias.
+    /// The offset of the head's bias.
     pub(super) bias: usize,
-    /// Offset of its sequence in the tensor of first places.
+    /// The offset of the head's sequence in the tensor of first positions of segments.
     pub(super) firsts: usize,
 }
 
-/// Some columns of some rows, and their place in shared memory.
+/// Some columns of some rows, and their place in shared memory. A "four" is a vector of four
+/// numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Part {
-    /// Offset of the first four in shared memory.
+    /// The offset of the first four in shared memory, in fours.
     pub(super) at: usize,
-    /// Rows.
+    /// The number of rows.
     pub(super) rows: usize,
-    /// Fours of columns per row.
+    /// The number of fours of columns per row.
     pub(super) width: usize,
-    /// Fours from one row to the next in shared memory.
+    /// The distance from one row to the next in shared memory, in fours.
     pub(super) pitch: usize,
-    /// Whether the rows are other rows in the order of lanes: row 0 of each lane, then row 1 of
-    /// each lane, and so on.
+    /// Whether the rows are stored in the order of lanes: other row 0 of each lane, then other row
+    /// 1 of each lane, and so on.
     pub(super) by_lane: bool,
 }
 
-/// Loads rows into shared memory, from the row `position` and the four `column` on. Every unit of a
-/// cube has to call this function.
+/// Loads rows into shared memory, starting at the row `position` and the four `column`. Every unit
+/// of a cube must call this function.
 #[cube]
 pub(super) fn stage(
     memory: &mut Shared<[Four]>,
@@ -117,14 +118,14 @@ pub(super) fn stage(
     }
 }
 
-/// Returns the place in a tile of other row c of a lane.
+/// Returns the index, within a tile, of the other row number `c` of a lane.
 #[cube]
 pub(super) fn other_row(lane: usize, c: usize, #[comptime] tile: Tile) -> usize {
     lane * 4 + c % 4 + c / 4 * comptime!(4 * tile.lanes)
 }
 
-/// Returns the four numbers of a row from column i on, with the bias if there is one; zero beyond
-/// the last column.
+/// Returns the four numbers of a row from column i on, plus the bias if there is one. Columns
+/// beyond the last one give zero.
 #[cube]
 fn four(
     x: &[f32],
@@ -149,8 +150,8 @@ fn four(
     numbers
 }
 
-/// Applies the rotary embedding to the four numbers of a row from column i on. Neighbours form
-/// pairs.
+/// Applies the rotary embedding to the four numbers of a row from column i on. Neighbouring numbers
+/// form pairs.
 #[cube]
 fn rotated(
     x: Four,
@@ -172,7 +173,7 @@ fn rotated(
     numbers
 }
 
-/// Whether a head has column i, which must belong to a four that begins inside the head.
+/// Returns whether a head has the column i. The four that contains i must begin inside the head.
 #[cube]
 pub(super) fn has_column(i: usize, #[comptime] tile: Tile) -> bool {
     comptime!(tile.d_head.is_multiple_of(4)) || i < tile.d_head

@@ -1,4 +1,4 @@
-//! Tests of attention and its gradients against f64, and of its memory.
+//! Tests of attention: its results and gradients against f64, and its use of memory.
 
 use cubecl::MemoryScope;
 
@@ -9,7 +9,7 @@ mod reference;
 
 use self::reference::Case;
 
-/// Runs both passes on rows and compares every number with f64.
+/// Runs the forward and the backward pass on rows, and compares every number with f64.
 fn check_rows(device: &TestDevice, case: &Case) {
     let expected = case.expected();
     let (attended, d_rows) = run(device, case);
@@ -160,7 +160,7 @@ fn heads_apart_are_those_of_f64_with_and_without_a_causal_order() {
     }
 }
 
-/// The tiles of a software driver give the same bits as those of a GPU.
+/// A tile for software drivers and a tile for GPUs give the same bits.
 #[test]
 fn a_tile_of_many_numbers_gives_what_one_of_few_does() {
     let Some(device) = device() else { return };
@@ -187,7 +187,7 @@ fn a_tile_of_many_numbers_gives_what_one_of_few_does() {
         assert_eq!(tile.rows, if kept == Kept::Many { 8 } else { 4 });
         [attended.out, attended.lse, d_queries, d_keys, d_values].map(values)
     });
-    // Both add in the same order.
+    // Both tiles add in the same order.
     assert_eq!(many, few);
 }
 
@@ -253,8 +253,8 @@ fn memory_grows_with_the_length_and_not_with_its_square() {
             .iter()
             .flat_map(|stream| &stream.pools.dynamic);
         let largest = pools.map(|pool| pool.largest_alloc).max();
-        // The rows of queries, keys and values are the largest tensor; the scores of two heads
-        // would be seq / 24 times as large.
+        // The tensor of queries, keys and values is the largest one. The scores of two heads would
+        // be seq / 24 times as large.
         let rows = 4 * seq * case.layout.width();
         assert_eq!(largest, Some(rows as u64), "{seq}");
         reserved.push(report.usage().bytes_reserved);

@@ -1,48 +1,50 @@
-//! How the units of a cube are laid over a tile of scores.
+//! How the units (threads) of a cube share a tile of scores.
 //!
-//! A tile has own rows and other rows. Its cube computes the results of its own rows and visits the
-//! other rows tile by tile; in the forward pass, own rows are queries and other rows are keys. Unit
-//! (group, lane) computes the scores of some own rows with some other rows, and some columns of the
-//! result for the same own rows. Units read and write four numbers at a time:
-//!
+//! A tile has own rows and other rows. The cube computes the results of its own rows, and walks
+//! over the other rows tile by tile. In the forward pass, own rows are queries and other rows are
+//! keys. A unit has a group and a lane. It computes the scores of some own rows with some other
+//! rows, and some columns of the result for the same own rows. Units read and write four numbers at
+//! a time:
 //! ```text
 //! own rows          group + r · groups                               r < rows
 //! other rows        4 lane + c mod 4 + 4 lanes · (c div 4)           c < columns
 //! result columns    4 (lane + s · lanes), and the three after it     s < slots
 //! ```
 //!
-//! Wherever units read shared memory, neighbouring units thus read neighbouring fours or the same
-//! ones.
+//! Whenever units read shared memory, neighbouring units thus read neighbouring groups of four
+//! numbers, or the same group.
 
 use cubecl::client::Client;
 use cubecl::features::Plane;
 use cubecl::prelude::{Const, CubeDim, Vector};
 
-/// The four numbers that a unit reads or writes at a time.
+/// A "four": the four numbers that a unit reads or writes at a time.
 pub(super) type Four = Vector<f32, Const<4>>;
 
-/// Fours of a head's columns in shared memory at a time while scores are computed.
+/// The number of fours of a head's columns that are in shared memory at a time while scores are
+/// computed.
 pub(super) const CHUNK: usize = 4;
 
-/// Fours from one row of a chunk to the next in shared memory. The number is odd, so the rows of
-/// neighbouring units lie in different banks.
+/// The distance from one row of a chunk to the next in shared memory, in fours. The distance is
+/// odd, so the rows of neighbouring units lie in different banks.
 pub(super) const PITCH: usize = CHUNK + 1;
 
-/// Fours of shared memory for rows of other operands: 8 KiB, a quarter of the 32 KiB that every
-/// device has.
+/// The number of fours of shared memory for rows of operands while results are added up: 8 KiB, a
+/// quarter of the 32 KiB that every device has.
 const STAGED: usize = 512;
 
-/// How many scores and result numbers a unit keeps in registers.
+/// How many scores and numbers of the result a unit keeps in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
     /// As many as fit into a GPU's registers.
     Many,
-    /// Half as many: for a software driver, whose units are lanes of a processor's vectors.
+    /// Half as many, for software drivers, whose units are lanes of a processor's vectors.
     Few,
 }
 
 impl Kept {
-    /// Returns `Many` if a device has planes; software drivers have none.
+    /// Returns `Many` for a device with planes, and `Few` for a software driver, which has no
+    /// planes.
     pub(super) fn on(client: &Client) -> Self {
         match client.properties().features.plane.contains(Plane::Ops) {
             true => Self::Many,
@@ -58,29 +60,30 @@ impl Kept {
     }
 }
 
-/// Other rows of a tile.
+/// The number of other rows of a tile.
 const OTHER: usize = 64;
 
-/// How the units of a cube are laid over a tile.
+/// How the units of a cube share a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Tile {
-    /// Numbers of a head.
+    /// The number of elements of a head.
     pub(super) d_head: usize,
-    /// Units side by side over other rows and over result columns; a power of two.
+    /// The number of units side by side over other rows and over columns of the result; a power of
+    /// two.
     pub(super) lanes: usize,
-    /// Groups of `lanes` units over own rows.
+    /// The number of groups of `lanes` units over own rows.
     pub(super) groups: usize,
-    /// Own rows of a unit.
+    /// The number of own rows of a unit.
     pub(super) rows: usize,
-    /// Other rows of a unit.
+    /// The number of other rows of a unit.
     pub(super) columns: usize,
-    /// Whether lanes exchange numbers within a plane, without shared memory.
+    /// Whether lanes exchange numbers within a plane instead of through shared memory.
     pub(super) planes: bool,
 }
 
 impl Tile {
-    /// Lays units over tiles. For each own row, a unit keeps `scores` numbers for each of its other
-    /// rows and `results` numbers for each of its result columns.
+    /// Returns how units share tiles. For each own row, a unit keeps `scores` numbers for each of
+    /// its other rows and `results` numbers for each of its columns of the result.
     pub(super) fn new(
         client: &Client,
         d_head: usize,
@@ -101,8 +104,8 @@ impl Tile {
         }
     }
 
-    /// Lays units over tiles with a single own row, as in generation. The other rows are spread
-    /// over all units.
+    /// Returns how units share a tile with a single own row, which occurs in generation. The other
+    /// rows are spread over all units.
     pub(super) fn of_one(client: &Client, d_head: usize) -> Self {
         Self {
             d_head,
@@ -114,56 +117,58 @@ impl Tile {
         }
     }
 
-    /// Returns the units of a cube.
+    /// Returns the number of units of a cube.
     pub(super) fn units(self) -> usize {
         self.lanes * self.groups
     }
 
-    /// Returns the shape of a cube: one axis, so that lanes are neighbours in a plane.
+    /// Returns the shape of a cube. It has one axis, so the lanes of a group are neighbours in a
+    /// plane.
     pub(super) fn cube_dim(self) -> CubeDim {
         CubeDim::new_1d(self.units() as u32)
     }
 
-    /// Returns the own rows of a tile.
+    /// Returns the number of own rows of a tile.
     pub(super) fn own(self) -> usize {
         self.groups * self.rows
     }
 
-    /// Returns the other rows of a tile.
+    /// Returns the number of other rows of a tile.
     pub(super) fn other(self) -> usize {
         self.lanes * self.columns
     }
 
-    /// Returns the fours of result columns per unit; the last of them may lie beyond the head.
+    /// Returns the number of fours of result columns per unit. The last four may lie beyond the
+    /// head.
     pub(super) fn slots(self) -> usize {
         self.d_head.div_ceil(4).div_ceil(self.lanes)
     }
 
-    /// Returns the fours of result columns of all units.
+    /// Returns the number of fours of result columns of all lanes together.
     pub(super) fn width(self) -> usize {
         self.slots() * self.lanes
     }
 
-    /// Returns the number of other rows in shared memory at a time while they are added to the
-    /// result: a multiple of four.
+    /// Returns how many other rows are in shared memory at a time while they are added to the
+    /// result; a multiple of four.
     pub(super) fn staged(self) -> usize {
         let rows = (STAGED / self.width()).clamp(4, self.other());
         1 << rows.ilog2()
     }
 
-    /// Returns the fours of shared memory for rows of operands.
+    /// Returns how many fours of shared memory the rows of operands need.
     pub(super) fn memory(self) -> usize {
         let scores = (self.own() + self.other()) * PITCH;
         let results = self.staged() * self.width();
         scores.max(results)
     }
 
-    /// Returns the fours from one own row's weights to the next in shared memory.
+    /// Returns the distance from one own row's weights to the next in shared memory, in fours.
     pub(super) fn pitch(self) -> usize {
         self.other() / 4 + 1
     }
 
-    /// Returns the numbers of shared memory through which lanes exchange numbers.
+    /// Returns how many numbers of shared memory the lanes need to exchange numbers.
     pub(super) fn exchanged(self) -> usize {
         match self.planes {
             true => 1,
@@ -172,7 +177,7 @@ impl Tile {
     }
 }
 
-/// Whether a device has planes of at least `lanes` units that can exchange numbers.
+/// Returns whether a device has planes of at least `lanes` units that can exchange numbers.
 fn has_planes(client: &Client, lanes: usize) -> bool {
     let properties = client.properties();
     let smallest = properties.hardware.plane_size_min as usize;

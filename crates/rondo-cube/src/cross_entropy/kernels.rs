@@ -1,20 +1,20 @@
-//! The kernels of the cross entropy.
+//! The kernels that compute the cross entropy.
 
 use cubecl::prelude::*;
 
 use crate::rows::{Tile, largest_of_lanes, power, sum_of_lanes};
 
-/// The optional outputs and inputs of a kernel.
+/// Which optional inputs and outputs a kernel has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Form {
-    /// Whether logits are replaced by their gradients.
+    /// Whether the kernel replaces the logits by their gradients.
     pub(super) gradient: bool,
     /// Whether tokens have weights.
     pub(super) weighted: bool,
 }
 
-/// Scores one token in each cube. `mean_weight` is the mean weight of all tokens, and `share` is 1
-/// divided by their number.
+/// Computes the loss of one token per cube. `mean_weight` is the mean weight of all tokens, and
+/// `share` is 1 divided by the number of tokens.
 #[cube(launch)]
 pub(super) fn row_kernel(
     logits: &mut [f32],
@@ -38,8 +38,8 @@ pub(super) fn row_kernel(
     let target = targets[token] as usize;
     let own = logits[row + target];
 
-    // The largest logit of each lane so far, and the lane's sum of powers relative to it (Milakov &
-    // Gimelshein 2018, arXiv 1805.02867).
+    // `largest` is the largest logit of a lane so far, and `sum` is the lane's sum of powers
+    // relative to that logit (Milakov & Gimelshein 2018, arXiv 1805.02867).
     let mut largest = f32::min_value();
     let mut sum = 0.0f32;
     let mut beaten = 0.0f32;

@@ -1,7 +1,8 @@
 use super::*;
 use crate::testing::{Numbers, TestDevice, assert_close, device, values};
 
-/// A head whose matrix is the identity, so the hidden states are exactly the logits.
+/// Logits with their targets, for a head whose matrix is the identity: the hidden states are
+/// exactly the logits.
 struct Logits {
     values: Vec<f32>,
     targets: Vec<i32>,
@@ -37,8 +38,8 @@ impl Logits {
         })
     }
 
-    /// Returns for each token its loss, the size of the loss's terms, whether it is a hit, and its
-    /// probabilities.
+    /// Returns for each token: its loss, the size of the terms of the loss, whether the target is
+    /// the prediction, and the probabilities of all tokens of the vocabulary.
     fn scored(&self) -> Vec<(f64, f64, bool, Vec<f64>)> {
         let rows = self.values.chunks(self.vocab).zip(&self.targets);
         let score = |(row, target): (&[f32], &i32)| {
@@ -100,8 +101,8 @@ fn losses_hits_and_gradients_are_those_of_f64() {
                 for (column, probability) in probabilities.into_iter().enumerate() {
                     let target = f64::from(u8::from(column == logits.targets[token] as usize));
                     let found = d_hidden[token * vocab + column];
-                    // The rounding error of e^x grows with the distance of a logit from the
-                    // largest.
+                    // The rounding error of e^x grows with the distance of a logit from the largest
+                    // logit.
                     let terms = share * (probability * (1.0 + 2.0 * f64::from(size)) + target);
                     assert_close(found, share * (probability - target), terms);
                 }

@@ -1,4 +1,4 @@
-//! Tests of the gradients of queries and keys against f64.
+//! Tests against f64 that the gradients of queries and keys are rotated back.
 
 use super::*;
 use crate::testing::{Numbers, assert_close, device, values};

@@ -4,14 +4,14 @@ use cubecl::prelude::*;
 
 use crate::rows::{Tile, sum_of_lanes};
 
-/// Which of a norm's optional tensors exist.
+/// Which of the optional tensors of a norm exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Form {
-    /// The norm is that of x + y.
+    /// Whether the sum x + y is normed.
     pub(super) sum: bool,
-    /// The norm is that of y and is added to x.
+    /// Whether y is normed and the result is added to x.
     pub(super) added: bool,
-    /// There is a scale.
+    /// Whether there is a scale.
     pub(super) scaled: bool,
 }
 
@@ -59,8 +59,8 @@ pub(super) fn forward_kernel(
     }
 }
 
-/// Writes the gradient of the norm's input and, for each cube, the part of the scale's gradient
-/// from its rows.
+/// Writes the gradient of the normed tensor. Each cube also writes the part of the scale's gradient
+/// that comes from the rows of this cube.
 #[cube(launch)]
 pub(super) fn backward_kernel(
     x: &[f32],
@@ -78,7 +78,8 @@ pub(super) fn backward_kernel(
 ) {
     let lane = UNIT_POS_X as usize;
     let slot = UNIT_POS_Y as usize;
-    // First the norm's input, then the input divided by its root mean square.
+    // `own` holds first the numbers that are normed, then these numbers divided by their root mean
+    // square.
     let mut own = Array::<f32>::new(tile.columns);
     let mut gradient = Array::<f32>::new(tile.columns);
     let mut d_scale = Array::<f32>::new(tile.columns);
@@ -144,7 +145,7 @@ pub(super) fn backward_kernel(
     }
 }
 
-/// Returns a number of the norm's input.
+/// Returns one of the numbers that are normed.
 #[cube]
 fn normed(x: &[f32], y: &[f32], at: usize, #[comptime] form: Form) -> f32 {
     if comptime!(form.sum) {

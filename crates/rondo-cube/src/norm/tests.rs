@@ -13,7 +13,8 @@ const SIZES: [[usize; 2]; 9] = [
     [4500, 24],
 ];
 
-/// The norm in f64: the result and, for `d_out`, the gradients with the sizes of their terms.
+/// The results of the norm in f64. The gradients, for the gradient `d_out` of the result, come with
+/// the sizes of their terms.
 struct Reference {
     out: Vec<f64>,
     d_x: Vec<[f64; 2]>,

@@ -1,31 +1,31 @@
-//! Without fusion, Burn's tensors are the launchers' tensors.
+//! Conversion of tensors without fusion, where Burn's tensors are the tensors that kernels read.
 
 use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 use burn_cubecl::Cube;
 
 use crate::tensor::{CubeTensor, contiguous};
 
-/// Returns a contiguous tensor, so that several launchers can read it without copying it each time.
+/// Returns a contiguous tensor. Several kernels can then read it without a copy for each.
 pub fn readable(x: &FloatTensor<Cube>) -> FloatTensor<Cube> {
     contiguous(x.clone())
 }
 
-/// Returns the tensor that launchers read.
+/// Returns the tensor in the form that kernels read.
 pub fn float(x: FloatTensor<Cube>) -> CubeTensor {
     contiguous(x)
 }
 
-/// As [`float`], for integers.
+/// Does what [`float`] does, for integers.
 pub fn int(x: IntTensor<Cube>) -> CubeTensor {
     contiguous(x)
 }
 
-/// As [`float`], for truth values.
+/// Does what [`float`] does, for truth values.
 pub fn bool(x: BoolTensor<Cube>) -> CubeTensor {
     contiguous(x)
 }
 
-/// Returns a launcher's result as a tensor of Burn's backend.
+/// Returns the result of a kernel as a tensor of Burn's backend.
 pub fn made(x: CubeTensor) -> FloatTensor<Cube> {
     x
 }

@@ -1,4 +1,4 @@
-//! cubek's routines that multiply f32 numbers unrounded, without tensor cores.
+//! cubek's routines that multiply f32 numbers without rounding them and without tensor cores.
 
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::DType;
@@ -14,11 +14,11 @@ use cubek::std::InputBinding;
 
 use crate::tensor::CubeTensor;
 
-/// How a product of f32 tensors is computed. Each routine has its own order of addition, the same
-/// in every run.
+/// How a product of f32 tensors is computed. Each routine has its own order of addition, which is
+/// the same in every run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Routine {
-    /// Burn's choice, which may be tuned.
+    /// The routine that Burn chooses, perhaps by tuning.
     Burns,
     /// Each unit keeps a tile of the result in registers and reads both factors from shared memory.
     Units(Stages, Tile),
@@ -27,9 +27,10 @@ pub enum Routine {
 /// How many parts of the factors are in shared memory at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stages {
-    /// The part that is being multiplied.
+    /// One part: the part that is being multiplied.
     One,
-    /// Also the next part; in exchange there are half as many units, and tiles are smaller.
+    /// Two parts: the part that is being multiplied and the next part. This form has half as many
+    /// units and smaller tiles.
     Two,
 }
 
@@ -43,10 +44,10 @@ pub enum Tile {
 }
 
 impl Routine {
-    /// The routine that Burn uses without tuning; every device can run it.
+    /// The routine that Burn uses if it does not tune. Every device can run it.
     pub const LARGE: Self = Self::Units(Stages::One, Tile::Large);
 
-    /// Every routine that this module can choose itself; [`Self::LARGE`] is first.
+    /// Every routine that this module itself can choose. [`Self::LARGE`] comes first.
     pub const ALL: [Self; 4] = [
         Self::LARGE,
         Self::Units(Stages::One, Tile::Small),
@@ -65,8 +66,8 @@ impl Routine {
         }
     }
 
-    /// Multiplies into `out`; returns `None` if the device has too little shared memory or too few
-    /// units for the routine.
+    /// Writes the product to `out` and returns it. Returns `None` if the device has too little
+    /// shared memory or too few units for the routine.
     ///
     /// # Panics
     ///
@@ -92,7 +93,7 @@ impl Routine {
         launched.ok().map(|()| out)
     }
 
-    /// Returns cubek's strategy for the routine; `None` if Burn chooses.
+    /// Returns cubek's strategy for the routine; `None` if Burn chooses the routine.
     fn strategy(self) -> Option<Strategy> {
         Some(match self {
             Self::Burns => return None,

@@ -1,6 +1,6 @@
-//! Which routine computes a product of f32 tensors, from the kind of device and the form of the
-//! product. The table is fixed, so the first product starts at once and each product has the same
-//! bits in every run.
+//! The choice of the routine for a product of f32 tensors, by the kind of the device and the form
+//! of the product. The table is fixed. So the first product needs no tuning, and each product has
+//! the same bits in every run.
 
 use cubecl::client::Client;
 use cubecl::device::{WgpuDevice, WgpuDeviceKind};
@@ -9,7 +9,7 @@ use super::routine::{Routine, Stages, Tile};
 use crate::primitive::CubeDevice;
 use crate::tensor::CubeTensor;
 
-/// The kind of a device, as far as it matters for the choice of a routine.
+/// The kind of a device, as far as the choice of a routine depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adapter {
     /// A driver that computes on the processor, such as Mesa's llvmpipe.
@@ -61,13 +61,13 @@ impl Adapter {
 /// The properties of a product on which the choice of a routine depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Form {
-    /// Products in a batch.
+    /// The number of products in a batch.
     pub batch: usize,
-    /// Rows of the result.
+    /// The number of rows of the result.
     pub rows: usize,
-    /// The inner dimension, which is summed over.
+    /// The length of the inner dimension, which is summed over.
     pub inner: usize,
-    /// Columns of the result.
+    /// The number of columns of the result.
     pub columns: usize,
     /// Whether the first factor is stored column by column.
     pub left_turned: bool,
@@ -97,15 +97,15 @@ fn is_turned(x: &CubeTensor) -> bool {
     strides[axes - 1] != 1 && shape[axes - 1] > 1 && strides[axes - 2] == 1
 }
 
-/// Numbers of the result that the 256 units of [`Stages::One`] with [`Tile::Large`] compute
-/// together: 16 rows and 8 columns for each unit. With [`Stages::Two`] it is a quarter of that.
+/// How many numbers of the result the 256 units of [`Stages::One`] with [`Tile::Large`] compute
+/// together: 16 rows and 8 columns per unit. With [`Stages::Two`] the number is a quarter of this.
 const NUMBERS_OF_A_GROUP: usize = 256 * 16 * 8;
 
-/// Returns the routine for a product in f32 if nothing is tuned.
+/// Returns the routine for a product in f32 in builds without tuning.
 ///
-/// The entry for software is measured. Those for GPUs are derived only from the sizes of cubek's
-/// tiles: large tiles read least memory. If they form fewer groups than the device has cores,
-/// smaller tiles keep more cores busy.
+/// The routine for software drivers was chosen by measurement. The routines for GPUs are derived
+/// from the sizes of cubek's tiles, without measurement. Large tiles read the least memory. If they
+/// form fewer groups than the device has cores, smaller tiles keep more cores busy.
 pub fn chosen(adapter: Adapter, form: Form) -> Routine {
     let is_vector = form.rows == 1 || form.columns == 1;
     let cores = match adapter {

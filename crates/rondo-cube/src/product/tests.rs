@@ -1,5 +1,5 @@
-//! Tests of products against f64 by every routine, of the kernels that routines launch, and of the
-//! choice of a routine.
+//! Tests of products: each routine against f64, the kernels that a routine launches, and the choice
+//! of a routine.
 
 use super::*;
 use crate::launches;
@@ -33,8 +33,8 @@ fn every_routine_of_ours_launches_one_kernel_without_tensor_cores() {
             });
             let names: Vec<&str> = launched.names().collect();
             assert_eq!(launched.total(), 1, "{routine:?}: {names:?}");
-            // cubek includes the parts of a routine in its kernel's name; routines with tensor
-            // cores share a product within a plane.
+            // The name of a kernel of cubek includes the parts of its routine. Routines with tensor
+            // cores share a product within a plane, so they contain a `PlanePartitioner`.
             assert!(!names[0].contains("PlanePartitioner"), "{names:?}");
             assert!(names[0].contains("UnitPartitioner"), "{names:?}");
         }
@@ -52,7 +52,8 @@ fn a_gpu_takes_smaller_tiles_where_large_ones_leave_cores_idle() {
         left_turned: false,
         right_turned: false,
     };
-    // A group computes 256 × 128 numbers: 128 groups fill a graphics card, 32 an integrated GPU.
+    // A group computes 256 × 128 numbers. A graphics card is full with 128 groups, an integrated
+    // GPU with 32.
     for (adapter, rows, columns, routine) in [
         (Adapter::Discrete, 4096, 1024, Routine::LARGE),
         (Adapter::Discrete, 4096, 1016, double),
@@ -92,7 +93,8 @@ fn a_form_tells_which_factors_are_turned() {
     assert_eq!((form.left_turned, form.right_turned), (false, true));
 }
 
-/// Without tuning, Burn's routine on this device is the one that f32 uses on a device with TF32.
+/// Without tuning, Burn uses the same routine on this device as this module uses for f32 on a
+/// device with TF32.
 #[cfg(not(feature = "fusion"))]
 #[test]
 fn without_tuning_burn_takes_the_same_routine_where_there_are_no_tensor_cores() {
@@ -134,7 +136,7 @@ fn a_product_is_that_of_f64_in_any_layout_by_each_routine() {
             _ => (a, b, batch),
         };
         if !batch.is_multiple_of(2) {
-            // An odd batch has a single batch axis.
+            // The shape of an odd batch has a batch axis of length 1.
             check(&device, &[a, b], [1, batch, m, k], [1, batch, k, n]);
             continue;
         }
@@ -142,7 +144,8 @@ fn a_product_is_that_of_f64_in_any_layout_by_each_routine() {
     }
 }
 
-/// Compares a product with f64, with each factor in row-major and in column-major order.
+/// Compares a product with f64. Each factor is stored once in row-major and once in column-major
+/// order.
 fn check(
     device: &crate::testing::TestDevice,
     [a, b]: &[Vec<f32>; 2],
@@ -163,8 +166,8 @@ fn check(
         transposed(&on_device)
     };
     for routine in Routine::ALL.into_iter().chain([Routine::Burns]) {
-        // The table uses only `LARGE` for vectors. Small tiles are never chosen; they exist for
-        // benchmarks, so one size is enough.
+        // For vectors, the table uses only `LARGE`. Small tiles exist only for benchmarks and are
+        // never chosen, so one size is enough to test them.
         let is_vector = m == 1 || n == 1;
         let is_timed_alone = matches!(routine, Routine::Units(_, Tile::Small)) && m != 65;
         if routine != Routine::LARGE && (is_vector || is_timed_alone) {

@@ -1,4 +1,4 @@
-//! The kernels of the updates.
+//! The kernels of the optimizers' updates.
 
 #![expect(
     clippy::used_underscore_binding,
@@ -12,7 +12,7 @@ use cubecl::prelude::*;
 use super::numbers::{KEPT, OWN, RATE, SCALE};
 use crate::rows::{LINE, Tile, sum_of_lanes};
 
-/// The decays of the moments: β₁, 1 − β₁, β₂, 1 − β₂.
+/// The decay of each moment and its complement: β₁, 1 − β₁, β₂, 1 − β₂.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
 pub(super) struct MomentNumbers {
     beta1: f32,
@@ -48,7 +48,7 @@ pub(super) fn adamw_kernel<B: Int>(
     }
 }
 
-/// Updates the moments of RavenAdam. Each cube writes its part of Σ g² / v.
+/// Updates the moments by RavenAdam. Each cube writes its part of Σ g² / v.
 #[cube(launch)]
 pub(super) fn moments_kernel<B: Int>(
     first: &mut [f32],
@@ -72,7 +72,7 @@ pub(super) fn moments_kernel<B: Int>(
         while at < count {
             let g = gradient[at] * factor;
             let square = second[at] * moments.beta2 + g * g * moments.rest2;
-            // `select` keeps NaN here: a comparison with NaN is false.
+            // A comparison with NaN is false, so `select` keeps a NaN.
             let v = select(square < floor, floor, square);
             first[at] = first[at] * moments.beta1 + g * moments.rest1;
             second[at] = v;
@@ -112,7 +112,7 @@ pub(super) fn value_kernel<B: Int>(
             part = parts[unit];
         }
         let mean = sum_of_lanes(part, tile) * share;
-        // The comparison is false for NaN, so the rate becomes NaN instead of being divided by 1.
+        // A comparison with NaN is false, so a NaN mean makes the rate NaN.
         rate /= select(mean <= 1.0f32, 1.0f32, mean.sqrt());
     }
     let at = ABSOLUTE_POS;
@@ -122,8 +122,8 @@ pub(super) fn value_kernel<B: Int>(
     }
 }
 
-/// Writes the sum of squares of a vector in parts: each cube writes one part, starting at place
-/// `first`.
+/// Writes the sum of squares of a vector in parts. Each cube writes one part; the first cube writes
+/// at place `first`.
 #[cube(launch)]
 pub(super) fn squares_kernel(
     x: &[f32],
@@ -144,7 +144,7 @@ pub(super) fn squares_kernel(
     }
 }
 
-/// Writes the square root of the sum of a vector.
+/// Writes the square root of the sum of a vector's numbers.
 #[cube(launch)]
 pub(super) fn root_kernel(x: &[f32], out: &mut [f32], count: usize, #[comptime] tile: Tile) {
     let mut sum = 0.0f32;
@@ -159,7 +159,7 @@ pub(super) fn root_kernel(x: &[f32], out: &mut [f32], count: usize, #[comptime] 
     }
 }
 
-/// Whether the update is applied.
+/// Returns whether the update is applied.
 #[cube]
 fn counted<B: Int>(counts: &[B], #[comptime] on_device: bool) -> bool {
     if comptime!(on_device) {
@@ -169,7 +169,7 @@ fn counted<B: Int>(counts: &[B], #[comptime] on_device: bool) -> bool {
     }
 }
 
-/// Returns the factor of the gradient.
+/// Returns the factor of the gradient, from the device or from the numbers of the step.
 #[cube]
 fn factor(scale: &[f32], numbers: &[f32], #[comptime] on_device: bool) -> f32 {
     if comptime!(on_device) {
@@ -189,8 +189,8 @@ fn kept(value: f32, numbers: &[f32], #[comptime] decays: bool) -> f32 {
     }
 }
 
-/// Returns the angle of (x, y) for x ≥ 0, with the method of `rondo-kernels`. A device's own
-/// function may be wrong by thousands of units in the last place.
+/// Returns the angle of the point (x, y) for x ≥ 0, with the method of `rondo-kernels`. The `atan2`
+/// of a device may be wrong by thousands of units in the last place.
 #[cube]
 fn atan2(y: f32, x: f32) -> f32 {
     let size = y.abs();
@@ -212,7 +212,7 @@ fn atan2(y: f32, x: f32) -> f32 {
     p = p * z - 3.333_295e-1f32;
     let part = (p * z) * t + t;
     let angle = select(turned, part + FRAC_PI_4, part);
-    // π/2 is subtracted in two parts, because f32 cannot hold it exactly.
+    // π/2 is used in two parts, because f32 cannot hold it exactly.
     let angle = select(steep, FRAC_PI_2 - (angle + 4.371_139e-8f32), angle);
     select(y < 0.0f32, -angle, angle)
 }

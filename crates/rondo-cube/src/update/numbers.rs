@@ -1,7 +1,8 @@
-//! The numbers that change from step to step, in one small buffer that all updates of a step read.
+//! The numbers that change from step to step. They are in one small buffer that all updates of a
+//! step read.
 //!
-//! If they were arguments of each launch, every launch would upload its own copy: CubeCL reuses
-//! arguments on the device only if the next launch has the same ones.
+//! As arguments of each launch, they would be uploaded once per launch: CubeCL reuses arguments on
+//! the device only if the next launch has the same arguments.
 
 use burn::backend::ops::FloatTensorOps;
 use burn::tensor::TensorData;
@@ -10,13 +11,14 @@ use rondo_kernels::update::{Rule, Update};
 
 use crate::tensor::{CubeTensor, contiguous};
 
-/// The factor of gradients that comes from the host.
+/// The index of the gradients' factor, if it comes from the host.
 pub(super) const SCALE: usize = 0;
-/// The share of a parameter that remains after decay.
+/// The index of the share of a parameter that remains after decay.
 pub(super) const KEPT: usize = 1;
-/// The learning rate with the rule's bias corrections.
+/// The index of the learning rate with the rule's bias corrections.
 pub(super) const RATE: usize = 2;
-/// AdamW: ε. RavenAdam: the bias correction of the second moment's root.
+/// The index of the rule's own number. AdamW: ε. RavenAdam: the bias correction of the root of the
+/// second moment.
 pub(super) const OWN: usize = 3;
 
 /// The numbers of a step on the device.
@@ -27,9 +29,9 @@ pub struct StepNumbers {
 }
 
 impl StepNumbers {
-    /// Uploads the numbers of a step to the device of `like`. `update` is that of the decaying
-    /// parameters, with the factor of the gradients in
-    /// [`rondo_kernels::update::Step::gradient_scale`].
+    /// Uploads the numbers of a step to the device of `like`. `update` describes the update of the
+    /// parameters that decay. Its [`rondo_kernels::update::Step::gradient_scale`] is the factor of
+    /// the gradients.
     pub fn new(update: Update, like: &CubeTensor) -> Self {
         let data = TensorData::new(values(update).to_vec(), [4]);
         Self {
@@ -42,7 +44,7 @@ impl StepNumbers {
     ///
     /// # Panics
     ///
-    /// Panics if the update differs from that of the step. Its decay may also be zero.
+    /// Panics if the update differs from the update of the step in anything but a decay of zero.
     pub(super) fn buffer_for(&self, update: Update) -> &CubeTensor {
         let mut own = self.update;
         if update.step.decay == 0.0 {
@@ -56,8 +58,8 @@ impl StepNumbers {
 fn values(Update { rule, step }: Update) -> [f32; 4] {
     let (c1, c2) = step.corrections();
     let [rate, own] = match rule {
-        // Both bias corrections are folded into ε and the rate, so each element needs one root and
-        // one division.
+        // Both bias corrections are moved into ε and the rate, so each element needs only one root
+        // and one division.
         Rule::AdamW { eps } => [step.lr * c2.sqrt() / c1, eps * c2.sqrt()],
         Rule::RavenAdam { .. } => [step.lr / c1, c2.sqrt().recip()],
     };
@@ -87,7 +89,7 @@ mod tests {
     #[test]
     fn each_rule_has_its_numbers() {
         let numbers = |rule| values(Update { rule, step: STEP }).to_vec();
-        // c₁ = 1/2, c₂ = 1/4.
+        // With these decays, c₁ = 1/2 and c₂ = 1/4.
         assert_eq!(numbers(Rule::AdamW { eps: 3.0 }), [0.125, 0.75, 0.5, 1.5]);
         let raven = Rule::RavenAdam {
             update_clipping: false,

@@ -33,7 +33,8 @@ impl Vectors {
         }
     }
 
-    /// Updates with the kernels; `gate` gives the factor of the gradients.
+    /// Applies an update with the kernels; `gate` says where the factor of the gradients comes
+    /// from.
     fn updated(
         &self,
         device: &TestDevice,
@@ -84,8 +85,8 @@ fn check_rule(rule: Rule) {
             for (found, expected) in made.iter().zip(&expected) {
                 for (found, expected) in found.iter().zip(expected) {
                     let expected = f64::from(*expected);
-                    // The update is about as large as the rate; the error of the moments is
-                    // relative to their terms.
+                    // The change is about as large as the rate. The error of the moments is
+                    // relative to the terms of their sums.
                     assert_close(*found, expected, expected.abs() + 2e-2);
                 }
             }

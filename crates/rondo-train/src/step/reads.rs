@@ -82,7 +82,7 @@ fn say_skipped() {
     use std::io::Write as _;
     let _ = writeln!(
         std::io::stderr(),
-        "skipped: no wgpu device is built in and there"
+        "skipped: this build or machine has no wgpu device"
     );
 }
 

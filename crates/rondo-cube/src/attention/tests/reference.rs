@@ -1,6 +1,6 @@
 //! Attention in f64 with every weight in memory, and its gradient. Each number comes with a size:
-//! the magnitude of its terms, plus the effect of errors in the scores. A kernel may differ by
-//! eight roundings of this size.
+//! the sum of the magnitudes of its terms, plus the effect of errors in the scores. A kernel's
+//! result may differ from the number by eight roundings of this size.
 
 use crate::heads::Layout;
 use crate::testing::Numbers;
@@ -8,7 +8,7 @@ use crate::testing::Numbers;
 /// A number and the size that bounds its error.
 pub(super) type Sized = [f64; 2];
 
-/// Separate queries, keys and values, with the gradient of the result.
+/// Queries, keys and values in separate tensors, and the gradient of the result.
 pub(super) struct ApartCase {
     counts: [usize; 3],
     positions: [usize; 2],
@@ -95,7 +95,7 @@ struct Row<'a> {
     q: &'a [Sized],
     k: &'a [Sized],
     v: &'a [Sized],
-    /// The weights; their sizes include the effect of errors in their scores.
+    /// The weights. Their sizes include the effect of errors in the scores.
     weights: Vec<Sized>,
     out: Vec<Sized>,
     lse: Sized,
@@ -113,7 +113,7 @@ impl<'a> Row<'a> {
         let lse = largest + sum.ln();
         let plain: Vec<f64> = scores.iter().map(|s| (s[0] - lse).exp()).collect();
         let mean: f64 = plain.iter().zip(&scores).map(|(p, s)| p * s[1]).sum();
-        // An error of a score or of an exponent changes the weight by the same relative amount.
+        // An error in a score or in an exponent changes the weight by the same relative amount.
         let spread = |s: &Sized| 1.0 + s[1] + mean + (s[0] - lse).abs() + lse.abs();
         let weights: Vec<Sized> = plain
             .iter()
@@ -158,7 +158,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Rows with their bias, tables, segments and gradient.
+/// Packed rows with their bias, rotary tables, segments, and the gradient of the result.
 #[derive(Clone)]
 pub(super) struct Case {
     pub(super) layout: Layout,
@@ -171,11 +171,11 @@ pub(super) struct Case {
 }
 
 pub(super) struct Expected {
-    /// `[batch · seq, queries · d_head]`.
+    /// The result, `[batch · seq, queries · d_head]`.
     pub(super) out: Vec<Sized>,
-    /// `[batch, queries, seq]`.
+    /// The logarithms of the sums, `[batch, queries, seq]`.
     pub(super) lse: Vec<Sized>,
-    /// `[batch · seq, width]`.
+    /// The gradient of the rows, `[batch · seq, width]`.
     pub(super) d_rows: Vec<Sized>,
 }
 
@@ -213,8 +213,8 @@ impl Case {
         self
     }
 
-    /// Cuts rows into segments of `every` tokens; each row's cuts are one token earlier than those
-    /// of the row before.
+    /// Cuts rows into segments of `every` tokens. In each row the cuts lie one token earlier than
+    /// in the row before.
     pub(super) fn with_segments(mut self, every: usize) -> Self {
         let Layout { batch, seq, .. } = self.layout;
         let first = |row: usize, place: usize| match (place + row) / every * every {
@@ -226,7 +226,7 @@ impl Case {
         self
     }
 
-    /// Returns the sum of the products of the result and its gradient.
+    /// Returns the inner product of the result and its gradient.
     pub(super) fn loss(&self, rows: &[f64]) -> f64 {
         let out = self.compute(rows).out;
         let d_out = self.d_out.iter().copied().map(f64::from);
@@ -247,7 +247,7 @@ impl Case {
             keys,
             d_head,
         } = layout;
-        // The heads of a sequence: queries, then keys, then values.
+        // The heads of a sequence are those of queries, then of keys, then of values.
         let heads = queries + 2 * keys;
         let mut out = vec![[0.0; 2]; batch * seq * queries * d_head];
         let mut lse = Vec::new();
@@ -309,7 +309,7 @@ impl Case {
         self.firsts.as_ref().map_or(0, |firsts| firsts[at])
     }
 
-    /// Returns a head of a row with bias and rotation applied.
+    /// Returns a head of a row after bias and rotary embedding.
     fn turned(&self, rows: &[f64], [sequence, place, head]: [usize; 3]) -> Vec<Sized> {
         let Layout {
             seq,
