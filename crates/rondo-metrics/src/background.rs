@@ -1,4 +1,4 @@
-//! Runs a sink on its own thread, for output that a run can do without.
+//! Runs a sink on its own thread. It suits output that a run can do without.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -8,13 +8,14 @@ use std::thread::JoinHandle;
 use crate::record::Record;
 use crate::sinks::{Sink, SinkError};
 
-/// The most records that may wait: with a record per step, enough for minutes of a slow disk.
+/// The maximum number of records that may wait. With one record per step, this is enough for
+/// minutes of a slow disk.
 const WAITING: usize = 1024;
 const ENDED: &str = "the writer of event files has ended; metrics.jsonl has every number";
 
-/// Hands records to another sink on its own thread, and never waits for it. If the sink falls far
-/// behind, records are dropped, with one [warning](Sink::warning). A failure of the sink is
-/// reported as a warning too.
+/// Hands records to another sink on a thread of its own, and never waits for that sink. If the
+/// other sink falls far behind, records are dropped, with a single [warning](Sink::warning). A
+/// failure of the other sink is also reported as a warning.
 pub struct Background {
     records: Option<SyncSender<Record>>,
     thread: Option<JoinHandle<()>>,
@@ -89,8 +90,8 @@ impl Sink for Background {
     }
 }
 
-/// Locks the list, even if a thread panicked while it held the lock: between two calls the list is
-/// valid.
+/// Locks the list, even if a thread panicked while it held the lock. The list is valid between any
+/// two calls.
 fn open(warnings: &Mutex<VecDeque<String>>) -> MutexGuard<'_, VecDeque<String>> {
     warnings.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -99,7 +100,7 @@ fn open(warnings: &Mutex<VecDeque<String>>) -> MutexGuard<'_, VecDeque<String>> 
 mod tests {
     use super::*;
 
-    /// Records the steps for the test to read; warns at steps 2 and 4.
+    /// Notes the step of each record, so the test can read the steps. Warns at steps 2 and 4.
     struct Notebook(Arc<Mutex<Vec<u64>>>, Option<String>);
 
     impl Sink for Notebook {

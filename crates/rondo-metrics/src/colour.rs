@@ -1,7 +1,8 @@
-//! The words before warnings and errors, in the colours of clap's messages about the command line.
+//! The words before warnings and errors, in the colours that clap uses for its messages about the
+//! command line.
 //!
-//! They are coloured if standard error is a terminal. `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE`
-//! override this, as they do for clap.
+//! The words are coloured if standard error is a terminal. `NO_COLOR`, `CLICOLOR` and
+//! `CLICOLOR_FORCE` override this, as they do for clap.
 
 use std::io;
 
@@ -18,7 +19,7 @@ pub enum Word {
 }
 
 impl Word {
-    /// Returns the word in the form for standard error.
+    /// Returns the word for output on standard error, with colour if colours are wanted there.
     pub fn for_stderr(self) -> String {
         self.painted(is_wanted())
     }

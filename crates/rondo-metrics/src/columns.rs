@@ -7,15 +7,16 @@ use crate::names::{
 };
 use crate::record::Record;
 
-/// Shown as the time left when no step is left.
+/// The text shown in place of the time left when no step is left.
 const NONE_LEFT: &str = "-";
 
-/// A column: its name, its width in characters, and its rank for removal from narrow terminals.
+/// A column: its name, its width in characters, and the order of its removal from narrow terminals.
 #[derive(Clone, Copy)]
 struct Column {
     name: &'static str,
     width: usize,
-    /// The column with the highest number is removed first; a column with 0 is never removed.
+    /// The order of removal: the column with the highest number is removed first, and a column with
+    /// 0 is never removed.
     gives_way: u8,
 }
 
@@ -34,10 +35,11 @@ pub(crate) fn header(record: &Record, total_steps: u64, columns: usize) -> Strin
     })
 }
 
-/// Formats a training step: step, loss, learning rate, gradient norm, depth as n+k, correlation,
-/// the edges that gates keep and the strength of their penalty if there are any, rate, and the time
-/// left. If there is not enough room, the learning rate is removed first, then the norm and the
-/// rate.
+/// Formats a training step: step, loss, learning rate, gradient norm, depth as n+k, correlation of
+/// hidden states, tokens per second, and the time left. If the layers have gates, the row also has
+/// the share of edges that the gates keep and the strength of their penalty. If there is not enough
+/// room, columns are removed in the order of [`Column::gives_way`]: learning rate and gradient norm
+/// first.
 pub(crate) fn row(record: &Record, total_steps: u64, eta: Option<f64>, columns: usize) -> String {
     laid_out(record, total_steps, eta, columns, |_, cell| cell)
 }
@@ -118,9 +120,9 @@ fn cells(record: &Record, total_steps: u64, eta: Option<f64>) -> Vec<(Column, St
     cells
 }
 
-/// Explains the column names that are not obvious, and which steps have a row: on a terminal the
-/// newest, elsewhere at most one per `pace` seconds. Every `log_every` steps a record is in
-/// metrics.jsonl.
+/// Explains the column names that are not obvious, and which steps have a row. A terminal shows the
+/// newest step; any other output has at most one row per `pace` seconds. `metrics.jsonl` has a
+/// record every `log_every` steps.
 pub(crate) fn legend(is_live: bool, pace: u64, log_every: u64) -> [String; 3] {
     let logged = match log_every {
         1 => "every step is in metrics.jsonl".to_owned(),

@@ -40,7 +40,7 @@ pub enum Event {
 /// Where an event is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// Only in the metrics, because it is too frequent to read.
+    /// Only in the metrics, because the event is too frequent to read.
     Silent,
     /// On the terminal, unless the run is quiet.
     Note,
@@ -89,7 +89,7 @@ impl Event {
         }
     }
 
-    /// Finds the event of a written name.
+    /// Finds the event with this written name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|event| event.name() == name)
     }
@@ -141,7 +141,7 @@ impl Event {
                 Severity::Note
             }
             // At the published settings one draw in seventeen exceeds 64. A resume prints one line
-            // for all changed keys. Samples are printed with their evaluation.
+            // for all changed keys. Samples are printed together with their evaluation.
             Self::DepthClamped | Self::KeyChanged | Self::Sample => Severity::Silent,
         }
     }

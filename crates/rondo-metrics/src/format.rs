@@ -1,8 +1,8 @@
-//! Formats numbers for people. A missing number is printed as [`MISSING`], never guessed.
+//! Formats numbers for people. In place of a missing number it prints [`MISSING`], never a guess.
 
 use crate::value::Value;
 
-/// Printed in place of a missing number.
+/// The text printed in place of a missing number.
 pub const MISSING: &str = "n/a";
 
 /// Formats a number if it exists: `or_missing(loss, |x| significant(x, 4))`.
@@ -10,8 +10,9 @@ pub fn or_missing(value: Option<f64>, format: impl FnOnce(f64) -> String) -> Str
     value.map_or_else(|| MISSING.to_owned(), format)
 }
 
-/// Formats with a number of significant digits: `3.412`, `0.0512`, `258`; outside 10⁻⁴ … 10⁶ as
-/// `1.20e-5`. Digits before the point are never rounded away: 2581 stays `2581` with three digits.
+/// Formats a number with `digits` significant digits: `3.412`, `0.0512`, `258`. A number outside
+/// 10⁻⁴ … 10⁶ is printed as `1.20e-5`. Digits before the point are never rounded away: with three
+/// digits, 2581 stays `2581`.
 pub fn significant(x: f64, digits: usize) -> String {
     let digits = digits.max(1);
     if x.is_nan() {
@@ -21,7 +22,8 @@ pub fn significant(x: f64, digits: usize) -> String {
         return format!("{x}");
     }
     let scientific = format!("{x:.*e}", digits - 1);
-    // Rounding may carry into the next power of ten, so the exponent is read from the rounded number.
+    // Rounding may carry into the next power of ten, so the exponent is read from the rounded
+    // number.
     let exponent = scientific
         .rsplit('e')
         .next()
@@ -35,8 +37,8 @@ pub fn significant(x: f64, digits: usize) -> String {
     }
 }
 
-/// Formats a detail of an event: whole numbers with all digits, other numbers with four significant
-/// digits, a series as its length.
+/// Formats a detail of an event: a whole number with all its digits, another number with four
+/// significant digits, a series as its length.
 pub fn value(value: &Value) -> String {
     match value {
         Value::Number(x) if x.fract() == 0.0 && x.abs() < 1e15 => format!("{x}"),
@@ -74,7 +76,7 @@ pub fn rate(per_second: f64, unit: &str) -> String {
     format!("{} {unit}/s", short(per_second))
 }
 
-/// Formats a number with three digits and a decimal prefix: `12.3k`, `3.56G`.
+/// Formats a number with three significant digits and a decimal prefix: `12.3k`, `3.56G`.
 pub fn short(x: f64) -> String {
     if !x.is_finite() || x.abs() < 999.5 {
         return significant(x, 3);
@@ -83,7 +85,8 @@ pub fn short(x: f64) -> String {
     format!("{scaled}{prefix}")
 }
 
-/// Divides by the base until at most three digits are before the point; prints three digits.
+/// Divides the number by the base until at most three digits are before the point. Returns three
+/// significant digits, and the prefix.
 fn scale(x: f64, base: f64, prefixes: [&'static str; 5]) -> (String, &'static str) {
     let mut scaled = x / base;
     let mut index = 0;
@@ -94,7 +97,8 @@ fn scale(x: f64, base: f64, prefixes: [&'static str; 5]) -> (String, &'static st
     (significant(scaled, 3), prefixes[index])
 }
 
-/// Formats a duration with its two largest units: `350ms`, `12.5s`, `4m 05s`, `1h 02m`, `3d 04h`.
+/// Formats a duration. From a minute on it shows the two largest units: `350ms`, `12.5s`, `4m 05s`,
+/// `1h 02m`, `3d 04h`.
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return MISSING.to_owned();

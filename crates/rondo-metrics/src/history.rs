@@ -15,7 +15,7 @@ pub struct Reading {
     pub step: u64,
     /// Training tokens seen so far.
     pub tokens: u64,
-    /// The number; not finite if the run recorded it so.
+    /// The number; not finite if the run recorded a NaN or an infinity.
     pub value: f64,
 }
 
@@ -36,7 +36,7 @@ pub struct History {
 }
 
 impl History {
-    /// Reads a metrics file; a run may be writing it.
+    /// Reads a metrics file. A run may write to the file at the same time.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl History {
             .filter(move |record| record.kind == kind)
     }
 
-    /// Returns the last step of any record.
+    /// Returns the highest step of any record; 0 if there are no records.
     pub fn last_step(&self) -> u64 {
         let steps = self.records.iter().map(|record| record.step);
         steps.max().unwrap_or(0)
@@ -74,20 +74,21 @@ impl History {
         times.fold(0.0, f64::max)
     }
 
-    /// Returns the readings of a metric, without records in which it is absent or null.
+    /// Returns the readings of a metric. Records in which the metric is absent or null are left
+    /// out.
     pub fn series<K: Measured>(&self, metric: Scalar<K>) -> Vec<Reading> {
         self.of(K::KIND)
             .filter_map(|record| Some(Reading::at(record, record.get(metric)?)))
             .collect()
     }
 
-    /// Returns the last value of a metric that is neither absent nor null.
+    /// Returns the last value of a metric; absent and null values are skipped.
     pub fn last<K: Measured>(&self, metric: Scalar<K>) -> Option<f64> {
         let mut latest_first = self.of(K::KIND).rev();
         latest_first.find_map(|record| record.get(metric))
     }
 
-    /// Returns the readings of a metric per recurrence depth.
+    /// Returns the readings of a metric for each recurrence depth.
     pub fn per_depth<K: Measured>(&self, metric: PerDepth<K>) -> BTreeMap<usize, Vec<Reading>> {
         let mut depths: BTreeMap<usize, Vec<Reading>> = BTreeMap::new();
         for record in self.of(K::KIND) {
@@ -100,7 +101,8 @@ impl History {
         depths
     }
 
-    /// Returns the series of the last evaluation that has it, per recurrence depth.
+    /// Returns a metric's series for each recurrence depth, from the last evaluation that has the
+    /// metric.
     pub fn last_series_per_depth<K: Measured>(
         &self,
         metric: SeriesPerDepth<K>,

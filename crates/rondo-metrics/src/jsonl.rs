@@ -1,9 +1,9 @@
-//! `metrics.jsonl`: one record per line. The file is appended to, read back, and shortened to a
-//! step on resume.
+//! The file `metrics.jsonl`, with one record per line. A run appends records, readers read them
+//! back, and a resume shortens the file to the step from which it continues.
 //!
 //! Each line is passed to the operating system in one write before [`Sink::write`] returns, so a
 //! killed process loses at most the end of its last line. Readers skip such an incomplete line; a
-//! resume removes it.
+//! resume removes the line.
 
 mod reader;
 mod resume;
@@ -29,12 +29,12 @@ pub enum JsonlError {
         /// The metrics file.
         path: PathBuf,
     },
-    /// The file system refused.
+    /// The file system reported an error.
     #[error("{}: cannot {action} the metrics file", path.display())]
     Io {
         /// The metrics file.
         path: PathBuf,
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
         /// The file system's reason.
         source: io::Error,
@@ -58,7 +58,7 @@ pub struct JsonlSink {
     file: File,
     /// Bytes of complete lines in the file.
     whole: u64,
-    /// Whether a failed write may have left part of a line after them.
+    /// Whether a failed write may have left part of a line after the complete lines.
     torn: bool,
 }
 

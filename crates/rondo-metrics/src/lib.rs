@@ -1,29 +1,32 @@
 //! The metrics of a run: names, records, sinks and the terminal.
 //!
-//! A run reports in [`Record`]s,
+//! A run writes [`Record`]s like
 //! `{"step":128,"tokens":1048576,"kind":"train","metrics":{"loss":3.4}}`. `metrics.jsonl` is the
-//! source of truth; event files for `TensorBoard` and the terminal show the same numbers under the
-//! same names.
+//! source of truth. The terminal and the event files for `TensorBoard` show the same numbers under
+//! the same names.
 //!
-//! In reading order:
+//! Reading order:
 //!
-//! * `metric`: a row of the table; [`typed`]: a metric as a constant with a type; [`names`]: the
-//!   table of every metric; [`events`]: the table of every event
-//! * [`value`], [`record`]: one record; a draft of it only accepts the metrics of its kind
-//! * [`sample`]: text at several depths, as an event
-//! * [`sinks`]: destinations of records; [`jsonl`]: the append-only file, its reader, and its
-//!   shortening on resume; [`tensorboard`]: event files, whose failure does not stop a run;
-//!   [`Background`]: a sink on its own thread
-//! * [`history`]: a run read back, with each metric as a series
-//! * `throughput`: the recent rate of anything; `time_left`: the time for the remaining steps of a
+//! * `metric`: a row of the table of metrics; [`typed`]: a metric as a constant with a type;
+//!   [`names`]: the table of every metric; [`events`]: the table of every event
+//! * [`value`], [`record`]: one record; a draft of a record only accepts the metrics of the
+//!   record's kind
+//! * [`sample`]: texts at several depths, written as an event
+//! * [`sinks`]: destinations of records; [`jsonl`]: the file to which records are appended, its
+//!   reader, and its shortening on resume; [`tensorboard`]: event files, whose failure does not
+//!   stop a run; [`Background`]: a sink on its own thread
+//! * [`history`]: the records of a run read back, with each metric as a series
+//! * `throughput`: a recent rate per second; `time_left`: the time for the remaining steps of a
 //!   run
 //! * [`format`](mod@format), [`table`]: numbers and tables for people
 //! * [`colour`], [`terminal`], `columns`, `lines`, [`progress`], [`work`]: the terminal output
 //!   during a run
 //!
-//! The crate does not know models, tensors, configurations, or how any number was measured. Nothing here
-//! decides when to log. Only the event files' time stamps and the pace of plain lines read a clock.
-//! Nothing writes to standard output.
+//! # Limits
+//!
+//! The crate does not depend on models, tensors or configurations, nor on how a number was
+//! measured. It does not decide when to log. Only the time stamps of event files and the pace of
+//! plain lines read a clock. Nothing writes to standard output.
 
 mod background;
 pub mod colour;

@@ -1,5 +1,5 @@
-//! Formats evaluations and events as lines of a given width, usually 80, without access to a
-//! terminal. Training steps are rows of [`columns`](crate::columns).
+//! Formats evaluations and events as lines of a given width, usually 80. It has no access to a
+//! terminal. Training steps are formatted as rows by [`columns`](crate::columns).
 
 use crate::format::{self, MISSING, or_missing, significant};
 use crate::names::{
@@ -9,14 +9,14 @@ use crate::record::Record;
 use crate::typed::{Eval, PerDepth};
 use crate::value::Value;
 
-/// The detail of an event that is a size in bytes.
+/// The name of an event's detail that is a size in bytes.
 const BYTES: &str = "bytes";
-/// The width of the prefix of some events: `warning: `.
+/// The width of the prefix `warning: ` before some events.
 const WARNING: usize = 9;
 
-/// Formats an evaluation: step, loss at the mean depth, perplexity per depth. Tasks have one more
-/// line with the accuracy per depth; gates have one with the share of kept edges and the target.
-/// Successive evaluations of a run are aligned.
+/// Formats an evaluation: step, loss at the mean depth, perplexity per depth. On tasks there is one
+/// more line with the accuracy per depth; with gates there is one with the share of kept edges and
+/// the target. Successive evaluations of a run are aligned.
 pub(crate) fn eval(record: &Record, total_steps: u64, columns: usize) -> Vec<String> {
     let width = total_steps.to_string().len();
     let loss = or_missing(record.get(VAL_CROSS_ENTROPY), |x| significant(x, 4));
@@ -42,7 +42,7 @@ pub(crate) fn eval(record: &Record, total_steps: u64, columns: usize) -> Vec<Str
     lines
 }
 
-/// Lays out a head and one cell per depth, on one line if any spacing makes that possible.
+/// Lays out a head and one cell per depth. Tries to fit them on one line with narrower spacing.
 fn per_depth(
     record: &Record,
     metric: PerDepth<Eval>,
@@ -74,8 +74,8 @@ fn per_depth(
     lines
 }
 
-/// Formats an event: step, name, details. Details that do not fit next to the name are on further
-/// lines. A size in bytes is printed with its unit.
+/// Formats an event: step, name, details. Details that do not fit beside the name continue on
+/// further lines. A size in bytes is printed with its unit.
 pub(crate) fn event(record: &Record, columns: usize) -> String {
     let name = record.event_name().unwrap_or(MISSING);
     let mut line = format!("step {}  {name}", record.step);
@@ -95,8 +95,9 @@ pub(crate) fn event(record: &Record, columns: usize) -> String {
     text + &line
 }
 
-/// Breaks text between words into lines of at most `columns`. Continuation lines are indented by 8,
-/// the width of the labels printed at the start of a run. A word longer than a line is not broken.
+/// Breaks text between words into lines of at most `columns` characters. Continuation lines are
+/// indented by 8, the width of the labels printed at the start of a run. A word that is longer than
+/// a line is not broken.
 pub(crate) fn folded(text: &str, columns: usize) -> String {
     const INDENT: usize = 8;
     let fold = |line: &str| {

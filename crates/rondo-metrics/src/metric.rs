@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a record reports.
+/// The kind of thing that a record reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -68,33 +68,35 @@ impl fmt::Display for Shape {
     }
 }
 
-/// When records of its kind contain a metric. An undefined value of a present metric (such as the
-/// correlation of a single token) is null, not absent.
+/// The condition under which records of its kind contain a metric. An undefined value of a present
+/// metric (for example the correlation of a single token) is null, not absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Presence {
-    /// In every record of its kind.
+    /// The metric is in every record of its kind.
     Always,
-    /// Only in runs on synthetic tasks.
+    /// The metric is only in runs on synthetic tasks.
     Tasks,
-    /// Only in runs on text, where a token stands for bytes.
+    /// The metric is only in runs on text, where a token stands for bytes.
     Text,
-    /// Only if the device reports its memory use or its peak rate is known.
+    /// The metric is present only if the device reports its memory use, or if its peak rate is
+    /// known.
     Device,
-    /// Only in the first record of its kind: it does not depend on the model.
+    /// The metric is only in the first record of its kind, because it does not depend on the model.
     Once,
-    /// Only if the injection, or a history, multiplies the state by known factors.
+    /// The metric is present only if the injection, or a history of states, multiplies the state by
+    /// factors that are known.
     Contraction,
-    /// Only if the loss has terms after several iterations.
+    /// The metric is present only if the loss has terms after several iterations.
     Depths,
-    /// Only if the loss has a penalty on the last state of the loop.
+    /// The metric is present only if the loss has a penalty on the last state of the loop.
     Penalty,
-    /// Only if layers have gates.
+    /// The metric is present only if layers have gates.
     Gates,
-    /// Only if a controller sets the strength of the gates' penalty.
+    /// The metric is present only if a controller sets the strength of the gates' penalty.
     Controller,
-    /// Only in runs of several ranks.
+    /// The metric is only in runs of several ranks.
     Ranks,
-    /// Only if the data is a mixture.
+    /// The metric is present only if the data is a mixture.
     Mixture,
 }
 
@@ -117,19 +119,19 @@ impl fmt::Display for Presence {
     }
 }
 
-/// One row of the table.
+/// One row of the table of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metric {
     /// The name without an `@r` suffix.
     pub name: &'static str,
-    /// The records that carry it.
+    /// The kind of the records that contain the metric.
     pub kind: Kind,
-    /// How many numbers it holds.
+    /// How many numbers the metric holds.
     pub shape: Shape,
     /// The unit; `1` for a pure number.
     pub unit: &'static str,
-    /// When it is written.
+    /// When the metric is written.
     pub presence: Presence,
-    /// One sentence, with the formula if there is one.
+    /// The meaning in one sentence, with the formula if there is one.
     pub meaning: &'static str,
 }

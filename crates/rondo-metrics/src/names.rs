@@ -1,9 +1,9 @@
-//! The table of every metric that a run writes, each a constant with a [type](crate::typed), and
+//! The table of every metric that a run writes, each as a constant with a [type](crate::typed); and
 //! the spelling of names in records.
 //!
 //! Symbols: `s_i` is the state after iteration `i`, `r = n + k` the recurrence depth, `e` the
 //! prelude's output, `n_f` the final norm, `y` the coda's output, `S` the sequence length, `V` the
-//! vocabulary size. Formulas: Geiping et al. 2025, arXiv 2502.05171; their names are used, so that
+//! vocabulary size. The formulas and the names come from Geiping et al. 2025, arXiv 2502.05171, so
 //! results can be compared.
 
 pub use crate::metric::{Kind, Metric, Presence, Shape};
@@ -12,7 +12,7 @@ use crate::typed::{
 };
 
 /// Defines each metric, `NAME: type = name, unit, meaning, presence;`, and the list of all metrics.
-/// Without a presence, every record of its kind has the metric.
+/// A metric without a presence is in every record of its kind.
 macro_rules! metrics {
     ($($constant:ident: $type:ty = $name:literal, $unit:literal, $meaning:literal $(, $presence:ident)?;)*) => {
         $(
@@ -81,9 +81,10 @@ metrics! {
     VAL_UNIGRAM_CROSS_ENTROPY: Scalar<Eval> = "val_unigram_cross_entropy", "nat/token", "Cross entropy of the validation set under the training set's token frequencies; a model that ignores its context stalls here.", Once;
 }
 
-/// Finds the table row for a name in records of a kind: `loss`, `val_loss@16` for a metric per
-/// depth, `sparsity.layer.core.0` for one per layer. A metric per depth without a depth is not a
-/// valid name, nor is `loss@16`.
+/// Finds the table row for a name in records of a kind. Valid names are, for example, `loss`,
+/// `val_loss@16` for a metric per depth, and `sparsity.layer.core.0` for a metric per layer. A
+/// metric per depth needs its depth, and other metrics must not have one: `val_loss` and `loss@16`
+/// are not valid.
 pub fn describe(kind: Kind, name: &str) -> Option<&'static Metric> {
     let (base, depth) = split_depth(name);
     let matches = |m: &&Metric| match m.shape {
@@ -93,15 +94,15 @@ pub fn describe(kind: Kind, name: &str) -> Option<&'static Metric> {
     METRICS.iter().filter(|m| m.kind == kind).find(matches)
 }
 
-/// Returns the layer or the source in a name of the metric `base`: `core.0` in
+/// Returns the layer or the source in a name of the metric `base`, for example `core.0` in
 /// `sparsity.layer.core.0`.
 fn part_of<'a>(base: &str, name: &'a str) -> Option<&'a str> {
     let layer = name.strip_prefix(base)?.strip_prefix('.')?;
     (!layer.is_empty()).then_some(layer)
 }
 
-/// Splits `val_loss@16` into `val_loss` and 16; a name without a valid depth is not split. A depth
-/// is a positive decimal number without sign or leading zero.
+/// Splits `val_loss@16` into `val_loss` and 16. A name without a valid depth is returned whole. A
+/// depth is a positive decimal number without a sign or a leading zero.
 pub(crate) fn split_depth(name: &str) -> (&str, Option<usize>) {
     let depth = name.split_once('@').and_then(|(base, digits)| {
         let canonical =
@@ -112,7 +113,8 @@ pub(crate) fn split_depth(name: &str) -> (&str, Option<usize>) {
     depth.map_or((name, None), |(base, depth)| (base, Some(depth)))
 }
 
-/// Returns a metric's name in records, with `r` for a recurrence depth: `val_loss@r`.
+/// Returns the pattern of a metric's names in records, for example `val_loss@r` with `r` for a
+/// recurrence depth.
 pub fn pattern(metric: &Metric) -> String {
     match metric.shape {
         Shape::PerDepth | Shape::SeriesPerDepth => format!("{}@r", metric.name),

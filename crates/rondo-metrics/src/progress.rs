@@ -10,32 +10,32 @@ use crate::sample::Sample;
 use crate::terminal::{Mode, Terminal};
 use crate::time_left::TimeLeft;
 
-/// The shortest time between two plain lines of training steps, so that the log of a fast run stays
+/// The minimum time between two plain lines of training steps. It keeps the log of a fast run
 /// readable.
 const PLAIN_PACE: Duration = Duration::from_secs(2);
 
-/// Shows training steps as a live row below the names of its columns, or as rows at a limited pace;
-/// shows evaluations and events as permanent lines.
+/// Shows training steps as one live row below the names of its columns, or as plain rows at a
+/// limited pace. Shows evaluations and events as permanent lines.
 pub struct Progress {
     terminal: Terminal,
     total_steps: u64,
-    /// Steps between two records of training.
+    /// The number of steps between two training records.
     log_every: u64,
     time_left: TimeLeft,
     pace: Duration,
     printed: Option<Instant>,
-    /// Whether the columns have been explained.
+    /// Whether the legend of the columns has been printed.
     explained: bool,
     /// The column names above the last permanent row.
     header: Option<String>,
     /// The last row with its header, until it is printed permanently.
     pending: Option<(String, String)>,
-    /// The last status of the run, if there is no live line.
+    /// The last status of the run that was printed, if there is no live line.
     status: Option<String>,
 }
 
 impl Progress {
-    /// Starts at a step: 0, or the step of the checkpoint that a run resumes from.
+    /// Starts the output at a step: 0, or the step of the checkpoint from which a run resumes.
     pub fn new(mode: Mode, total_steps: u64, start_step: u64) -> Self {
         Self::on(Terminal::open(mode), total_steps, start_step, PLAIN_PACE)
     }
@@ -84,7 +84,7 @@ impl Progress {
         }
     }
 
-    /// Explains the columns, once.
+    /// Prints the legend of the columns, once.
     fn explain(&mut self) {
         if std::mem::replace(&mut self.explained, true) {
             return;
@@ -95,7 +95,8 @@ impl Progress {
         }
     }
 
-    /// Prints a permanent row, with its header if it differs from the last printed one.
+    /// Prints a permanent row. Prints its header before it, if the header differs from the last
+    /// printed header.
     fn print_row(&mut self, header: String, row: &str) {
         if self.header.as_ref() != Some(&header) {
             self.terminal.line(&header);
@@ -131,8 +132,8 @@ impl Progress {
         lines::event(record, self.terminal.columns())
     }
 
-    /// Shows what the run does until the next step: `first step: compiling kernels`. Without a live
-    /// line, the same status is not printed twice in a row.
+    /// Shows what the run does until the next step, for example `first step: compiling kernels`.
+    /// Without a live line, the same status is not printed twice in a row.
     pub fn status(&mut self, text: &str) {
         match self.terminal.bar() {
             Some(bar) => {
@@ -147,25 +148,25 @@ impl Progress {
         }
     }
 
-    /// Prints a line, unless quiet; on a terminal, long lines are broken between words.
+    /// Prints a line, except in quiet mode. On a terminal, long lines are broken between words.
     pub fn note(&mut self, text: &str) {
         let text = self.folded(text);
         self.terminal.line(&text);
     }
 
-    /// Prints lines as they are, such as a table, unless quiet.
+    /// Prints lines unchanged, for example a table, except in quiet mode.
     pub fn show(&mut self, text: &str) {
         self.terminal.line(text);
     }
 
-    /// Prints a warning, always.
+    /// Prints a warning, also in quiet mode.
     pub fn warn(&mut self, text: &str) {
         let text = self.folded(&format!("warning: {text}"));
         let text = text.strip_prefix("warning: ").unwrap_or(&text);
         self.terminal.warn(text);
     }
 
-    /// Breaks text to the width of a terminal; lines in a file are not broken.
+    /// Breaks text to the width of a terminal. Lines that go to a file are not broken.
     fn folded(&self, text: &str) -> String {
         match self.terminal.bar() {
             Some(_) => lines::folded(text, self.terminal.columns()),
@@ -173,7 +174,7 @@ impl Progress {
         }
     }
 
-    /// Prints the last training step as a permanent row and removes the live one.
+    /// Prints the last training step as a permanent row and removes the live row.
     pub fn finish(&mut self) {
         if let Some((header, row)) = self.pending.take() {
             self.print_row(header, &row);
@@ -217,7 +218,7 @@ mod tests {
         let screen = Screenshot::default();
         let mut progress = Progress::on(screen.plain(), 1000, 900, Duration::ZERO);
         progress.train(&step(910, 2.0));
-        // 90 steps remain at 2 s each; an estimate that counts from step 0 would be far lower.
+        // 90 steps remain at 2 s each. An estimate that counts from step 0 would be far lower.
         assert_eq!(rows(&screen)[0].1, "3m 00s");
     }
 
@@ -229,7 +230,7 @@ mod tests {
         progress.train(&step(2, 1.0));
         progress.train(&step(4, 4.0));
         let etas: Vec<String> = rows(&screen).into_iter().map(|(_, eta)| eta).collect();
-        // 99 · 60 s, then 98 · 1 s, then 96 · (1 + 2 · 4)/3 s.
+        // The values are 99 · 60 s, then 98 · 1 s, then 96 · (1 + 2 · 4)/3 s.
         assert_eq!(etas, ["1h 39m", "1m 38s", "4m 48s"]);
     }
 

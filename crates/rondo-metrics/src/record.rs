@@ -1,7 +1,8 @@
-//! One row of a run's metrics: a step, its tokens, and named values in the order in which they were written.
+//! One row of a run's metrics: a step, the tokens seen so far, and named values in the order in
+//! which they were written.
 //!
-//! A run only writes metrics of the [table](crate::names): a [`Draft`] accepts no others. A file
-//! may contain more, because a later version has names that this one does not know.
+//! A run writes only the metrics of the [table](crate::names), because a [`Draft`] accepts no
+//! others. A file may contain more metrics, because a later version may have written it.
 
 mod draft;
 mod metrics;
@@ -16,20 +17,22 @@ use crate::metric::Kind;
 use crate::typed::{Deep, Entry, Eval, Form, Held, Measured, Train, Typed};
 use crate::value::Value;
 
-/// The key under which an event's record holds the event's name.
+/// The key under which the record of an event holds the event's name.
 const EVENT: &str = "event";
 
 /// One row of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Optimizer updates made so far, this one included; 0 before the first.
+    /// The number of optimizer updates so far, including the update of this record; 0 before the
+    /// first update.
     pub step: u64,
-    /// Training tokens seen so far.
+    /// The number of training tokens seen so far.
     pub tokens: u64,
-    /// Seconds since the start of the run, over all of its launches; none in files of older versions.
+    /// The seconds since the start of the run, over all of its launches. `None` in files of older
+    /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<f64>,
-    /// What the record reports.
+    /// The kind of thing that the record reports.
     pub kind: Kind,
     /// The named values.
     pub metrics: Metrics,
@@ -43,7 +46,7 @@ pub enum RecordError {
     NoEvent {
         /// The pushed name.
         name: String,
-        /// What the record reports.
+        /// The kind of the record.
         kind: Kind,
     },
     /// The record already contains the name.
@@ -65,7 +68,7 @@ impl Record {
         Draft::new(step, tokens)
     }
 
-    /// Starts the record of an event; details may be pushed under any name.
+    /// Starts the record of an event. Details may be pushed to it under any name.
     pub fn event(step: u64, tokens: u64, event: Event) -> Self {
         let mut record = Self::new(step, tokens, Kind::Event);
         record.metrics.push(EVENT.to_owned(), event.name().into());
@@ -82,7 +85,8 @@ impl Record {
         }
     }
 
-    /// Returns the record with the seconds since the start of its run, in whole milliseconds.
+    /// Returns the record with the seconds since the start of its run, rounded to whole
+    /// milliseconds.
     #[must_use]
     pub fn at_time(&self, seconds: f64) -> Self {
         Self {
@@ -109,14 +113,14 @@ impl Record {
         Ok(self)
     }
 
-    /// Returns the value of an entry; `None` if it is absent, null or of another form, or if the
-    /// record is of another kind.
+    /// Returns the value of an entry. Returns `None` if the value is absent, null or of another
+    /// form, or if the record is of another kind.
     pub fn get<E: Entry>(&self, entry: E) -> Option<<E::Value as Held>::Read<'_>> {
         let value = self.of::<E::Kind>()?.get(&entry.written())?;
         E::Value::read(value)
     }
 
-    /// Iterates over the recurrence depths of a metric, with its value at each.
+    /// Iterates over the recurrence depths of a metric, with the metric's value at each depth.
     pub fn per_depth<K: Measured, F: Deep>(
         &self,
         metric: Typed<K, F>,
@@ -126,7 +130,7 @@ impl Record {
         found.map(|(depth, value)| (depth, <F as Form>::Value::read(value)))
     }
 
-    /// Returns the metrics if the record is of that kind.
+    /// Returns the metrics if the record is of the kind `K`.
     fn of<K: Measured>(&self) -> Option<&Metrics> {
         (self.kind == K::KIND).then_some(&self.metrics)
     }
@@ -148,7 +152,7 @@ impl Record {
         self.detail(EVENT)?.as_text()
     }
 
-    /// Iterates over an event's details: everything but its name.
+    /// Iterates over the details of an event: all values except the event's name.
     pub fn details(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.metrics.iter().filter(|(name, _)| *name != EVENT)
     }

@@ -1,5 +1,5 @@
-//! Texts that a model writes after a prompt at several recurrence depths: an event whose details
-//! are texts.
+//! Texts that a model writes after a prompt at several recurrence depths. They are recorded as an
+//! event whose details are the texts.
 //!
 //! ```text
 //! {"step":128,"tokens":…,"kind":"event","metrics":{"event":"sample","prompt":"ROMEO:","text@1":" the the","text@4":" O, she"}}
@@ -14,15 +14,15 @@ use crate::value::Value;
 
 const PROMPT: &str = "prompt";
 const TEXT: &str = "text";
-/// The widest line on a terminal.
+/// The maximum width of a line on a terminal.
 const COLUMNS: usize = 80;
 
-/// A prompt, and its continuation at each depth.
+/// A prompt, and the model's continuation at each depth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// The prompt.
     pub prompt: String,
-    /// Recurrence depths, each with the text that was generated, without the prompt.
+    /// The recurrence depths, each with the generated text without the prompt.
     pub texts: Vec<(usize, String)>,
 }
 
@@ -31,7 +31,7 @@ impl Sample {
     ///
     /// # Errors
     ///
-    /// Where a depth occurs twice.
+    /// A depth occurs twice.
     pub fn record(&self, step: u64, tokens: u64) -> Result<Record, RecordError> {
         let mut record = Record::event(step, tokens, Event::Sample);
         record.push(PROMPT, self.prompt.as_str())?;
@@ -41,7 +41,7 @@ impl Sample {
         Ok(record)
     }
 
-    /// Reads a record that [`Self::record`] made; none for any other record.
+    /// Reads a record that [`Self::record`] made. Returns `None` for any other record.
     pub fn read(record: &Record) -> Option<Self> {
         if record.which_event() != Some(Event::Sample) {
             return None;
@@ -58,8 +58,8 @@ impl Sample {
         })
     }
 
-    /// Returns a line for the prompt and one for each depth, with control characters made visible,
-    /// cut to 80 columns.
+    /// Returns one line for the prompt and one for each depth. Control characters are made visible,
+    /// and lines are cut to 80 columns.
     pub(crate) fn lines(&self) -> Vec<String> {
         let line = |label: &str, text: &str| {
             let line = format!("{label:>6}  {}", visible(text));
@@ -73,7 +73,8 @@ impl Sample {
     }
 }
 
-/// Returns the text of a value. A text that is exactly `NaN`, `inf` or `-inf` is read as a number.
+/// Returns the text of a value. In JSON, the texts `NaN`, `inf` and `-inf` are read as numbers;
+/// this function turns them back into text.
 fn words(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) => Some(text.clone()),
@@ -83,16 +84,16 @@ fn words(value: &Value) -> Option<String> {
     }
 }
 
-/// Returns a text on one line: line ends, tabs, and characters that are invisible or control a
-/// terminal are escaped as in Rust, such as ` `, and a backslash is doubled.
+/// Returns a text on one line. Line ends, tabs, and characters that are invisible or control a
+/// terminal are escaped as in Rust, for example as `\u{1b}`. A backslash is doubled.
 pub fn visible(text: &str) -> String {
-    // `escape_debug` also escapes quotes, which is undone.
+    // `escape_debug` also escapes quotes. The replacements undo this.
     let escaped = text.escape_debug().to_string();
     escaped.replace("\\\"", "\"").replace("\\'", "'")
 }
 
-/// Returns a text unchanged, except that control characters other than line ends and tabs are shown
-/// as in [`visible`].
+/// Returns a text with its control characters shown as in [`visible`]. Line ends, tabs and all
+/// other characters stay unchanged.
 pub fn printable(text: &str) -> String {
     let shown = text.chars().map(|c| match c {
         '\n' | '\t' => c.to_string(),

@@ -11,17 +11,18 @@ pub trait Sink {
     ///
     /// # Errors
     ///
-    /// The record was not written. The sink stays usable; a later record may be written.
+    /// The record was not written. The sink stays usable: a later record may succeed.
     fn write(&mut self, record: &Record) -> Result<(), SinkError>;
 
-    /// Makes everything written durable; called once, at the end of a run.
+    /// Makes everything that was written durable. Called once, at the end of a run.
     ///
     /// # Errors
     ///
-    /// The destination refuses.
+    /// The destination reports an error.
     fn finish(&mut self) -> Result<(), SinkError>;
 
-    /// Returns a new warning about lost output that need not stop a run, if there is one.
+    /// Returns a new warning, if there is one. A warning reports lost output that need not stop a
+    /// run.
     fn warning(&mut self) -> Option<String> {
         None
     }
@@ -31,7 +32,7 @@ pub trait Sink {
 #[derive(Debug, thiserror::Error)]
 #[error("{}: cannot write metrics; free some space or check the permissions", path.display())]
 pub struct SinkError {
-    /// The file that refused.
+    /// The file that could not be written.
     pub path: PathBuf,
     /// The file system's reason.
     pub source: io::Error,
@@ -77,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    /// Notes its name for each record; the one called `broken` then fails.
+    /// Notes its name for each record. The sink called `broken` then fails.
     struct Witness(&'static str, Rc<RefCell<Vec<&'static str>>>);
 
     impl Sink for Witness {

@@ -1,4 +1,5 @@
-//! Formats plain tables of numbers: right-aligned columns, no borders, a line under the header.
+//! Formats plain tables of numbers: columns are aligned to the right, without borders, with a line
+//! under the header.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ const STYLE: TableStyle = TableStyle::new()
     .header_separator(LineStyle::none().fill('─').junction('─'))
     .content_lines(ContentLineStyle::none().junction(' '));
 
-/// A table whose cells are text, formatted by the caller.
+/// A table whose cells are texts that the caller has formatted.
 #[derive(Clone, Debug)]
 pub struct Table {
     header: Vec<String>,
@@ -20,7 +21,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Starts a table with a header; every column is right-aligned.
+    /// Starts a table with a header. All columns are aligned to the right.
     pub fn new(header: &[&str]) -> Self {
         let header = header.iter().map(|&cell| cell.to_owned()).collect();
         Self {
@@ -30,15 +31,15 @@ impl Table {
         }
     }
 
-    /// Aligns a column of words, counted from 0, to the left.
+    /// Aligns a column to the left, for words. Columns are counted from 0.
     #[must_use]
     pub fn left(mut self, column: usize) -> Self {
         self.left.push(column);
         self
     }
 
-    /// Adds a row. Missing cells at its end are printed as [`MISSING`]; cells beyond the header are
-    /// dropped.
+    /// Adds a row. If the row has fewer cells than the header, the rest is printed as [`MISSING`].
+    /// Cells beyond the header are dropped.
     pub fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) -> &mut Self {
         let mut row: Vec<String> = cells.into_iter().map(Into::into).collect();
         row.resize(self.header.len(), MISSING.to_owned());
@@ -48,7 +49,7 @@ impl Table {
 }
 
 impl fmt::Display for Table {
-    /// Writes the lines without trailing spaces, and no line end after the last.
+    /// Writes the lines without trailing spaces, and without a line end after the last line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = comfy_table::Table::new();
         table

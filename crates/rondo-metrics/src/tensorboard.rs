@@ -1,18 +1,18 @@
-//! Event files for `TensorBoard`: the scalars of the run under grouped tags (`tags`), texts after
-//! prompts, and the configuration, also as hyperparameters (`about`). `files` finds the event files
-//! of a folder.
+//! Event files for `TensorBoard`. They contain the scalars of the run under grouped tags (`tags`),
+//! the texts of samples, and the configuration, also as hyperparameters (`about`). `files` finds
+//! the event files of a folder.
 //!
-//! Series are left out, because their axis is the iteration or the position, not the step; they are
-//! in `metrics.jsonl`. Values are rounded to `f32`, the format's only scalar type. Each name is
-//! written with its meaning from the table, and `layout` defines the charts of the custom-scalars
-//! page.
+//! Series are left out, because their axis is the iteration or the position, not the step;
+//! `metrics.jsonl` contains them. Values are rounded to `f32`, the format's only scalar type. Each
+//! name is written with its meaning from the table. `layout` defines the charts of the
+//! custom-scalars page.
 //!
-//! `tensorboard-rs` frames the records. Its `SummaryWriter` is not used: when a write fails, it
-//! panics in a thread of its own, then in its caller, then in its destructor, and two panics at
-//! once abort the process. Here a failed write closes the file and leaves one
-//! [warning](Sink::warning), and the run continues. An event is
-//! `Event { wall_time = 1, step = 2, file_version = 3, summary = 5, session_log = 7 }` of
-//! TensorFlow's `event.proto`; the few fields in use are encoded below.
+//! The crate `tensorboard-rs` frames the records. Its `SummaryWriter` is not used: when a write
+//! fails, it panics in a thread of its own, then in its caller, then in its destructor, and two
+//! panics at once abort the process. Here a failed write closes the file and leaves one
+//! [warning](Sink::warning), and the run continues. An event is `Event { wall_time = 1, step = 2,
+//! file_version = 3, summary = 5, session_log = 7 }` of TensorFlow's `event.proto`. The few fields
+//! in use are encoded below.
 
 mod about;
 mod files;
@@ -41,12 +41,12 @@ use crate::sample::{Sample, printable, visible};
 use crate::sinks::{Sink, SinkError};
 use crate::value::Value;
 
-/// Writes scalars to an event file; never fails, see [`Sink::warning`].
+/// Writes scalars to an event file. A failed write is not an error; [`Sink::warning`] reports it.
 pub struct TensorboardSink {
     directory: PathBuf,
     /// `None` after a failed write.
     writer: Option<RecordWriter<BufWriter<File>>>,
-    /// Tags whose description this file already has.
+    /// The tags whose description this file already contains.
     described: BTreeSet<String>,
     warning: Option<String>,
     /// The last step of the run.
@@ -57,9 +57,9 @@ pub struct TensorboardSink {
 }
 
 impl TensorboardSink {
-    /// Starts a new event file of a run in its directory, which is created if it is missing. After
-    /// a resume, `resumed_from` is the last valid step: `TensorBoard` then drops later points of
-    /// the interrupted run's files.
+    /// Starts a new event file of a run in a directory, which is created if it is missing. After a
+    /// resume, `resumed_from` is the last valid step: `TensorBoard` then drops the later points in
+    /// the files of the interrupted run.
     pub fn open(directory: &Path, about: &About, resumed_from: Option<u64>) -> Self {
         let mut sink = Self {
             directory: directory.to_owned(),
@@ -80,7 +80,7 @@ impl TensorboardSink {
         sink
     }
 
-    /// Writes the events before the records of a launch.
+    /// Writes the events that precede the records of a launch.
     fn begin(&mut self, about: &About, resumed_from: Option<u64>) {
         let mut version = Message::event(0);
         version.bytes(3, b"brain.Event:2");
@@ -102,9 +102,9 @@ impl TensorboardSink {
         }
     }
 
-    /// Writes the records of a run whose event files an earlier version put into the folder `old`
-    /// under other names, and removes those files. On a failure the rest stays, with a
-    /// [warning](Sink::warning).
+    /// Moves a run from the event files of an earlier version, which lie in the folder `old` under
+    /// other names: writes the run's records to the new file and removes the old files. On a
+    /// failure the remaining files stay, and a [warning](Sink::warning) reports the failure.
     pub fn take_over(&mut self, old: &Path, records: &[Record]) {
         let files = match event_files(old) {
             Ok(files) if files.is_empty() => return,
@@ -124,7 +124,7 @@ impl TensorboardSink {
                 return self.warn(file, &error);
             }
         }
-        // If the folder contains other files, it stays.
+        // The folder stays if it contains other files.
         let _ = fs::remove_dir(old);
         self.warning = Some(format!(
             "{}: its event files are written anew in {}, where TensorBoard calls the run by its name",
@@ -194,7 +194,8 @@ impl TensorboardSink {
     }
 }
 
-/// Returns the texts of a sample as Markdown: the prompt with each continuation, as code blocks.
+/// Returns the texts of a sample as Markdown. Each text is a code block with the prompt and its
+/// continuation.
 fn markdown(sample: &Sample) -> String {
     let text = |(depth, text): &(usize, String)| {
         let whole = printable(&format!("{}{text}", sample.prompt));
@@ -209,7 +210,7 @@ impl Sink for TensorboardSink {
         Ok(())
     }
 
-    /// Writes the last readings, and marks the run as finished if it has reached its last step.
+    /// Writes the last readings. Marks the run as finished if it has reached its last step.
     fn finish(&mut self) -> Result<(), SinkError> {
         if let Some(summary) = self.outcome.summary() {
             self.append_summary(Message::event(self.step), &summary);

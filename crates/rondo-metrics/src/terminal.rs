@@ -1,8 +1,8 @@
-//! Writes to standard error, for a person or a log file.
+//! Writes to standard error, which a person or a log file reads.
 //!
-//! On a terminal one line is redrawn in place and permanent lines scroll above it; elsewhere there
-//! are only permanent lines without escape codes. A failed write (a closed pipe, a full disk behind
-//! a redirection) never stops a run: the text is dropped.
+//! On a terminal one line is redrawn in place, and permanent lines scroll above it. Any other
+//! output has only permanent lines, without escape codes. A failed write (a closed pipe, or a full
+//! disk behind a redirection) never stops a run: the text is lost.
 
 use std::io::{self, Write};
 
@@ -17,14 +17,14 @@ const COLUMNS: usize = 80;
 /// How much is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// A live line if standard error is a terminal, plain lines elsewhere.
+    /// A live line if standard error is a terminal; otherwise plain lines.
     #[default]
     Auto,
-    /// Plain lines everywhere.
+    /// Plain lines, even on a terminal.
     Plain,
-    /// Nothing but warnings.
+    /// Only warnings.
     Quiet,
-    /// Nothing: another process of the same run prints.
+    /// Nothing, because another process of the same run prints.
     Silent,
 }
 
@@ -65,7 +65,7 @@ impl Terminal {
         }
     }
 
-    /// Prints a permanent line, unless quiet.
+    /// Prints a permanent line, except in quiet mode.
     pub(crate) fn line(&mut self, text: &str) {
         match &mut self.screen {
             Screen::Live(bar) => bar.println(text),
@@ -74,7 +74,7 @@ impl Terminal {
         }
     }
 
-    /// Prints a warning, always.
+    /// Prints a warning, also in quiet mode.
     pub(crate) fn warn(&mut self, text: &str) {
         let text = format!("{} {text}", Word::Warning.painted(self.colour));
         match &mut self.screen {
@@ -104,12 +104,12 @@ fn live(target: ProgressDrawTarget) -> ProgressBar {
     ProgressBar::with_draw_target(None, target).with_style(style("{msg}"))
 }
 
-/// Returns the style of a template; if the template is invalid, the default style.
+/// Returns the style of a template, or the default style if the template is invalid.
 pub(crate) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// Prints a line in one write, so that lines of several processes do not mix.
+/// Prints a line in one write, so lines of several processes do not mix.
 fn print(out: &mut dyn Write, text: &str) {
     let _ = out
         .write_all(format!("{text}\n").as_bytes())
@@ -126,7 +126,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A screen that stores every text written to it, in order.
+    /// A screen that stores all text written to it, in order.
     #[derive(Clone, Debug, Default)]
     pub(crate) struct Screenshot(Arc<Mutex<String>>);
 

@@ -1,10 +1,10 @@
-//! The recent rate of anything that is counted (tokens, steps, bytes), and the time for a remaining
-//! amount.
+//! The recent rate of a count (tokens, steps, bytes), and the time that a remaining amount will
+//! take.
 //!
 //! `rate = Σ amount / Σ seconds` over the last intervals. Steps of a looped model differ in length,
 //! because their depth is drawn. The ratio of sums is the rate of the whole window; a mean of rates
-//! would favour the short steps. There is no clock here: the caller passes the length of an
-//! interval and leaves out evaluation and checkpoint pauses.
+//! would favour the short steps. This module reads no clock: the caller passes the length of each
+//! interval, and leaves out pauses for evaluations and checkpoints.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ pub(crate) struct Throughput {
 }
 
 impl Throughput {
-    /// Keeps the last `window` intervals, at least one.
+    /// Starts an empty window for the last `window` intervals, at least one.
     pub(crate) fn new(window: usize) -> Self {
         Self {
             window: window.max(1),
@@ -24,7 +24,8 @@ impl Throughput {
         }
     }
 
-    /// Adds an interval. An interval without a positive, finite amount and duration is ignored.
+    /// Adds an interval. An interval is ignored if its amount or its duration is not positive and
+    /// finite.
     pub(crate) fn push(&mut self, amount: f64, seconds: f64) {
         let measured = |x: f64| x.is_finite() && x > 0.0;
         if measured(amount) && measured(seconds) {
@@ -64,7 +65,7 @@ mod tests {
         assert_eq!((tokens.per_second(), tokens.seconds_for(1.0)), (None, None));
         tokens.push(100.0, 1.0);
         tokens.push(100.0, 4.0);
-        // 200 tokens in 5 s; the mean of the rates 100 and 25 would be 62.5.
+        // 200 tokens in 5 s give 40. The mean of the rates 100 and 25 would be 62.5.
         assert_eq!(tokens.per_second(), Some(40.0));
         assert_eq!(tokens.seconds_for(120.0), Some(3.0));
     }

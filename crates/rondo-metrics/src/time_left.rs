@@ -4,11 +4,11 @@ use crate::names::STEP_SECONDS;
 use crate::record::Record;
 use crate::throughput::Throughput;
 
-/// The number of logged intervals in the estimate: enough to average over the drawn depths, few
-/// enough to follow a change of speed.
+/// The number of logged intervals in the estimate. It is large enough to average over the drawn
+/// depths, and small enough to follow a change of speed.
 const WINDOW: usize = 32;
 
-/// The recent seconds per step of a training process.
+/// The recent seconds per step of a training process, and the step that it has reached.
 #[derive(Clone, Debug)]
 pub struct TimeLeft {
     /// The step at which the last interval ended.
@@ -18,8 +18,8 @@ pub struct TimeLeft {
 }
 
 impl TimeLeft {
-    /// Starts at the first step of a process: 0, or the step of the checkpoint from which it
-    /// resumes.
+    /// Starts at the first step of a process: 0, or the step of the checkpoint from which the
+    /// process resumes.
     pub fn new(start_step: u64) -> Self {
         Self {
             last_step: start_step,
@@ -30,8 +30,8 @@ impl TimeLeft {
 
     /// Reads the next record of a training step.
     pub fn observe(&mut self, record: &Record) {
-        // The first interval of a process includes the compilation of kernels, so the second one
-        // replaces it.
+        // The first interval of a process includes the compilation of kernels, so the second
+        // interval replaces it.
         if self.intervals == 1 {
             self.steps.clear();
         }
@@ -44,7 +44,7 @@ impl TimeLeft {
     }
 
     /// Returns the seconds from the last record until `total_steps`, without pauses for evaluations
-    /// and checkpoints; none before the first interval.
+    /// and checkpoints. Returns `None` before the first interval.
     pub fn until(&self, total_steps: u64) -> Option<f64> {
         let steps = total_steps.saturating_sub(self.last_step);
         self.steps.seconds_for(steps as f64)

@@ -1,9 +1,9 @@
-//! A metric as a constant with a type: the kind of record that contains it, and the form of its
-//! value.
+//! Metrics as constants with types. The type of a metric contains the kind of its records and the
+//! form of its value.
 //!
-//! `LOSS` is a [`Scalar<Train>`]: it is only written into records of training steps, as a number or
-//! null, and is read as a number. `VAL_LOSS` is a [`PerDepth<Eval>`]: a record contains one value
-//! per depth, `VAL_LOSS.at(16)`.
+//! `LOSS` is a [`Scalar<Train>`]: it can only be written into records of training steps, as a
+//! number or null, and it is read as a number. `VAL_LOSS` is a [`PerDepth<Eval>`]: the record of an
+//! evaluation contains one value per depth, for example `VAL_LOSS.at(16)`.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -13,7 +13,7 @@ use crate::value::Value;
 
 /// A kind of record that contains metrics.
 pub trait Measured: Copy {
-    /// The kind as a value.
+    /// The kind as a value of the enum.
     const KIND: Kind;
 }
 
@@ -35,10 +35,10 @@ impl Measured for Eval {
 
 /// The value of one name in a record: a number or null, or a series.
 pub trait Held: Into<Value> {
-    /// The type as which it is read.
+    /// The type of the content that is read.
     type Read<'a>;
 
-    /// Returns the content of a value; none if it is null or of another form.
+    /// Returns the content of a value; `None` if the value is null or of another form.
     fn read(value: &Value) -> Option<Self::Read<'_>>;
 }
 
@@ -58,18 +58,18 @@ impl Held for Vec<Option<f64>> {
     }
 }
 
-/// The number of values that a metric has in a record, and their type.
+/// The form of a metric: how many values the metric has in a record, and their type.
 pub trait Form: Copy {
-    /// The form as a value.
+    /// The form as a value of the enum.
     const SHAPE: Shape;
     /// The type of each value.
     type Value: Held;
 }
 
-/// Forms with one value under the metric's name.
+/// The forms with one value under the metric's name.
 pub trait Whole: Form {}
 
-/// Forms with a value per evaluated recurrence depth.
+/// The forms with a value per evaluated recurrence depth.
 pub trait Deep: Form {}
 
 macro_rules! forms {
@@ -87,7 +87,7 @@ macro_rules! forms {
     )*};
 }
 
-/// The forms of metrics as types; [`Shape`] has the same forms as values.
+/// The forms of metrics as types. The enum [`Shape`] has the same forms.
 pub mod form {
     use super::{Deep, Form, Shape, Whole};
 
@@ -107,29 +107,29 @@ pub mod form {
     }
 }
 
-/// A metric with its name, unit and meaning from the table, in records of the kind `K` and in the
-/// form `F`.
+/// A metric in records of the kind `K` and in the form `F`, with its name, unit and meaning from
+/// the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Typed<K, F> {
     metric: Metric,
     is: PhantomData<(K, F)>,
 }
 
-/// One number.
+/// A metric with one number.
 pub type Scalar<K> = Typed<K, form::Scalar>;
-/// One number per iteration.
+/// A metric with one number per iteration.
 pub type PerIteration<K> = Typed<K, form::PerIteration>;
-/// One number per evaluated recurrence depth.
+/// A metric with one number per evaluated recurrence depth.
 pub type PerDepth<K> = Typed<K, form::PerDepth>;
-/// A series of numbers per evaluated recurrence depth.
+/// A metric with a series of numbers per evaluated recurrence depth.
 pub type SeriesPerDepth<K> = Typed<K, form::SeriesPerDepth>;
-/// One number per layer.
+/// A metric with one number per layer.
 pub type PerLayer<K> = Typed<K, form::PerLayer>;
-/// One number per source of a mixture.
+/// A metric with one number per source of a mixture.
 pub type PerSource<K> = Typed<K, form::PerSource>;
 
 impl<K: Measured, F: Form> Typed<K, F> {
-    /// Makes a metric of every record of its kind.
+    /// Makes a metric that is present in every record of its kind.
     pub(crate) const fn new(name: &'static str, unit: &'static str, meaning: &'static str) -> Self {
         Self {
             metric: Metric {
@@ -155,34 +155,34 @@ impl<K: Measured, F: Form> Typed<K, F> {
         self.metric.name
     }
 
-    /// Returns the row of the table.
+    /// Returns the metric's row of the table.
     pub const fn metric(self) -> Metric {
         self.metric
     }
 }
 
 impl<K: Measured, F: Deep> Typed<K, F> {
-    /// Returns the value at recurrence depth `r`, written as `val_loss@16`.
+    /// Returns the entry of the metric at recurrence depth `r`, for example `val_loss@16`.
     pub fn at(self, recurrence: usize) -> Part<K, F::Value> {
         Part::new(format!("{}@{recurrence}", self.metric.name))
     }
 }
 
 impl<K: Measured> PerLayer<K> {
-    /// Returns the value of a layer, written as `sparsity.layer.core.0`.
+    /// Returns the entry of the metric for a layer, for example `sparsity.layer.core.0`.
     pub fn of(self, layer: &str) -> Part<K, Option<f64>> {
         Part::new(format!("{}.{layer}", self.metric.name))
     }
 }
 
 impl<K: Measured> PerSource<K> {
-    /// Returns the value of a source, written as `val_cross_entropy.source.web`.
+    /// Returns the entry of the metric for a source, for example `val_cross_entropy.source.web`.
     pub fn of(self, source: &str) -> Part<K, Option<f64>> {
         Part::new(format!("{}.{source}", self.metric.name))
     }
 }
 
-/// A metric at one depth, of one layer or of one source.
+/// The entry of a metric at one depth, for one layer, or for one source.
 #[derive(Clone, Debug)]
 pub struct Part<K, V> {
     name: String,
@@ -197,20 +197,20 @@ impl<K, V> Part<K, V> {
         }
     }
 
-    /// Returns the name in records.
+    /// Returns the name under which the entry stands in records.
     pub fn into_name(self) -> String {
         self.name
     }
 }
 
-/// One name in the records of one kind.
+/// A name in the records of one kind, with the type of its value.
 pub trait Entry: Sized {
-    /// The kind of record.
+    /// The kind of the records.
     type Kind: Measured;
-    /// The type of its value.
+    /// The type of the value.
     type Value: Held;
 
-    /// Returns the name.
+    /// Returns the name under which the entry stands in records.
     fn written(self) -> Cow<'static, str>;
 }
 

@@ -1,9 +1,10 @@
 //! A metric's value and its form in JSON.
 //!
-//! A finite number is written with the fewest digits that read back to the same `f64`, bit for bit.
-//! JSON has no other numbers, but a loss that became NaN must stay visible and readable: such
-//! numbers are written as the strings `"NaN"`, `"inf"` and `"-inf"` and read back as numbers. A
-//! text that is exactly one of the three is therefore read as a number.
+//! A finite number is written with the fewest digits from which the same `f64` is read back, bit
+//! for bit. JSON has only finite numbers, but a loss that became NaN must stay visible and
+//! readable. Numbers that are not finite are therefore written as the strings `"NaN"`, `"inf"` and
+//! `"-inf"`, and these strings are read as numbers. A text that is exactly one of the three strings
+//! is also read as a number.
 
 use std::fmt;
 
@@ -15,16 +16,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub enum Value {
     /// One number, finite or not.
     Number(f64),
-    /// An undefined number, such as the correlation of a single token or the residual at depth 0.
+    /// An undefined number, for example the correlation of a single token or the residual at depth
+    /// 0.
     Null,
-    /// A number per iteration or per position; `None` if it is undefined.
+    /// A number per iteration or per position; `None` where the number is undefined.
     Series(Vec<Option<f64>>),
-    /// A text; only events contain texts.
+    /// A text. Only events contain texts.
     Text(String),
 }
 
 impl Value {
-    /// Returns the number, if it is one.
+    /// Returns the number; `None` if the value is not a number.
     pub fn as_number(&self) -> Option<f64> {
         match self {
             Self::Number(x) => Some(*x),
@@ -32,7 +34,7 @@ impl Value {
         }
     }
 
-    /// Returns the series, if it is one.
+    /// Returns the series; `None` if the value is not a series.
     pub fn as_series(&self) -> Option<&[Option<f64>]> {
         match self {
             Self::Series(values) => Some(values),
@@ -40,7 +42,7 @@ impl Value {
         }
     }
 
-    /// Returns the text, if it is one.
+    /// Returns the text; `None` if the value is not a text.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),

@@ -1,4 +1,4 @@
-//! The progress of work of known size, in phases: reading, tokenizing, writing shards.
+//! The progress of work of known size, in phases such as reading, tokenizing and writing shards.
 
 use crate::format::{bytes, thousands};
 use crate::terminal::{Mode, Terminal, style};
@@ -12,7 +12,7 @@ const ITEMS: &str = "{prefix} [{bar:20}] {percent:>3}%  {human_pos}/{human_len} 
 pub enum Unit {
     /// Bytes.
     Bytes,
-    /// Items with a plural name: `files`, `tokens`.
+    /// Items with a plural name, for example `files` or `tokens`.
     Items(&'static str),
 }
 
@@ -25,7 +25,8 @@ impl Unit {
     }
 }
 
-/// A progress bar on a terminal; elsewhere a line per phase, and one at each quarter of the phase.
+/// A progress bar on a terminal. Any other output has one line at the start of a phase and one
+/// after each quarter of the phase.
 pub struct WorkBar {
     terminal: Terminal,
     label: String,
@@ -52,7 +53,7 @@ impl WorkBar {
         bar
     }
 
-    /// Starts another phase with its own amount.
+    /// Starts another phase with its own total.
     pub fn phase(&mut self, label: &str, total: u64, unit: Unit) {
         (self.total, self.done, self.unit) = (total, 0, unit);
         label.clone_into(&mut self.label);
@@ -93,12 +94,12 @@ impl WorkBar {
             .unwrap_or(0) as u64
     }
 
-    /// Prints a line, unless quiet.
+    /// Prints a line, except in quiet mode.
     pub fn note(&mut self, text: &str) {
         self.terminal.line(text);
     }
 
-    /// Prints a warning, always.
+    /// Prints a warning, also in quiet mode.
     pub fn warn(&mut self, text: &str) {
         self.terminal.warn(text);
     }

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use super::{JsonlError, io_error};
 use crate::record::Record;
 
-/// The longest line that is read, in bytes; a run's lines have a few thousand.
+/// The maximum length of a line, in bytes. The lines of a run have a few thousand bytes.
 const MAX_LINE: u64 = 64 << 20;
 
-/// Reads a metrics file one record at a time. An incomplete last line is skipped unless it is a
-/// whole record, so that the file of a running or killed process can be read.
+/// Reads a metrics file one record at a time. The last line may lack its line end, because the
+/// process that writes the file is running or was killed. Such a line is skipped unless it is a
+/// whole record.
 #[derive(Debug)]
 pub struct Records {
     path: PathBuf,
@@ -21,7 +22,7 @@ pub struct Records {
 }
 
 impl Records {
-    /// Returns the bytes of the line read last, without its end.
+    /// Returns the bytes of the line that was read last, without the line end.
     pub(super) fn line(&self) -> &[u8] {
         self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer)
     }
@@ -100,7 +101,7 @@ mod tests {
             fs::write(&path, &bytes[..end]).unwrap();
             assert_eq!(read(&path).unwrap(), [loss(1)], "cut at {end}");
         }
-        // Only the line end is missing: the record is whole.
+        // Only the line end is missing, so the record is whole.
         fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         assert_eq!(read(&path).unwrap(), [loss(1), loss(2)]);
     }

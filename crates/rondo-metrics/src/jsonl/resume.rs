@@ -11,31 +11,33 @@ use crate::metric::Kind;
 /// The numbers of records that a resume kept and removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cut {
-    /// Records at or before the resumed step.
+    /// The number of records at or before the resumed step.
     pub kept: usize,
-    /// Records after it; they will be written again.
+    /// The number of records after the resumed step. The run will write them again.
     pub dropped: usize,
 }
 
 /// Whether the evaluation of the resumed step is complete or must be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evaluation {
-    /// There was none, or it is part of the checkpoint.
+    /// There was no evaluation at this step, or the checkpoint contains it.
     Stands,
-    /// It is pending. A launch that ended before it could save may have made and recorded it.
+    /// The evaluation is pending. An earlier launch may have made and recorded it, and ended before
+    /// it could save a checkpoint.
     Pending,
 }
 
 impl JsonlSink {
-    /// Opens the file of an interrupted run and removes every record after `last_step`. If that
-    /// step's evaluation is pending, its evaluation records and all later ones are removed too, so
-    /// that resuming writes no record twice. Kept lines do not change by a byte. The shortened file
-    /// is written beside the old one and renamed, so one of the two is always there whole. A
-    /// missing file is created.
+    /// Opens the file of an interrupted run and removes every record after `last_step`. If the
+    /// evaluation of that step is pending, the step's evaluation records and everything after them
+    /// are removed too. So a resumed run writes no record twice. The bytes of the kept lines do not
+    /// change. The shortened file is written beside the old file and then renamed, so one whole
+    /// file exists at every moment. A missing file is created.
     ///
     /// # Errors
     ///
-    /// A complete line is not a record, or the file system refuses; the file is then as it was.
+    /// A complete line is not a record, or the file system reports an error. The file is then
+    /// unchanged.
     pub fn open_for_resume(
         path: &Path,
         last_step: u64,

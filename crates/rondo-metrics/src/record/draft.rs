@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::Record;
 use crate::typed::{Entry, Measured};
 
-/// A record that is being written: it only accepts the metrics of its kind, each in its form.
+/// A record that is being written. It accepts only the metrics of its kind, each in its form.
 ///
 /// ```
 /// use rondo_metrics::Record;
@@ -19,7 +19,7 @@ use crate::typed::{Entry, Measured};
 /// evaluated.set(VAL_LOSS.at(4), 2.5);
 /// ```
 ///
-/// A metric of another kind is not accepted,
+/// A metric of another kind is not accepted:
 ///
 /// ```compile_fail,E0271
 /// use rondo_metrics::Record;
@@ -28,7 +28,7 @@ use crate::typed::{Entry, Measured};
 /// Record::train(1, 8).set(VAL_LOSS.at(4), 2.5);
 /// ```
 ///
-/// nor is a metric per depth without its depth,
+/// A metric per depth without its depth is not accepted:
 ///
 /// ```compile_fail,E0277
 /// use rondo_metrics::Record;
@@ -37,7 +37,7 @@ use crate::typed::{Entry, Measured};
 /// Record::eval(1, 8).set(VAL_LOSS, 2.5);
 /// ```
 ///
-/// nor is a number for a series.
+/// A single number is not accepted for a series:
 ///
 /// ```compile_fail,E0277
 /// use rondo_metrics::Record;
@@ -52,7 +52,7 @@ pub struct Draft<K> {
 }
 
 impl<K: Measured> Draft<K> {
-    /// Starts without metrics.
+    /// Starts a record without metrics.
     pub(super) fn new(step: u64, tokens: u64) -> Self {
         Self {
             record: Record::new(step, tokens, K::KIND),

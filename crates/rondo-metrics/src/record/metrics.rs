@@ -25,12 +25,12 @@ impl Metrics {
             .find_map(|(key, value)| (key == name).then_some(value))
     }
 
-    /// Iterates in the order of writing.
+    /// Iterates over the names and values in the order in which they were written.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Iterates over the depths `r` for which `name@r` exists, with the values.
+    /// Iterates over the depths `r` for which `name@r` exists, with the value at each depth.
     pub(super) fn per_depth(&self, name: &'static str) -> impl Iterator<Item = (usize, &Value)> {
         self.iter()
             .filter_map(move |(key, value)| match names::split_depth(key) {

@@ -1,13 +1,13 @@
-//! The data of event files besides the records: hyperparameters, configuration, and the end of the
+//! The data of event files that are not records: hyperparameters, configuration, and the end of the
 //! run.
 //!
 //! `TensorBoard`'s `HParams` plugin reads two messages from the metadata of two tags:
 //! `HParamsPluginData { session_start_info = 3, session_end_info = 4 }`,
 //! `SessionStartInfo { hparams = 1, start_time_secs = 5 }`,
-//! `SessionEndInfo { status = 1, end_time_secs = 2 }`. It uses the newest value of each scalar as
-//! the run's metrics. No list of hyperparameters is written (`experiment = 2`): `TensorBoard` would
-//! use the first list that it finds for all runs; without one it lists the hyperparameters of every
-//! run, and shows which differ.
+//! `SessionEndInfo { status = 1, end_time_secs = 2 }`. The plugin uses the newest value of each
+//! scalar as the metrics of the run. No list of hyperparameters (`experiment = 2`) is written,
+//! because `TensorBoard` would use the first list that it finds for all runs. Without a list it
+//! shows the hyperparameters of every run, and which of them differ.
 
 use super::message::Message;
 use super::tags::CONFIGURATION;
@@ -15,38 +15,39 @@ use super::tags::CONFIGURATION;
 /// The description of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct About {
-    /// Dotted keys of the configuration and their values.
+    /// The dotted keys of the configuration, each with its value.
     pub parameters: Vec<(String, Parameter)>,
-    /// The whole configuration, as in its file.
+    /// The text of the whole configuration file.
     pub configuration: String,
     /// The last step of the run.
     pub last_step: u64,
 }
 
-/// The value of a key.
+/// The value of a configuration key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Parameter {
     /// A number.
     Number(f64),
     /// Text, or several values as text.
     Words(String),
-    /// On or off.
+    /// A truth value.
     Switch(bool),
 }
 
-/// `STATUS_SUCCESS` of `api.proto`.
+/// The value `STATUS_SUCCESS` of `api.proto`.
 const SUCCESS: u64 = 1;
-/// Types of `types.proto`.
+/// Two types of `types.proto`: float and string.
 const FLOAT: u64 = 1;
 const STRING: u64 = 7;
-/// `DataClass` of `summary.proto`.
+/// A `DataClass` of `summary.proto`.
 const TENSOR: u64 = 2;
 
 /// Returns a `Summary` with the run's hyperparameters and its start time, in seconds since 1970.
 pub(super) fn started(about: &About, seconds: f64) -> Message {
     let mut info = Message::default();
     for (key, value) in &about.parameters {
-        // google.protobuf.Value { number_value = 2, string_value = 3, bool_value = 4 }
+        // The fields are those of `google.protobuf.Value { number_value = 2, string_value = 3,
+        // bool_value = 4 }`.
         let mut held = Message::default();
         match value {
             Parameter::Number(x) => held.double(2, *x),
@@ -75,7 +76,7 @@ pub(super) fn configuration(about: &About) -> Message {
     text(CONFIGURATION, &block(&about.configuration))
 }
 
-/// Returns a `Summary` with Markdown under a tag.
+/// Returns a `Summary` with a Markdown text under a tag.
 pub(super) fn text(tag: &str, markdown: &str) -> Message {
     let mut tensor = Message::default();
     tensor.integer(1, STRING);
@@ -84,17 +85,18 @@ pub(super) fn text(tag: &str, markdown: &str) -> Message {
     summary(tag, &tensor, plugin("text", &[]))
 }
 
-/// Returns text as a code block in Markdown, with its lines unchanged.
+/// Returns the text as a code block in Markdown, with unchanged lines.
 pub(super) fn block(text: &str) -> String {
     let lines = text.lines().map(|line| format!("    {line}\n"));
     lines.collect()
 }
 
-/// Returns a `Summary` whose metadata contains a message of the plugin in field `field`.
+/// Returns a `Summary` whose metadata contains `info` in the field `field` of the plugin's message.
 fn session(tag: &str, field: u64, info: &Message) -> Message {
     let mut content = Message::default();
     content.bytes(field, &info.0);
-    // An empty vector: TensorShapeProto { dim = 2 { size = 1 } } of length 0.
+    // The tensor is an empty vector: its shape is `TensorShapeProto { dim = 2 { size = 1 } }` with
+    // a length of 0.
     let mut tensor = Message::default();
     tensor.integer(1, FLOAT);
     tensor.bytes(2, &[0x12, 0]);
@@ -113,7 +115,7 @@ pub(super) fn summary(tag: &str, tensor: &Message, mut metadata: Message) -> Mes
     summary
 }
 
-/// Starts a `SummaryMetadata` of a plugin: `plugin_data = 1 { plugin_name = 1, content = 2 }`.
+/// Starts the `SummaryMetadata` of a plugin: `plugin_data = 1 { plugin_name = 1, content = 2 }`.
 pub(super) fn plugin(name: &str, content: &[u8]) -> Message {
     let mut data = Message::default();
     data.bytes(1, name.as_bytes());

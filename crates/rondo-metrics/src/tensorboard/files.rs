@@ -1,5 +1,5 @@
-//! The event files of a run: creates new ones, and finds existing ones and those of an earlier
-//! version.
+//! The event files of a run: this module creates new files, and finds existing files, also those of
+//! an earlier version.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -8,15 +8,16 @@ use std::process;
 
 use super::message::wall_time;
 
-/// The prefix of an event file's name; ten digits follow, the seconds since 1970 or a larger
-/// number.
+/// The prefix of the name of an event file. Ten digits follow: the seconds since 1970, or a larger
+/// number if the clock was set back.
 const PREFIX: &str = "events.out.tfevents.";
 
-/// Returns the event files in a folder; none if the folder does not exist.
+/// Returns the event files in a folder, in the order of their names; an empty list if the folder
+/// does not exist.
 ///
 /// # Errors
 ///
-/// Where the folder exists and cannot be read.
+/// The folder exists and cannot be read.
 pub fn event_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -34,8 +35,9 @@ pub fn event_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Creates an event file whose name sorts after the existing ones: `TensorBoard` reads the files of
-/// a directory in the order of their names, and a clock may have been set back.
+/// Creates an event file whose name sorts after the existing names. `TensorBoard` reads the files
+/// of a directory in the order of their names. The time alone would not suffice, because a clock
+/// may have been set back.
 pub(super) fn create_file(directory: &Path) -> io::Result<File> {
     fs::create_dir_all(directory)?;
     let process = process::id();
@@ -58,10 +60,10 @@ pub(super) fn create_file(directory: &Path) -> io::Result<File> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Returns the number in the name of an event file.
+/// Returns the number in the name of an event file; `None` if it does not have ten digits.
 pub(super) fn number_of(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     let (number, _) = name.strip_prefix(PREFIX)?.split_once('.')?;
-    // A number with more than ten digits would sort before one with fewer.
+    // A number with more than ten digits would sort before a number with fewer digits.
     number.parse::<u64>().ok().filter(|_| number.len() == 10)
 }

@@ -1,5 +1,5 @@
-//! Descriptions of the scalars for `TensorBoard`: the meaning of each, and the charts that group
-//! them.
+//! Descriptions for `TensorBoard`: the meaning of each scalar, and the charts that group the
+//! scalars.
 
 use std::fmt;
 
@@ -17,14 +17,14 @@ use crate::names::{
 };
 use crate::typed::{Measured, PerDepth, Scalar};
 
-/// A pattern of tags, a regular expression.
+/// A pattern of tags, written as a regular expression.
 #[derive(Clone, Copy)]
 enum Pattern {
-    /// The metric itself.
+    /// The tag of this metric.
     Is(Metric),
-    /// The metric at every depth.
+    /// The tags of this metric at every depth.
     AtDepths(Metric),
-    /// Every metric whose tag begins with this metric's tag.
+    /// Every tag that begins with the tag of this metric.
     Begins(Metric),
 }
 
@@ -51,18 +51,19 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// A title, and patterns of the tags that the chart shows.
+/// The title of a chart, and the patterns of the tags that the chart shows.
 type Chart = (&'static str, &'static [Pattern]);
 
 /// Charts that belong together.
 struct Category {
     title: &'static str,
-    /// Whether it is folded at first, because most runs have none of its scalars.
+    /// Whether the category is folded at first. This suits categories whose scalars most runs do
+    /// not have.
     closed: bool,
     charts: &'static [Chart],
 }
 
-/// The page of custom scalars: categories of charts, beginning with those that every run has.
+/// The page of custom scalars: categories of charts. The categories that every run has come first.
 const CATEGORIES: [Category; 6] = [
     Category {
         title: "Quality",
@@ -70,7 +71,7 @@ const CATEGORIES: [Category; 6] = [
         charts: &[
             ("Training loss", &[is(LOSS)]),
             // The loss is the logarithm of the perplexity, so a run that explodes does not hide the
-            // others.
+            // other runs.
             ("Validation loss by recurrence", &[at_depths(VAL_LOSS)]),
             (
                 "Validation perplexity by recurrence",
@@ -149,12 +150,13 @@ const CATEGORIES: [Category; 6] = [
     },
 ];
 
-/// `DataClass` of `summary.proto`.
+/// A `DataClass` of `summary.proto`.
 const SCALAR: u64 = 1;
-/// `DT_STRING` of `types.proto`.
+/// The type `DT_STRING` of `types.proto`.
 const STRING: u64 = 7;
 
-/// Returns the `SummaryMetadata` of a scalar: `plugin_data = 1, summary_description = 3, data_class = 4`.
+/// Returns the `SummaryMetadata` of a scalar:
+/// `plugin_data = 1, summary_description = 3, data_class = 4`.
 pub(super) fn described(metric: Option<&Metric>) -> Message {
     let mut metadata = plugin("scalars", &[]);
     if let Some(metric) = metric {
@@ -168,8 +170,9 @@ pub(super) fn described(metric: Option<&Metric>) -> Message {
     metadata
 }
 
-/// Returns a `Summary` with the layout of the charts: `Layout { category = 2 }`, `Category { title = 1,
-/// chart = 2, closed = 3 }`, `Chart { title = 1, multiline = 2 }`, `MultilineChartContent { tag = 1 }`.
+/// Returns a `Summary` with the layout of the charts: `Layout { category = 2 }`,
+/// `Category { title = 1, chart = 2, closed = 3 }`, `Chart { title = 1, multiline = 2 }`,
+/// `MultilineChartContent { tag = 1 }`.
 pub(super) fn charts() -> Message {
     let mut layout = Message::default();
     for Category {

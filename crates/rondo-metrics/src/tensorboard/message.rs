@@ -54,7 +54,7 @@ impl Message {
     }
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 pub(super) fn wall_time() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -1,8 +1,8 @@
-//! The last readings of a run, for its table of hyperparameters.
+//! The last readings of a run, for the table of hyperparameters.
 //!
 //! `TensorBoard` lists every scalar as a result of a run, sorted by tag, and shows the first five.
-//! So five readings are written again at the end of a launch, under a prefix that sorts before all
-//! other groups.
+//! Up to five readings are therefore written again at the end of a launch, under a prefix that
+//! sorts before all other groups.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::names::{
 use crate::record::Record;
 use crate::typed::{Eval, PerDepth};
 
-/// The newest readings of the loss and of the last evaluation, by kind of record and name.
+/// The newest reading of the loss, and the readings of the last evaluation by name.
 #[derive(Default)]
 pub(super) struct Outcome {
     loss: Option<f64>,
@@ -24,7 +24,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Reads a record.
+    /// Keeps the readings of a record.
     pub(super) fn observe(&mut self, record: &Record) {
         match record.kind {
             Kind::Train => self.loss = record.get(LOSS).or(self.loss),
@@ -33,7 +33,7 @@ impl Outcome {
         }
     }
 
-    /// Returns a `Summary` of the readings; none if there are no readings.
+    /// Returns a `Summary` of the readings; `None` if there are no readings.
     pub(super) fn summary(&self) -> Option<Message> {
         let loss = self.loss.map(|loss| (Kind::Train, LOSS.name(), loss));
         let evaluated = self.evaluated.iter();

@@ -1,11 +1,11 @@
-//! Tags: the names of metrics in event files, grouped by the part before the slash, as
-//! `TensorBoard` folds them.
+//! Tags: the names of metrics in event files. `TensorBoard` groups tags by the part before the
+//! slash.
 //!
 //! ```text
 //! train/loss   val/loss@16   state/hidden_state_corr   iterations/recurrence   sparsity/sparsity   speed/step_seconds
 //! ```
 //!
-//! In `metrics.jsonl` the names have no groups.
+//! The names in `metrics.jsonl` have no groups.
 
 use crate::metric::Kind;
 use crate::names::{
@@ -17,17 +17,17 @@ use crate::names::{
     WORLD_SIZE, describe,
 };
 
-/// Prefix of the tags under which texts are written.
+/// The prefix of the tags under which the texts of samples are written.
 pub(super) const SAMPLES: &str = "samples/";
-/// The prefix of the tags of a run's last readings. `TensorBoard` sorts by tag, so it shows them
-/// first beside the hyperparameters.
+/// The prefix of the tags of a run's last readings. `TensorBoard` sorts by tag, so it shows these
+/// readings first beside the hyperparameters.
 pub(super) const OUTCOMES: &str = "hparam/";
 /// The tag of the configuration's text.
 pub(super) const CONFIGURATION: &str = "configuration";
 /// The group of validation metrics, and the prefix of their names.
 const VALIDATION: &str = "val";
 
-/// The special groups. All other metrics are in the group of their kind, `train` or `val`.
+/// The special groups. Every other metric is in the group of its kind, `train` or `val`.
 const GROUPS: [(&str, &[&str]); 4] = [
     (
         "state",
@@ -83,7 +83,8 @@ pub(super) fn tag(kind: Kind, name: &str) -> String {
     tag_of(kind, base, name)
 }
 
-/// Returns the tag of the metric `base`; `name` is its whole name or a common prefix of its names.
+/// Returns the tag of the metric `base`. `name` is the whole name, or the common beginning of the
+/// metric's names.
 pub(super) fn tag_of(kind: Kind, base: &str, name: &str) -> String {
     let group = GROUPS.iter().find(|(_, names)| names.contains(&base));
     match (group, kind) {
@@ -97,7 +98,7 @@ pub(super) fn tag_of(kind: Kind, base: &str, name: &str) -> String {
     }
 }
 
-/// Returns whether the name belongs to a metric of training steps.
+/// Returns whether `base` is the name of a metric of training steps.
 fn is_trained(base: &str) -> bool {
     METRICS
         .iter()
@@ -133,7 +134,7 @@ mod tests {
                 "sparsity.layer.core.0",
                 "sparsity/sparsity.layer.core.0",
             ),
-            // A name of a later version.
+            // The next two are names of a later version.
             (Kind::Train, "new", "train/new"),
             (Kind::Eval, "new@4", "val/new@4"),
         ] {

@@ -1,4 +1,4 @@
-//! Reads event files back.
+//! Tests of event files: each test writes a file and reads it back.
 
 #![allow(clippy::unwrap_used, reason = "a failed write must fail the test")]
 
@@ -31,7 +31,7 @@ fn open(directory: &Path, resumed_from: Option<u64>) -> TensorboardSink {
     TensorboardSink::open(directory, &about(), resumed_from)
 }
 
-/// The only event file in a directory.
+/// Returns the only event file in a directory.
 fn only_file(directory: &Path) -> PathBuf {
     let files = event_files(directory).unwrap();
     assert_eq!(files.len(), 1, "{files:?}");
@@ -51,12 +51,12 @@ fn sample() -> Sample {
     }
 }
 
-/// An event's bytes without its wall time.
+/// Returns the bytes of an event without its wall time.
 fn timeless(event: &[u8]) -> &[u8] {
     &event[9..]
 }
 
-/// Events before the first record: version, charts, configuration, hyperparameters.
+/// The number of events before the first record: version, charts, configuration, hyperparameters.
 const BEFORE: usize = 4;
 
 #[test]
@@ -74,10 +74,10 @@ fn a_scalar_is_encoded_as_tensorboard_rs_encodes_it() {
         payloads(&only_file(theirs.path())),
     );
     let (first, second) = (&ours[BEFORE], &ours[BEFORE + 1]);
-    // The meaning of a tag is written with its first value.
+    // The meaning of a tag is written with the first value of the tag.
     assert!(first.len() > second.len());
     assert_eq!(timeless(second), timeless(&theirs[1]));
-    // Our version event spells out step 0; theirs leaves it out, because 0 is the default.
+    // Our version event writes step 0. The reference leaves it out, because 0 is the default.
     assert_eq!(
         timeless(&ours[0]),
         [&[0x10, 0], timeless(&theirs[0])].concat()
@@ -260,7 +260,7 @@ fn files_of_an_earlier_version_are_written_anew_and_removed() {
         .collect();
     let expected = [1_700_000_003.0, 1_700_000_605.5].map(Field::Double);
     assert_eq!(times[..2], expected);
-    // A second launch has nothing to take over.
+    // A second launch finds no old files.
     let mut sink = open(dir.path(), Some(3));
     sink.take_over(&old, &records);
     assert_eq!(sink.warning(), None);

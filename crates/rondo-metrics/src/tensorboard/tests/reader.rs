@@ -1,9 +1,9 @@
-//! Reads event files: their frames, and protocol-buffer messages field by field.
+//! Reads event files: their frames, and the fields of their protocol-buffer messages.
 
 use std::fs;
 use std::path::Path;
 
-/// The value of a field on the wire.
+/// The value of a field as it is encoded in the file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Field {
     Integer(u64),
@@ -12,7 +12,7 @@ pub(crate) enum Field {
     Bytes(Vec<u8>),
 }
 
-/// A message: its fields with their numbers, in order.
+/// A message: its fields in order, each with its number.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Fields(Vec<(u64, Field)>);
 
@@ -41,7 +41,7 @@ impl Fields {
         Self(fields)
     }
 
-    /// Returns the fields of a number.
+    /// Returns all fields with this number.
     pub(crate) fn all(&self, number: u64) -> impl Iterator<Item = &Field> {
         self.0
             .iter()
@@ -49,7 +49,7 @@ impl Fields {
             .map(|(_, field)| field)
     }
 
-    /// Returns the messages in a field.
+    /// Returns the messages in the fields with this number.
     pub(crate) fn messages(&self, number: u64) -> Vec<Self> {
         self.all(number)
             .map(|field| match field {
@@ -59,12 +59,12 @@ impl Fields {
             .collect()
     }
 
-    /// Returns the only message in a field; an empty one if there is none.
+    /// Returns the last message in the fields with this number; an empty message if there is none.
     pub(crate) fn message(&self, number: u64) -> Self {
         self.messages(number).pop().unwrap_or_default()
     }
 
-    /// Returns the text in a field; an empty text if there is none.
+    /// Returns the text in the first field with this number; an empty text if there is none.
     pub(crate) fn text(&self, number: u64) -> String {
         match self.all(number).next() {
             Some(Field::Bytes(bytes)) => String::from_utf8(bytes.clone()).expect("text"),
@@ -73,7 +73,7 @@ impl Fields {
         }
     }
 
-    /// Returns the whole number in a field; 0 if there is none.
+    /// Returns the whole number in the first field with this number; 0 if there is none.
     pub(crate) fn integer(&self, number: u64) -> u64 {
         match self.all(number).next() {
             Some(Field::Integer(x)) => *x,
@@ -101,7 +101,8 @@ fn varint(bytes: &mut &[u8]) -> u64 {
     x
 }
 
-/// Returns the payloads of an event file: `[length: 8, crc: 4, payload, crc: 4]…`
+/// Returns the payloads of an event file. The file has the form
+/// `[length: 8, crc: 4, payload, crc: 4]…`.
 pub(crate) fn payloads(file: &Path) -> Vec<Vec<u8>> {
     let bytes = fs::read(file).expect("an event file");
     let mut rest = bytes.as_slice();
@@ -114,17 +115,17 @@ pub(crate) fn payloads(file: &Path) -> Vec<Vec<u8>> {
     payloads
 }
 
-/// A value of a summary, with the step of its event.
+/// A value of a summary, and the step of its event.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) step: u64,
     pub(crate) tag: String,
-    /// `Summary.Value`: `simple_value = 2, tensor = 8, metadata = 9`.
+    /// The fields of `Summary.Value`: `simple_value = 2, tensor = 8, metadata = 9`.
     pub(crate) value: Fields,
 }
 
 impl Found {
-    /// Returns the scalar, if it is one.
+    /// Returns the scalar; `None` if the value is not a scalar.
     pub(crate) fn scalar(&self) -> Option<f32> {
         match self.value.all(2).next() {
             Some(Field::Float(x)) => Some(*x),
@@ -132,7 +133,8 @@ impl Found {
         }
     }
 
-    /// Returns the plugin's name and content, if there is metadata.
+    /// Returns the name and the content of the plugin in the metadata; both are empty without
+    /// metadata.
     pub(crate) fn plugin(&self) -> (String, Fields) {
         let data = self.value.message(9).message(1);
         (data.text(1), data.message(2))
@@ -144,7 +146,7 @@ impl Found {
     }
 }
 
-/// Returns every value of every summary in an event file, in the order of writing.
+/// Returns every value of every summary in an event file, in the order of the file.
 pub(crate) fn values(file: &Path) -> Vec<Found> {
     let mut found = Vec::new();
     for payload in payloads(file) {
