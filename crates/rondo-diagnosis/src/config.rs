@@ -1,4 +1,5 @@
-//! When a reading counts as a failure, and what a training run does about it.
+//! The configuration of diagnosis: which readings count as a failure, and what a training run does
+//! about a failure.
 
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, positive, positive_fraction};
@@ -20,13 +21,13 @@ pub enum Policy {
     Off,
 }
 
-/// `[diagnosis]`: one section per failure.
+/// `[diagnosis]`: one section for each failure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiagnosisConfig {
     /// The states of all tokens become equal.
     pub hidden_state_collapse: CollapseConfig,
-    /// The state is ignored.
+    /// The model has learned to ignore its state.
     pub ignored_state: IgnoredStateConfig,
     /// The loss rises and stays high.
     pub divergence: DivergenceConfig,
@@ -38,12 +39,13 @@ pub struct DiagnosisConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollapseConfig {
-    /// What to do.
+    /// What a training run does about this failure.
     pub policy: Policy,
     /// The correlation from which the states count as equal.
     #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub correlation: f64,
-    /// The number of steps that it must last; the same number of steps below ends it.
+    /// The number of steps for which the correlation must stay high. The failure ends when the
+    /// correlation stays lower for the same number of steps.
     pub steps: u64,
 }
 
@@ -57,22 +59,22 @@ impl Default for CollapseConfig {
     }
 }
 
-/// `[diagnosis.ignored_state]`: the model is better than its reference, and no deeper evaluation is
-/// better than its shallowest one. The reference is the unigram cross entropy, or the first
-/// evaluation if that is unknown.
+/// `[diagnosis.ignored_state]`: the model is better than a reference, but it is no better at
+/// greater depths than at the shallowest evaluated depth. The reference is the unigram cross
+/// entropy, or the loss of the first evaluation if the unigram cross entropy is unknown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IgnoredStateConfig {
-    /// What to do.
+    /// What a training run does about this failure.
     pub policy: Policy,
-    /// The largest `ln(perplexity@shallowest / perplexity@r)` that counts as no gain, in nats per token;
-    /// twice as much ends it.
+    /// The largest `ln(perplexity@shallowest / perplexity@r)` that counts as no gain, in nats per
+    /// token. The failure ends when the gain is more than twice as large.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub gain: f64,
-    /// The share of the reference to which the loss must have fallen.
+    /// The fraction of the reference to which the loss must have fallen.
     #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub learned: f64,
-    /// The number of consecutive evaluations that must show it.
+    /// The number of consecutive evaluations that must show the failure.
     #[schemars(range(min = 1))]
     pub evaluations: u64,
 }
@@ -88,18 +90,19 @@ impl Default for IgnoredStateConfig {
     }
 }
 
-/// `[diagnosis.divergence]`: the median of the recent losses stays above the lowest such median, or
-/// rises at any time by ten times as much above the first loss. Steps with less than half the mean recurrence are ignored here and in `loss_spike`, because
-/// their loss is that of a shallower model.
+/// `[diagnosis.divergence]`: the median of the recent losses stays higher than the lowest such
+/// median by `rise`, for `steps` steps; or it exceeds the first loss by ten times `rise`, for any
+/// time. This rule and `loss_spike` ignore steps with less than half the mean recurrence, because
+/// the loss of such a step is the loss of a shallower model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DivergenceConfig {
-    /// What to do.
+    /// What a training run does about this failure.
     pub policy: Policy,
-    /// The rise in nats per token.
+    /// The rise that counts, in nats per token.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub rise: f64,
-    /// The number of steps that it must last.
+    /// The number of steps for which the rise must last.
     pub steps: u64,
 }
 
@@ -113,16 +116,17 @@ impl Default for DivergenceConfig {
     }
 }
 
-/// `[diagnosis.loss_spike]`: one loss is far above the recent ones.
+/// `[diagnosis.loss_spike]`: a single loss is far above the recent losses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LossSpikeConfig {
-    /// What to do.
+    /// What a training run does about this failure.
     pub policy: Policy,
-    /// Robust standard deviations above the median of the recent losses.
+    /// The minimum rise above the median of the recent losses, in robust standard deviations of
+    /// these losses.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub deviations: f64,
-    /// The least rise above that median in nats per token.
+    /// The minimum rise above the same median, in nats per token.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub rise: f64,
 }
@@ -148,7 +152,7 @@ impl DiagnosisConfig {
         }
     }
 
-    /// Reports every violation by its key path below `[diagnosis]`.
+    /// Reports every violation, with the path of its key below `[diagnosis]`.
     pub fn validate(&self, report: Report<'_>) {
         let correlation = self.hidden_state_collapse.correlation;
         for (key, value) in [

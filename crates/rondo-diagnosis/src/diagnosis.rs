@@ -9,14 +9,14 @@ use crate::config::DiagnosisConfig;
 use crate::failure::{Failure, Finding, Verdict};
 use crate::rules::{Change, Collapse, DepthLosses, IgnoredState, Rising, Spike};
 
-/// What is known about a run so far.
+/// The state of the diagnosis of a run after the records read so far.
 #[derive(Clone, Debug)]
 pub struct Diagnosis {
     collapse: Collapse,
     ignored: IgnoredState,
     rising: Rising,
     spike: Spike,
-    /// Loss of a model that has learned nothing about the context.
+    /// The loss of a model that has learned nothing about the context.
     reference: Option<f64>,
     recurrence: Mean,
     findings: Vec<Finding>,
@@ -41,7 +41,7 @@ impl Mean {
 }
 
 impl Diagnosis {
-    /// Starts with no records.
+    /// Starts the diagnosis of a run, before its first record.
     pub fn new(config: &DiagnosisConfig) -> Self {
         Self {
             collapse: Collapse::new(config.hidden_state_collapse.clone()),
@@ -54,7 +54,7 @@ impl Diagnosis {
         }
     }
 
-    /// Reads a whole run.
+    /// Reads all records of a run.
     pub fn of<'a>(config: &DiagnosisConfig, records: impl IntoIterator<Item = &'a Record>) -> Self {
         let mut diagnosis = Self::new(config);
         for record in records {
@@ -74,22 +74,22 @@ impl Diagnosis {
         &self.findings[known..]
     }
 
-    /// Returns every finding, oldest first, including those that are over.
+    /// Returns every finding, the oldest first. Findings whose failure is over are included.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// Returns the findings that are not over.
+    /// Returns the findings whose failure is not over.
     pub fn lasting(&self) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()
             .filter(|finding| finding.until.is_none())
     }
 
-    /// Returns the verdict at the last record.
+    /// Returns the verdict on the run at its last record.
     pub fn verdict(&self) -> Verdict {
         let lasts = |failure| self.lasting().any(|finding| finding.failure == failure);
-        // A collapsed run may diverge as well; the rising loss is the more important verdict.
+        // A collapsed run may diverge as well. The rising loss is then the more important verdict.
         [
             Verdict::Divergence,
             Verdict::HiddenStateCollapse,

@@ -11,9 +11,9 @@ use serde::Serialize;
 pub enum Failure {
     /// The states of all tokens have become equal.
     HiddenStateCollapse,
-    /// The model has learned, and perplexity is the same at every depth.
+    /// The model has learned, but its perplexity is the same at every depth.
     IgnoredState,
-    /// The loss rises and does not come back.
+    /// The loss rises and does not fall again.
     Divergence,
     /// The loss left the band of its recent values.
     LossSpike,
@@ -38,7 +38,8 @@ impl Failure {
         }
     }
 
-    /// Returns what to try, with the keys to set; `trainer explain` says more.
+    /// Returns advice against the failure, with the keys to set. `trainer explain` gives more
+    /// details.
     pub fn cure(self) -> &'static str {
         match self {
             Self::HiddenStateCollapse | Self::IgnoredState => {
@@ -56,17 +57,17 @@ impl fmt::Display for Failure {
     }
 }
 
-/// A named reading that supports a finding.
+/// A named number that supports a finding.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evidence {
-    /// The metric, or the threshold.
+    /// The name of the metric or of the threshold.
     pub name: String,
-    /// Its value.
+    /// The number.
     pub value: f64,
 }
 
 impl Evidence {
-    /// Makes a reading.
+    /// Makes a named number.
     pub(crate) fn new(name: impl Into<String>, value: f64) -> Self {
         Self {
             name: name.into(),
@@ -75,28 +76,29 @@ impl Evidence {
     }
 }
 
-/// A failure, with the step that confirmed it, the step at which it began, and the evidence.
+/// A failure that was found in a run, with its steps and its evidence.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// The failure.
+    /// The failure that was found.
     pub failure: Failure,
-    /// The step that confirmed it.
+    /// The step whose reading confirmed the failure.
     pub step: u64,
-    /// The step of the first reading that shows it.
+    /// The step of the first reading that shows the failure.
     pub since: u64,
-    /// The step at which it ended; none while it lasts.
+    /// The step at which the failure ended; `None` while it lasts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
-    /// The readings at `step`.
+    /// The numbers at `step` that support the finding.
     pub evidence: Vec<Evidence>,
 }
 
 impl Finding {
-    /// Returns the event of the finding; `tokens` is the number of tokens at its step.
+    /// Returns the event of the finding. `tokens` is the number of tokens seen at the step of the
+    /// finding.
     ///
     /// # Errors
     ///
-    /// If two readings have the same name, which no rule produces.
+    /// Two numbers of the evidence have the same name, which no rule produces.
     pub fn record(&self, tokens: u64) -> Result<Record, RecordError> {
         let mut record = Record::event(self.step, tokens, self.failure.event());
         record.push("since", self.since)?;
@@ -107,7 +109,7 @@ impl Finding {
     }
 }
 
-/// The state of a run at its last record. A run is healthy after a loss spike has passed.
+/// The state of a run at its last record. After a loss spike has passed, the run is healthy again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -115,7 +117,7 @@ pub enum Verdict {
     Healthy,
     /// The states of all tokens are equal.
     HiddenStateCollapse,
-    /// The state is ignored.
+    /// The model ignores its state.
     IgnoredState,
     /// The loss has risen and stayed high.
     Divergence,
@@ -128,7 +130,7 @@ impl Verdict {
             .map_or("healthy", |failure| failure.event().name())
     }
 
-    /// Returns the failure that lasts, if one does.
+    /// Returns the failure that lasts; `None` for a healthy run.
     pub fn failure(self) -> Option<Failure> {
         match self {
             Self::Healthy => None,

@@ -1,4 +1,4 @@
-//! One small state machine over numbers for each failure.
+//! The rules: one small state machine for each failure.
 
 mod collapse;
 mod divergence;
@@ -13,7 +13,7 @@ pub(crate) use self::loss_spike::Spike;
 
 use crate::failure::Evidence;
 
-/// The change of a failure's state after a reading.
+/// How the state of a failure changes with a reading.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Change {
     /// The failure is confirmed; it began at step `since`.

@@ -1,4 +1,4 @@
-//! Reads whole runs record by record and checks the findings.
+//! Tests that read whole runs record by record and check the findings.
 
 #![allow(clippy::unwrap_used, reason = "a refused push must fail the test")]
 
@@ -29,7 +29,7 @@ fn eval(step: u64, [shallow, deep]: AtDepths) -> Record {
     draft.finish()
 }
 
-/// A run of 100 steps with an evaluation every 25.
+/// Returns the records of a run of 100 steps with an evaluation every 25 steps.
 fn run(
     loss: impl Fn(u64) -> f64,
     correlation: impl Fn(u64) -> f64,
@@ -104,7 +104,8 @@ fn the_losses_of_shallow_steps_are_no_rise() {
         draft.set(LOSS, loss).set(RECURRENCE, recurrence);
         records.push(draft.finish());
     }
-    // The mean falls to 5.2 by the end, so one iteration stays below half of it.
+    // The mean recurrence falls to 5.2 by the end, so a recurrence of 1 stays below half of the
+    // mean.
     assert_eq!(verdict(&records), (Verdict::Healthy, vec![]));
 }
 

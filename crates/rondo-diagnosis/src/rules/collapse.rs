@@ -6,7 +6,8 @@ use super::Change;
 use crate::config::CollapseConfig;
 use crate::failure::Evidence;
 
-/// The least number of readings that confirm a change, however many steps lie between them.
+/// The minimum number of readings that confirm a change, however many steps lie between the
+/// readings.
 const READINGS: usize = 3;
 
 /// Consecutive readings on one side of the threshold.
@@ -22,7 +23,7 @@ struct Stretch {
 pub(crate) struct Collapse {
     config: CollapseConfig,
     collapsed: bool,
-    /// The latest consecutive readings that contradict the current state.
+    /// The latest consecutive readings that contradict the current state (collapsed or not).
     against: Option<Stretch>,
 }
 
@@ -35,7 +36,7 @@ impl Collapse {
         }
     }
 
-    /// Reads the correlation between two different tokens' states at a step.
+    /// Reads the mean correlation between the states of two different tokens at a step.
     pub(crate) fn observe(&mut self, step: u64, correlation: f64) -> Option<Change> {
         let is_one = correlation >= self.config.correlation;
         if is_one == self.collapsed {

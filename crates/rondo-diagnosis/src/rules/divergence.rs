@@ -1,4 +1,4 @@
-//! Detects that the loss rises and does not come back.
+//! Detects that the loss rises and does not fall again.
 
 use rondo_metrics::names::LOSS;
 
@@ -7,11 +7,13 @@ use super::recent::Recent;
 use crate::config::DivergenceConfig;
 use crate::failure::Evidence;
 
-/// Readings in a median.
+/// The number of readings in a median.
 const WINDOW: usize = 15;
-/// Readings that are enough for one far above the first loss: a short run has no more.
+/// The number of readings that suffice to find a loss far above the first loss. A short run has no
+/// more readings.
 const FEWEST: usize = 5;
-/// A median this many times the rise above the first loss is a divergence however short it lasts.
+/// If the median exceeds the first loss by this many times the configured rise, the run has
+/// diverged, for however short a time.
 const FAR: f64 = 10.0;
 
 /// The rule for a loss that has risen and stays high.
@@ -19,7 +21,7 @@ const FAR: f64 = 10.0;
 pub(crate) struct Rising {
     config: DivergenceConfig,
     recent: Recent,
-    /// The first loss, from which on everything is measured.
+    /// The first loss since the start or the last restart.
     first: Option<f64>,
     best: f64,
     since: Option<u64>,
@@ -38,7 +40,8 @@ impl Rising {
         }
     }
 
-    /// Restarts the measurement because the difficulty has changed; an earlier finding stays.
+    /// Restarts the measurement, because the difficulty of the task has changed. An earlier finding
+    /// stays.
     pub(crate) fn restart(&mut self) {
         self.recent.clear();
         self.first = None;
@@ -46,7 +49,7 @@ impl Rising {
         self.since = None;
     }
 
-    /// Reads that a loss or a gradient was not finite.
+    /// Reads the fact that a loss or a gradient was not finite.
     pub(crate) fn nonfinite(&mut self, step: u64) -> Option<Change> {
         let first = !std::mem::replace(&mut self.diverged, true);
         first.then(|| Change::Begins {
@@ -112,7 +115,7 @@ mod tests {
     #[test]
     fn a_rise_that_stays_is_a_divergence_and_a_fall_ends_it() {
         let high = [3.0; 20].into_iter().chain([4.0; 60]);
-        // The median of fifteen rises at the eighth high reading, at step 27.
+        // The median of fifteen losses rises at the eighth high loss, at step 27.
         assert_eq!(feed(&mut rule(), high.clone()), [(77, true)]);
         assert_eq!(
             feed(&mut rule(), high.chain([3.0; 9])),
@@ -132,13 +135,14 @@ mod tests {
 
     #[test]
     fn a_loss_far_above_the_first_is_a_divergence_in_the_shortest_run_too() {
-        // The upper median of six readings is far once three are: 5.5 + 10 · 0.5 = 10.5.
+        // The upper median of six readings is far above as soon as three readings are. The limit is
+        // 5.5 + 10 · 0.5 = 10.5.
         let exploding = [5.5, 5.0, 6.0, 1e3, 1e4, 1e5];
         assert_eq!(feed(&mut rule(), exploding), [(5, true)]);
-        // It is over once the median of fifteen is back.
+        // The divergence is over as soon as the median of fifteen losses is back.
         let back = exploding.into_iter().chain([5.0; 20]);
         assert_eq!(feed(&mut rule(), back), [(5, true), (14, false)]);
-        // Two readings are a spike, and a smaller rise has to last.
+        // Two high readings are only a spike, and a smaller rise has to last.
         let spike = [5.5, 5.0, 1e5, 1e5, 5.0, 5.0];
         assert_eq!(feed(&mut rule(), spike), []);
         assert_eq!(feed(&mut rule(), [5.5, 5.0, 9.0, 9.0, 9.0, 10.0]), []);

@@ -1,4 +1,5 @@
-//! Detects a model that has learned, but is as good after its first iterations as after many.
+//! Detects a model that has learned, but whose loss after the first iterations is as low as after
+//! many.
 
 use rondo_metrics::names::{LOSS, VAL_PERPLEXITY};
 
@@ -6,7 +7,7 @@ use super::Change;
 use crate::config::IgnoredStateConfig;
 use crate::failure::Evidence;
 
-/// The losses of one evaluation.
+/// The losses of one evaluation by recurrence depth.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct DepthLosses(Vec<(usize, f64)>);
 
@@ -22,8 +23,8 @@ impl DepthLosses {
         self.0.iter().map(|(_, loss)| *loss).min_by(f64::total_cmp)
     }
 
-    /// Returns the shallowest depth and the best of the deeper ones; none if there is a single
-    /// depth.
+    /// Returns depth and loss at the shallowest depth, and at the best of the deeper depths.
+    /// Returns `None` if there is only one depth.
     fn ends(&self) -> Option<[(usize, f64); 2]> {
         let (shallowest, deeper) = self.0.split_first()?;
         let best = deeper.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
@@ -36,7 +37,8 @@ impl DepthLosses {
 pub(crate) struct IgnoredState {
     config: IgnoredStateConfig,
     ignored: bool,
-    /// The step of the first of the consecutive evaluations that show it, and their number.
+    /// The step of the first of the consecutive evaluations that show the failure, and the number
+    /// of these evaluations.
     run: Option<(u64, u64)>,
 }
 
@@ -50,10 +52,11 @@ impl IgnoredState {
     }
 
     /// Reads an evaluation. `reference` is the loss of a model that has learned nothing about the
-    /// context, and `recurrence` is the mean depth of training.
+    /// context, and `recurrence` is the mean recurrence of training.
     ///
-    /// If the shallowest depth is more than half of the mean, equal losses mean nothing: a model
-    /// that has converged by then is as good there as at greater depths.
+    /// If the shallowest evaluated depth is more than half of the mean recurrence, equal losses
+    /// prove nothing: a model that has converged at this depth is as good there as at greater
+    /// depths.
     pub(crate) fn observe(
         &mut self,
         step: u64,
@@ -65,7 +68,7 @@ impl IgnoredState {
         let best = losses.best()?;
         let telling = shallow.0 as f64 <= recurrence / 2.0;
         let learned = best <= self.config.learned * reference;
-        // If the failure was found before, it ends only when the gain is twice the limit.
+        // If the failure was found before, it ends only when the gain is more than twice the limit.
         let limit = self.config.gain * if self.ignored { 2.0 } else { 1.0 };
         let gains = shallow.1 - deep.1 > limit;
         if gains || !(telling && learned) {

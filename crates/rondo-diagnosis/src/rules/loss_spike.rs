@@ -1,4 +1,4 @@
-//! Detects a single loss far above the recent ones.
+//! Detects a single loss that is far above the recent losses.
 
 use rondo_metrics::names::LOSS;
 
@@ -7,7 +7,7 @@ use super::recent::Recent;
 use crate::config::LossSpikeConfig;
 use crate::failure::Evidence;
 
-/// Readings that a loss is compared with.
+/// The number of recent losses that a loss is compared with.
 const WINDOW: usize = 32;
 
 /// The rule for a loss above the band of its recent values.
@@ -27,17 +27,17 @@ impl Spike {
         }
     }
 
-    /// Restarts the measurement because the difficulty has changed.
+    /// Restarts the measurement, because the difficulty of the task has changed.
     pub(crate) fn restart(&mut self) {
         self.recent.clear();
     }
 
-    /// Reads the training loss of a step; a loss that is not finite is no spike.
+    /// Reads the training loss of a step. A loss that is not finite is no spike.
     pub(crate) fn observe(&mut self, step: u64, loss: f64) -> Option<Change> {
         if !loss.is_finite() {
             return None;
         }
-        // The window contains every loss, so a level that stays soon becomes the new band.
+        // The window contains every loss, so a higher level that lasts soon becomes the new band.
         let median = self.recent.median();
         let limit = median.map(|median| {
             let band = self.config.deviations * self.recent.deviation(median);
@@ -79,7 +79,7 @@ mod tests {
             .collect()
     }
 
-    /// Losses of ±0.1 around 3.
+    /// Returns losses that vary by ±0.1 around 3.
     fn noise(count: usize) -> impl Iterator<Item = f64> {
         (0..count).map(|index| 3.0 + 0.1 * (index as f64 * 2.4).sin())
     }

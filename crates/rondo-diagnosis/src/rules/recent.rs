@@ -31,25 +31,26 @@ impl Recent {
         self.values.clear();
     }
 
-    /// Returns the median if the window is full.
+    /// Returns the median; `None` if the window is not full.
     pub(super) fn median(&self) -> Option<f64> {
         self.median_of(self.size)
     }
 
-    /// Returns the median once there are `least` numbers.
+    /// Returns the median; `None` if there are fewer than `least` numbers.
     pub(super) fn median_of(&self, least: usize) -> Option<f64> {
         (self.values.len() >= least.max(1)).then(|| median(self.values.iter().copied()))
     }
 
-    /// Returns the median distance from `centre`, scaled to the standard deviation of a normal
-    /// distribution.
+    /// Returns the median distance from `centre`, scaled so that it is the standard deviation for a
+    /// normal distribution.
     pub(super) fn deviation(&self, centre: f64) -> f64 {
         const NORMAL: f64 = 1.4826;
         NORMAL * median(self.values.iter().map(|value| (value - centre).abs()))
     }
 }
 
-/// Returns the (upper) median of at least one number.
+/// Returns the median of the numbers; of two middle numbers it returns the upper one. There must be
+/// at least one number.
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
