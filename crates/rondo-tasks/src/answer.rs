@@ -4,25 +4,26 @@ use regex::Regex;
 
 use crate::prompt::is_python_space;
 
-/// How the answer in a text is found.
+/// How the answer is found in a text.
 #[derive(Clone, Debug)]
 pub struct Matching {
-    /// The expression that finds it: the answer is its first match, or the first group of that
-    /// match if there is one. Without an expression it is the whole text.
+    /// The expression that finds the answer. The answer is the first group of the first match, or
+    /// the whole first match if the expression has no group. Without an expression, the whole text
+    /// is the answer.
     pub pattern: Option<Regex>,
 }
 
-/// The result of a search.
+/// The result of a search for an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The answer; none if the pattern does not match.
+    /// The answer that was found; `None` if the pattern does not match.
     pub answer: Option<String>,
-    /// Whether it is right.
+    /// Whether the answer is right.
     pub exact: bool,
 }
 
 impl Matching {
-    /// Compiles a regular expression; without one, the whole text is the answer.
+    /// Compiles a regular expression. Without an expression, the whole text is the answer.
     ///
     /// # Errors
     ///
@@ -31,7 +32,7 @@ impl Matching {
         let pattern = pattern.map(Regex::new).transpose();
         Ok(Self {
             pattern: pattern.map_err(|error| {
-                // The last line says what is wrong; the lines before show where.
+                // The last line of the error gives the reason; the lines before it show the place.
                 let text = error.to_string();
                 let reason = text.lines().last().unwrap_or(&text);
                 format!(
@@ -42,8 +43,9 @@ impl Matching {
         })
     }
 
-    /// Compares the answer in a text with the right answers, ignoring white space around them. If
-    /// the pattern matches in a right answer too, as in GSM8K, its match there is compared.
+    /// Compares the answer in a text with the right answers, without the white space around them.
+    /// If the pattern also matches in a right answer, as in GSM8K, the answer is compared with that
+    /// match.
     pub fn check(&self, text: &str, right: &[String]) -> Found {
         let answer = self.find(text);
         let exact = answer.as_deref().is_some_and(|answer| {

@@ -1,9 +1,9 @@
-//! What can be wrong with a file of items.
+//! The errors in files of items.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-/// An error in a task, with its file and, if it has one, its line.
+/// An error in a task, with its file and, for an item, its line.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
     /// A file or a folder cannot be read.
@@ -19,17 +19,17 @@ pub enum TaskError {
     File {
         /// The file or the folder.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with the file or the folder.
         message: String,
     },
     /// An item has the wrong form.
     #[error("{}:{line}: {message}", path.display())]
     Item {
-        /// The file.
+        /// The file of the item.
         path: PathBuf,
-        /// The line, from 1.
+        /// The line of the item, counted from 1.
         line: usize,
-        /// What is wrong.
+        /// What is wrong with the item.
         message: String,
     },
 }
@@ -43,7 +43,7 @@ impl TaskError {
         }
     }
 
-    /// Returns an error about the item in a line.
+    /// Returns an error about the item in a line of a file.
     pub fn item(path: &Path, line: usize, message: impl Display) -> Self {
         Self::Item {
             path: path.to_owned(),

@@ -1,5 +1,6 @@
-//! Compares texts and decisions with those of lm-eval and CORE, from their own log-likelihoods:
-//! tests/golden/lm-eval-raven-tiny.
+//! Compares prompts with those of lm-eval and CORE, and decisions with the decisions that lm-eval
+//! and CORE made from the same log-likelihoods. The golden values are in
+//! `tests/golden/lm-eval-raven-tiny`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ fn task(name: &str) -> Task {
 fn template(rules: Rules, task: &Task, shots: usize) -> Template {
     Template {
         rules,
-        // CORE's language-modelling continuations here already contain their spaces.
+        // The continuations of CORE's golden language-modelling task already contain their spaces.
         delimiter: match task.kind {
             crate::item::Kind::LanguageModeling => String::new(),
             kind => rules.delimiter(kind).to_owned(),
@@ -72,7 +73,7 @@ fn requests_are_lm_evals() {
                 .iter()
                 .map(|pair| serde_json::json!([pair.context, pair.continuation]))
                 .collect();
-            // A single request is not wrapped in a list.
+            // The golden file does not wrap a single request in a list.
             let expected = match &golden["request"] {
                 Value::Array(all) if all[0].is_array() => all.clone(),
                 one => vec![one.clone()],

@@ -1,6 +1,6 @@
-//! An item of a task: its question and its right answer.
+//! An item of a task: a question and its right answer.
 //!
-//! | kind | keys of its line |
+//! | kind | keys of the item's line |
 //! |---|---|
 //! | multiple choice | `query`, `choices`, `gold` |
 //! | schema | `context_options`, `continuation`, `gold` |
@@ -8,16 +8,16 @@
 //! | generation | `context`, `answer`, and `aliases` if other answers are right too |
 //! | text | `text` |
 //!
-//! The first three are the forms of the CORE evaluation (DCLM, nanochat), the fourth is
-//! llm-foundry's. `gold` counts from 0. Other keys are kept as fields, which can group items into
-//! strata.
+//! The first three kinds have the form of the CORE evaluation (DCLM, nanochat), and generation has
+//! the form of llm-foundry. `gold` counts from 0. Other keys are kept as fields, by which items can
+//! be grouped into strata.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The kind of question of a task.
+/// The kind of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -27,14 +27,14 @@ pub enum Kind {
     Schema,
     /// One context, one continuation.
     LanguageModeling,
-    /// One context; the answer is generated.
+    /// One context, after which the answer is generated.
     Generation,
-    /// A text whose every token is predicted.
+    /// A text of which every token is predicted.
     Text,
 }
 
 impl Kind {
-    /// Returns the name in words.
+    /// Returns the name of the kind in words.
     pub fn name(self) -> &'static str {
         match self {
             Self::MultipleChoice => "multiple choice",
@@ -51,11 +51,11 @@ impl Kind {
 pub enum Question {
     /// Which continuation of `query` is the likeliest?
     MultipleChoice {
-        /// The text before.
+        /// The text before each continuation.
         query: String,
         /// The continuations.
         choices: Vec<String>,
-        /// The right one, from 0.
+        /// The number of the right continuation, counted from 0.
         gold: usize,
     },
     /// After which context is `continuation` the likeliest?
@@ -64,24 +64,24 @@ pub enum Question {
         contexts: Vec<String>,
         /// The text after each context.
         continuation: String,
-        /// The right context, from 0.
+        /// The number of the right context, counted from 0.
         gold: usize,
     },
-    /// How likely is `continuation`, and is it what the model itself would write?
+    /// How likely is `continuation`, and is it the text that the model itself would write?
     LanguageModeling {
-        /// The text before.
+        /// The text before the continuation.
         context: String,
         /// The text to be scored.
         continuation: String,
     },
     /// What does the model write after `context`?
     Generation {
-        /// The text before.
+        /// The text before the answer.
         context: String,
-        /// The right answers, that of `answer` first.
+        /// The right answers; the value of the key `answer` comes first.
         answers: Vec<String>,
     },
-    /// How likely is all of this?
+    /// How likely is the whole `text`?
     Text {
         /// The text.
         text: String,
@@ -104,16 +104,16 @@ impl Question {
 /// An item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Its line in the file, from 1.
+    /// The item's line in the file, counted from 1.
     pub line: usize,
     /// The question.
     pub question: Question,
-    /// Other strings, numbers and booleans of the line, as text.
+    /// The other strings, numbers and booleans of the line, as text.
     pub fields: BTreeMap<String, String>,
 }
 
 impl Item {
-    /// Reads the object of a line.
+    /// Reads an item from the JSON object of a line.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl Item {
     }
 }
 
-/// The keys of questions.
+/// The keys that questions use.
 const KEYS: [&str; 9] = [
     "query",
     "choices",
@@ -146,11 +146,11 @@ const KEYS: [&str; 9] = [
     "text",
 ];
 
-/// The kinds with their keys, for messages.
+/// The kinds and their keys, for error messages.
 const KNOWN: &str = "query, choices, gold (multiple choice); context_options, continuation, gold (schema); context, \
                      continuation (language modelling); context, answer (generation); text";
 
-/// Returns a string, a number or a boolean as text.
+/// Returns a string, a number or a boolean as text; `None` for any other value.
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

@@ -1,23 +1,26 @@
-//! Benchmarks as items, tokens, scores and statistics: the parts of lm-evaluation-harness and CORE
-//! around a model.
+//! The parts of a benchmark around a model, as in lm-evaluation-harness and CORE: items, tokens,
+//! scores and statistics.
 //!
 //! ```text
-//! Σ_j ln p(t_j | t_<j)     of the tokens t_j of a choice, at every recurrence depth
+//! Σ_j ln p(t_j | t_<j)     over the tokens t_j of a choice, at every recurrence depth
 //! ```
 //!
-//! In reading order:
+//! Reading order:
 //!
 //! * [`item`] (questions), [`task`] (files of items), [`rules`] (the conventions of lm-eval or
 //!   CORE), [`prompt`] (examples, context, continuation; `mersenne` draws examples as Python does),
-//!   [`rows`] (tokens, and which are scored and cut)
+//!   [`rows`] (tokens, and which of them are scored or cut off)
 //! * [`outcome`] (the scores of an item), [`answer`] (whether a generated text is right)
 //! * [`statistics`] (intervals and tests of paired outcomes), [`report`] (the scores of a task by
 //!   depth, stratum and run)
-//! * [`minimise`]: L-BFGS, which fits the controls at each depth
-//! * [`error`]: what can be wrong with a file of items
+//! * [`minimise`]: L-BFGS, which fits the temperatures or the factors and offsets of a control at
+//!   each depth
+//! * [`error`]: the errors in files of items
 //!
-//! Absences: Burn, models, tokenizers (the caller's function returns tokens), a terminal, a clock,
-//! ambient randomness. The crate reads files of items and writes none.
+//! # Limits
+//!
+//! The crate uses no Burn, no models, no tokenizers (a function of the caller returns tokens), no
+//! terminal, no clock and no ambient randomness. It reads files of items and writes none.
 
 pub mod answer;
 pub mod error;
@@ -41,7 +44,7 @@ mod tests {
     use crate::item::Item;
     use crate::task::Task;
 
-    /// Makes a task from lines, as if they were in t.jsonl.
+    /// Makes a task from lines as if they were the lines of a file `t.jsonl`.
     pub(crate) fn task(lines: &[&str]) -> Task {
         let item = |(number, line): (usize, &&str)| {
             let object = serde_json::from_str(line).expect("an object");

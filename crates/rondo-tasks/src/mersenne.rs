@@ -1,21 +1,22 @@
-//! Draws random numbers like Python's `random.Random(seed)`: the generator MT19937 and `sample`.
+//! Draws the random numbers of Python's `random.Random(seed)`: the generator MT19937, and `sample`.
 //!
-//! nanochat draws the examples of item i with `random.Random(1234 + i).sample`; the same draws give
-//! the same prompts. M. Matsumoto, T. Nishimura 1998, "Mersenne Twister",
-//! doi:10.1145/272991.272995; seeded with an array of one word, as in Python for a small integer.
+//! nanochat draws the examples of item i with `random.Random(1234 + i).sample`. The same draws give
+//! the same prompts. The generator comes from M. Matsumoto, T. Nishimura 1998, "Mersenne Twister",
+//! doi:10.1145/272991.272995. It is seeded with an array of one word, as Python does for a small
+//! integer.
 
-/// Words of the state.
+/// The number of words of the state.
 const N: usize = 624;
 const M: usize = 397;
 
-/// The generator.
+/// The generator of Python.
 pub(crate) struct Python {
     state: [u32; N],
     next: usize,
 }
 
 impl Python {
-    /// Returns `random.Random(seed)`.
+    /// Returns the generator `random.Random(seed)`.
     pub(crate) fn new(seed: u32) -> Self {
         let mut state = [0_u32; N];
         state[0] = 19_650_218;
@@ -60,8 +61,8 @@ impl Python {
         y ^ (y >> 18)
     }
 
-    /// Returns a number below `n`, which is at least 1; bits are drawn again until they are below
-    /// `n`.
+    /// Returns a number below `n`, which must be at least 1. Bits are drawn until they form a
+    /// number below `n`.
     fn below(&mut self, n: usize) -> usize {
         let bits = usize::BITS - n.leading_zeros();
         loop {
@@ -79,7 +80,8 @@ impl Python {
     /// Panics where `count` is larger than `n`, or `n` has more than 32 bits.
     pub(crate) fn sample(&mut self, n: usize, count: usize) -> Vec<usize> {
         assert!(count <= n && u32::try_from(n).is_ok(), "{count} of {n}");
-        // If a pool of all elements is smaller than a set of the drawn ones, Python uses the pool.
+        // Python uses a pool of all elements if the pool is smaller than a set of the drawn
+        // elements.
         let mut set_size = 21;
         if count > 5 {
             let fours = ((count * 3) as f64).log(4.0).ceil();
@@ -110,10 +112,11 @@ impl Python {
 mod tests {
     use super::*;
 
-    /// Values of CPython 3.
+    /// Compares the generator with values of CPython 3.
     #[test]
     fn words_and_samples_are_pythons() {
-        // random.Random(1234).getrandbits(32), random.Random(1234).sample(range(59), 2), and so on
+        // The values come from `random.Random(1234).getrandbits(32)`,
+        // `random.Random(1234).sample(range(59), 2)` and so on.
         assert_eq!(Python::new(1234).word(), 4_150_886_329);
         assert_eq!(Python::new(1234).sample(59, 2), [49, 28]);
         assert_eq!(Python::new(7).sample(10, 4), [5, 2, 6, 9]);

@@ -1,39 +1,40 @@
 //! Finds a minimum of a smooth function by L-BFGS.
 //!
-//! D. Liu, J. Nocedal 1989, doi:10.1007/BF01589116: the direction is computed from the last
-//! `MEMORY` steps and changes of the gradient. The step is halved until the value falls by a share
-//! of the decrease that the slope predicts (Armijo), or doubled while the slope along it is still
-//! steep (Wolfe).
+//! D. Liu, J. Nocedal 1989, doi:10.1007/BF01589116. The direction is computed from the last
+//! `MEMORY` steps and the changes of the gradient over them. The step along the direction is
+//! bisected or doubled until two conditions hold: the value has fallen by a share of the decrease
+//! that the slope predicts (Armijo), and the slope is no longer steep (Wolfe).
 
-/// The number of steps that are stored.
+/// The maximum number of steps that are stored.
 const MEMORY: usize = 10;
 /// The share of the predicted decrease that a step must reach.
 const ARMIJO: f64 = 1e-4;
-/// The share of the slope that may remain after a step.
+/// The share of the initial slope that may remain after a step.
 const WOLFE: f64 = 0.9;
-/// The most evaluations along one direction.
+/// The maximum number of evaluations along one direction.
 const MOST_TRIES: usize = 20;
 
-/// A value and its gradient.
+/// The value of a function at a place, and its gradient.
 pub type Slope = (f64, Vec<f64>);
 
-/// A minimum.
+/// The result of a search for a minimum.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Minimum {
-    /// Its place.
+    /// The place of the minimum.
     pub at: Vec<f64>,
-    /// The value there.
+    /// The value at this place.
     pub value: f64,
-    /// Steps taken.
+    /// The number of steps taken.
     pub steps: usize,
 }
 
-/// Searches a minimum of `function` from `start` in at most `steps` steps. It ends when the largest
-/// slope is at most `tolerance`, or when no step along the direction lowers the value.
+/// Searches a minimum of `function` from `start` in at most `steps` steps. The search ends when the
+/// largest component of the gradient is at most `tolerance`, or when no step along the direction
+/// lowers the value.
 ///
 /// # Errors
 ///
-/// Where `function` fails.
+/// An error of `function`.
 pub fn minimise<E>(
     start: Vec<f64>,
     steps: usize,
@@ -50,7 +51,8 @@ pub fn minimise<E>(
             past.clear();
             direction = gradient.iter().map(|slope| -slope).collect();
         }
-        // Without stored steps the right length is unknown: the step moves by at most one unit.
+        // Without stored steps, the right length is unknown. The first try moves by at most one
+        // unit.
         let first = match past.is_empty() {
             true => 1.0 / length(&gradient).max(1.0),
             false => 1.0,
@@ -87,15 +89,16 @@ pub fn minimise<E>(
     })
 }
 
-/// A step and the change of the gradient over it.
+/// A step, and the change of the gradient over this step.
 struct Past {
     moved: Vec<f64>,
     turned: Vec<f64>,
-    /// moved · turned.
+    /// The product moved · turned.
     curvature: f64,
 }
 
-/// Returns −H g, with H the inverse of the second derivative, estimated from the stored steps.
+/// Returns −H g. H is the inverse of the matrix of second derivatives, estimated from the stored
+/// steps.
 fn descent(gradient: &[f64], past: &[Past]) -> Vec<f64> {
     let mut q = gradient.to_vec();
     let mut shares = Vec::with_capacity(past.len());
@@ -116,7 +119,8 @@ fn descent(gradient: &[f64], past: &[Past]) -> Vec<f64> {
     q
 }
 
-/// Searches a step along a direction by bisection; none if no step lowers the value.
+/// Searches a step along a direction by doubling and bisection. Returns `None` if no step lowers
+/// the value.
 fn search<E>(
     at: &[f64],
     value: f64,
@@ -133,7 +137,7 @@ fn search<E>(
         let mut there = at.to_vec();
         add(&mut there, step, direction);
         let (next, next_gradient) = function(&there)?;
-        // A value that is not a number counts as no decrease.
+        // A NaN counts as no decrease.
         let falls = next <= value + ARMIJO * step * slope;
         if falls {
             let flat = dot(&next_gradient, direction) >= WOLFE * slope;

@@ -1,4 +1,4 @@
-//! The scores of an item under one condition.
+//! The scores of an item under one condition (a recurrence depth, perhaps with a control).
 //!
 //! ```text
 //! acc              the choice with the largest Σ ln p is the right one; of a continuation: every token is the likeliest;
@@ -8,7 +8,7 @@
 //! bits_per_byte    −Σ ln p / ln 2 / bytes, of the right continuation with its delimiter or of a text
 //! ```
 //!
-//! Of equal choices the first is used.
+//! Of several equally good choices, the first is used.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -18,23 +18,23 @@ use crate::rules::Rules;
 /// The score of a row of tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowScore {
-    /// −Σ ln p of its targets, nats.
+    /// The negative log-likelihood of the row's targets, −Σ ln p, in nats.
     pub loss: f64,
-    /// The number of its targets.
+    /// The number of targets.
     pub tokens: usize,
     /// Whether every target is the likeliest token.
     pub greedy: bool,
 }
 
-/// A measure of an item.
+/// A measure by which an item is scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// From sums of log-likelihoods, from mean losses (CORE), or from generated answers.
+    /// Accuracy by sums of log-likelihoods, by mean losses (CORE), or by generated answers.
     Acc,
-    /// From log-likelihoods per character.
+    /// Accuracy by log-likelihoods per character.
     AccNorm,
-    /// From log-likelihoods per byte.
+    /// Accuracy by log-likelihoods per byte.
     AccNormBytes,
     /// Bits per byte of the right text.
     BitsPerByte,
@@ -59,50 +59,50 @@ impl Measure {
         }
     }
 
-    /// Returns whether the measure is either true or false for an item.
+    /// Returns whether the measure is true or false for a single item.
     pub fn is_accuracy(self) -> bool {
         self != Self::BitsPerByte
     }
 }
 
-/// The outcome of an item.
+/// The outcome of an item: its scores, and the numbers from which they follow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Outcome {
-    /// Σ ln p of each choice, of the continuation, or of the text, nats.
+    /// Σ ln p of each choice, of the continuation, or of the text, in nats.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "numbers")]
     pub loglikelihoods: Vec<f64>,
-    /// Mean loss of each choice, nats per scored token; CORE's rules only.
+    /// The mean loss of each choice, in nats per scored token; only under CORE's rules.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "numbers")]
     pub mean_losses: Vec<f64>,
-    /// Scored tokens of each choice; CORE's rules only.
+    /// The number of scored tokens of each choice; only under CORE's rules.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scored_tokens: Vec<usize>,
-    /// Whether every scored token is the likeliest, for each choice.
+    /// For each choice, whether every scored token is the likeliest token.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub is_greedy: Vec<bool>,
-    /// As in the module's table.
+    /// Whether the item is right by the measure `acc`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acc: Option<bool>,
-    /// As in the module's table.
+    /// Whether the item is right by the measure `acc_norm`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acc_norm: Option<bool>,
-    /// As in the module's table.
+    /// Whether the item is right by the measure `acc_norm_bytes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acc_norm_bytes: Option<bool>,
-    /// −Σ ln p of the right text, nats.
+    /// −Σ ln p of the right text, in nats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
-    /// Bytes of the right text.
+    /// The number of bytes of the right text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<usize>,
-    /// Words of a text, counted as `re.split(r"\s+", text)` does.
+    /// The number of words of a text, counted as `re.split(r"\s+", text)` does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<usize>,
     /// The generated text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generated: Option<String>,
-    /// The answer found in it; null if none was found.
+    /// The answer found in the generated text; `None` if none was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
     /// The mean number of iterations per generated token.
@@ -111,11 +111,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Scores an item from its rows; `delimiter` is the text before each continuation.
+    /// Scores an item from the scores of its rows. `delimiter` is the text before each
+    /// continuation.
     ///
     /// # Panics
     ///
-    /// Panics where the rows are not those of the item.
+    /// Panics where the rows do not belong to the item.
     pub fn of_rows(item: &Item, rules: Rules, delimiter: &str, rows: &[RowScore]) -> Self {
         let log_p: Vec<f64> = rows.iter().map(|row| -row.loss).collect();
         let greedy: Vec<bool> = rows.iter().map(|row| row.greedy).collect();
@@ -180,8 +181,8 @@ impl Outcome {
         }
     }
 
-    /// Decides as CORE does, by the mean loss per scored token. The scored tokens are not a whole
-    /// continuation, so there are no bits per byte.
+    /// Decides as CORE does, by the mean loss per scored token. The scored tokens do not form a
+    /// whole continuation, so the outcome has no bits per byte.
     fn by_mean_losses(self, item: &Item, rows: &[RowScore]) -> Self {
         let means: Vec<f64> = rows
             .iter()
@@ -203,7 +204,7 @@ impl Outcome {
         }
     }
 
-    /// Returns the value and the weight of a measure: for several items, the measure is Σ values /
+    /// Returns the value and the weight of a measure. Over several items, the measure is Σ values /
     /// Σ weights.
     pub fn value(&self, measure: Measure) -> Option<(f64, f64)> {
         let share = |right: Option<bool>| right.map(|right| (f64::from(u8::from(right)), 1.0));
@@ -219,13 +220,13 @@ impl Outcome {
     }
 }
 
-/// Reads numbers; null is read as NaN, because JSON has no NaN and no infinity.
+/// Reads numbers. null is read as NaN, because JSON has neither NaN nor infinities.
 fn numbers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
     let read: Vec<Option<f64>> = Vec::deserialize(from)?;
     Ok(read.into_iter().map(|x| x.unwrap_or(f64::NAN)).collect())
 }
 
-/// Returns the index of the first of the largest.
+/// Returns the index of the largest score; of equal scores, the index of the first.
 fn largest(scores: &[f64]) -> usize {
     let mut best = 0;
     for (index, score) in scores.iter().enumerate() {
@@ -236,7 +237,8 @@ fn largest(scores: &[f64]) -> usize {
     best
 }
 
-/// Returns the number of pieces between white space in a text, including empty pieces at its ends.
+/// Returns the number of pieces between white space in a text. Empty pieces at the ends of the text
+/// count.
 fn words(text: &str) -> usize {
     let spaces: Vec<bool> = text.chars().map(crate::prompt::is_python_space).collect();
     1 + spaces.chunk_by(|a, b| a == b).filter(|run| run[0]).count()
@@ -257,8 +259,8 @@ mod tests {
 
     #[test]
     fn sums_characters_and_bytes_can_each_prefer_another_choice() {
-        // −6 and −8: the first is best. Per character −6/2 and −8/4: the second. Per byte −6/6 and
-        // −8/4: the first.
+        // By sums, −6 is better than −8: the first choice. Per character, −8/4 is better than −6/2:
+        // the second. Per byte, −6/6 is better than −8/4: the first.
         let task = task(&[r#"{"query":"q","choices":["日本","abcd"],"gold":1}"#]);
         let rows = [row(6.0, 2), row(8.0, 4)];
         let outcome = Outcome::of_rows(&task.items[0], Rules::LmEval, " ", &rows);
@@ -266,7 +268,7 @@ mod tests {
             (outcome.acc, outcome.acc_norm, outcome.acc_norm_bytes),
             (Some(false), Some(true), Some(false))
         );
-        // The right choice has 8 nats for a space and four bytes.
+        // The right choice costs 8 nats for a space and four bytes.
         let (bits, bytes) = outcome.value(Measure::BitsPerByte).expect("text");
         assert!((bits - 8.0 / std::f64::consts::LN_2).abs() < 1e-12 && (bytes - 5.0).abs() < 1e-12);
     }

@@ -1,4 +1,4 @@
-//! The texts of an item: examples, context, continuation.
+//! The texts of an item: its examples, its context and its continuation.
 //!
 //! ```text
 //! example ++ delimiter ++ its answer ++ "\n\n"      for each example
@@ -10,16 +10,16 @@ use crate::mersenne::Python;
 use crate::rules::Rules;
 use crate::task::Task;
 
-/// The text after an example.
+/// The text between an example and the text after it.
 const BETWEEN: &str = "\n\n";
 
-/// CORE draws the examples of item i with the seed 1234 + i.
+/// The seed for the first item: CORE draws the examples of item i with the seed 1234 + i.
 const SEED: u32 = 1234;
 
 /// How items are turned into text.
 #[derive(Clone, Debug)]
 pub struct Template {
-    /// The conventions to follow.
+    /// The conventions that the texts follow.
     pub rules: Rules,
     /// The text between a context and its continuation.
     pub delimiter: String,
@@ -27,16 +27,16 @@ pub struct Template {
     pub shots: usize,
 }
 
-/// A context and the text after it.
+/// A context and its continuation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
-    /// The context, with the examples.
+    /// The context, including the examples before it.
     pub context: String,
-    /// The text to be scored, with the delimiter.
+    /// The text to be scored, including the delimiter.
     pub continuation: String,
 }
 
-/// Returns whether Python's `str.strip` removes a character.
+/// Returns whether Python's `str.strip` would remove the character.
 pub(crate) fn is_python_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
@@ -46,7 +46,7 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// A message with the number of examples that exist.
+    /// There are too few examples. The message contains their number.
     pub fn check(&self, task: &Task) -> crate::error::Result<()> {
         let (found, what) = match self.given(task) {
             Some(examples) => (examples.len(), "examples in the file beside it"),
@@ -61,8 +61,8 @@ impl Template {
         }
     }
 
-    /// Returns the examples that are the same for every item of a task, those in the file beside
-    /// it; CORE does not use such a file.
+    /// Returns the examples from the file beside the task, which are the same for every item. CORE
+    /// does not use such a file.
     fn given<'a>(&self, task: &'a Task) -> Option<&'a [Item]> {
         match self.rules {
             Rules::LmEval => task.examples.as_deref(),
@@ -70,9 +70,9 @@ impl Template {
         }
     }
 
-    /// Returns the texts of an item of `task`: one pair for each choice or context, one for a
-    /// continuation, one with an empty continuation for a generated answer, and one with an empty
-    /// context for a text.
+    /// Returns the texts of an item of `task`. There is one pair for each choice or context, and
+    /// one pair for a continuation. A generated answer has one pair with an empty continuation, and
+    /// a text has one pair with an empty context.
     ///
     /// # Panics
     ///
@@ -111,7 +111,7 @@ impl Template {
         }
     }
 
-    /// Returns a context, under CORE's rules without the white space around it.
+    /// Returns a context. Under CORE's rules, the white space around it is removed.
     fn trimmed<'a>(&self, context: &'a str) -> &'a str {
         match self.rules {
             Rules::Core => context.trim_matches(is_python_space),
@@ -119,7 +119,7 @@ impl Template {
         }
     }
 
-    /// Returns the text of an item's examples.
+    /// Returns the text of the examples before an item.
     fn examples(&self, task: &Task, item: usize) -> String {
         self.drawn(task, item)
             .into_iter()
@@ -127,7 +127,7 @@ impl Template {
             .collect()
     }
 
-    /// Returns an item's examples.
+    /// Returns the items that serve as examples before an item.
     fn drawn<'a>(&self, task: &'a Task, item: usize) -> Vec<&'a Item> {
         if self.shots == 0 {
             return Vec::new();
@@ -143,7 +143,7 @@ impl Template {
             .collect()
     }
 
-    /// Returns an example with its right answer.
+    /// Returns the text of an example with its right answer.
     fn example(&self, item: &Item) -> String {
         let delimiter = &self.delimiter;
         match &item.question {
@@ -204,7 +204,7 @@ mod tests {
             .collect();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let of = task(&lines);
-        // random.Random(1234).sample([1, .., 59], 2) is [50, 29].
+        // In Python, random.Random(1234).sample([1, .., 59], 2) is [50, 29].
         let pairs = template(Rules::Core, 2).pairs(&of, 0);
         assert_eq!(pairs[0].context, "b50 c\n\nb29 c\n\na0");
         let few = task(&lines[..2]);

@@ -1,5 +1,5 @@
-//! The report on a task: scores by condition with intervals, and comparisons of conditions and of
-//! runs, for all items and for each stratum.
+//! The report on a task, for all items and for each stratum: the scores under each condition with
+//! their intervals, and comparisons of conditions and of runs.
 
 mod series;
 mod strata;
@@ -21,16 +21,17 @@ use crate::task::Task;
 /// The number of resamples of the bootstrap.
 pub const RESAMPLES: usize = 2000;
 
-/// A change of the readout before its loss is computed.
+/// A change of the readout (the state that the head reads) before its loss is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {
     /// No change.
     #[default]
     None,
-    /// The readout is divided by the temperature of its depth.
+    /// The readout is divided by a temperature that belongs to the recurrence depth.
     Temperature,
-    /// Each feature is scaled and shifted by the factor and the offset of its depth.
+    /// Each feature of the readout is scaled and shifted by a factor and an offset that belong to
+    /// the recurrence depth.
     Affine,
 }
 
@@ -48,17 +49,17 @@ impl Control {
 /// The condition under which items are answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
-    /// The recurrence depth; with an exit criterion, the most iterations.
+    /// The recurrence depth. With an exit criterion, it is the maximum number of iterations.
     pub recurrence: usize,
-    /// The criterion at which tokens exit; none for a fixed depth.
+    /// The criterion at which tokens exit; `None` for a fixed depth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<String>,
-    /// The change of the readout.
+    /// The change of the readout, if any.
     pub control: Control,
 }
 
 impl Condition {
-    /// Returns the condition of a fixed depth without a control.
+    /// Returns the condition of a fixed depth without a change of the readout.
     pub fn depth(recurrence: usize) -> Self {
         Self {
             recurrence,
@@ -81,19 +82,19 @@ impl std::fmt::Display for Condition {
     }
 }
 
-/// For each condition, an outcome for each item; none for undecided items.
+/// For each condition, the outcome of each item; `None` for an undecided item.
 pub type ByCondition = Vec<Vec<Option<Outcome>>>;
 
 /// The outcomes of a task's items in one run.
 #[derive(Clone, Debug)]
 pub struct RunOutcomes {
-    /// The run.
+    /// The name of the run.
     pub run: String,
-    /// The step of its checkpoint.
+    /// The step of the run's checkpoint.
     pub step: u64,
-    /// The conditions.
+    /// The conditions under which the items were answered.
     pub conditions: Vec<Condition>,
-    /// The outcomes of the items.
+    /// The outcomes of the items under each condition.
     pub outcomes: ByCondition,
 }
 
@@ -102,9 +103,9 @@ pub struct RunOutcomes {
 pub struct Items<'a> {
     /// The task's name.
     pub task: &'a str,
-    /// Its file.
+    /// The file of the task.
     pub file: &'a Path,
-    /// The kind of its items.
+    /// The kind of the items.
     pub kind: Kind,
     /// The conventions that were followed.
     pub rules: Rules,
@@ -117,7 +118,7 @@ pub struct Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// Describes a task and the conversion of its items to tokens.
+    /// Describes a task and how its items were converted to tokens.
     pub fn of(task: &'a Task, plan: &Plan, rules: Rules, shots: usize) -> Self {
         Self {
             task: &task.name,
@@ -136,9 +137,9 @@ impl<'a> Items<'a> {
 pub struct TaskReport {
     /// The task's name.
     pub task: String,
-    /// Its file.
+    /// The file of the task.
     pub file: String,
-    /// The kind of its items.
+    /// The kind of the items.
     pub kind: Kind,
     /// The conventions that were followed.
     pub rules: Rules,
@@ -146,25 +147,25 @@ pub struct TaskReport {
     pub shots: usize,
     /// The number of items in the file.
     pub items: usize,
-    /// The number of items without scored tokens, because one choice is the beginning of another;
-    /// they are left out everywhere.
+    /// The number of items that have no scored tokens, because one choice is the beginning of
+    /// another. These items are left out everywhere.
     pub undecided: usize,
     /// The number of items that lost their earliest tokens.
     pub items_cut: usize,
-    /// The number of these tokens.
+    /// The number of the tokens that were lost.
     pub tokens_cut: usize,
     /// The number of resamples of each bootstrap.
     pub resamples: usize,
-    /// All items first, then each stratum.
+    /// The results of all items, followed by the results of each stratum.
     pub strata: Vec<Stratum>,
 }
 
 /// The results of a group of items.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stratum {
-    /// The value of the field that they share; null for the group of all items.
+    /// The value of the field that the items share; `None` for the group of all items.
     pub stratum: Option<String>,
-    /// The number of its items.
+    /// The number of items in the group.
     pub items: usize,
     /// The results of each run.
     pub runs: Vec<RunReport>,
@@ -172,16 +173,16 @@ pub struct Stratum {
     pub between_runs: Vec<Comparison>,
 }
 
-/// The results of one run.
+/// The results of one run for a group of items.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunReport {
-    /// The run.
+    /// The name of the run.
     pub run: String,
-    /// The step of its checkpoint.
+    /// The step of the run's checkpoint.
     pub step: u64,
     /// The scores under each condition.
     pub conditions: Vec<Scored>,
-    /// Comparisons of every two conditions under the same control.
+    /// Comparisons of every two conditions that have the same control.
     pub pairs: Vec<Comparison>,
 }
 
@@ -190,7 +191,8 @@ pub struct RunReport {
 pub struct Score {
     /// The share of right items, or bits per byte.
     pub value: f64,
-    /// The 95 % confidence interval: Wilson's for a share, the bootstrap's for bits.
+    /// The 95 % confidence interval: Wilson's interval for a share, the bootstrap's interval for
+    /// bits per byte.
     pub interval: Option<Interval>,
 }
 
@@ -203,7 +205,7 @@ pub struct Scored {
     /// The score of each measure.
     #[serde(flatten)]
     pub scores: BTreeMap<Measure, Score>,
-    /// exp(−mean log-likelihood per item); only for continuations.
+    /// exp(−mean log-likelihood per item); only for language-modelling continuations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub perplexity: Option<f64>,
     /// 2^bits per byte; only for texts.
@@ -233,7 +235,8 @@ pub struct Comparison {
     /// McNemar's test; only for shares.
     #[serde(flatten)]
     pub test: Option<McNemar>,
-    /// Its p value, adjusted for the number of comparisons with the same measure and control.
+    /// The test's p value, adjusted for the number of comparisons with the same measure and
+    /// control.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mid_p_holm: Option<f64>,
 }
@@ -241,19 +244,20 @@ pub struct Comparison {
 /// One side of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Side {
-    /// The run.
+    /// The name of the run.
     pub run: String,
-    /// The condition.
+    /// The condition of this side.
     #[serde(flatten)]
     pub condition: Condition,
 }
 
 impl TaskReport {
-    /// Makes the report on a task from the outcomes of runs; `by` is a field of the items.
+    /// Makes the report on a task from the outcomes of runs. `by` is the field by which items are
+    /// grouped into strata.
     ///
     /// # Errors
     ///
-    /// Where no item has the field.
+    /// No item has the field `by`.
     ///
     /// # Panics
     ///

@@ -1,8 +1,8 @@
 //! Converts texts to rows of tokens, and marks the scored positions.
 //!
 //! A row has the tokens that the model reads and, from one position on, the tokens that it must
-//! predict: position `first + j` predicts `targets[j]`. A row longer than the context loses its
-//! earliest tokens.
+//! predict: position `first + j` predicts `targets[j]`. A row that is longer than the context loses
+//! its earliest tokens.
 
 use std::ops::Range;
 
@@ -12,41 +12,41 @@ use crate::prompt::{Pair, Template, is_python_space};
 use crate::rules::Rules;
 use crate::task::Task;
 
-/// The tokens that the model reads, and those on which it is scored.
+/// The tokens that the model reads, and the tokens that it must predict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The number of the item in its task.
+    /// The index of the item in its task.
     pub item: usize,
     /// The tokens that the model reads.
     pub inputs: Vec<u32>,
-    /// The position that predicts the first of the targets.
+    /// The position that predicts the first target.
     pub first: usize,
-    /// The tokens to predict from there on.
+    /// The tokens to predict, from position `first` on.
     pub targets: Vec<u32>,
 }
 
-/// The rows of an item.
+/// The rows of an item, as a range of [`Plan::rows`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// Its rows: one for each choice or context, one for a continuation, one for each window of a
-    /// text; none for a generated or undecided item.
+    /// The item's rows: one for each choice or context, one for a continuation, one for each window
+    /// of a text. A generated or an undecided item has none.
     pub rows: Range<usize>,
-    /// The number of tokens that were cut off on the left, in all of its rows.
+    /// The number of tokens that were cut off on the left, in all rows of the item.
     pub cut: usize,
-    /// Whether a row has no scored tokens, so that the item cannot be decided: one choice is the
-    /// beginning of another.
+    /// Whether the item cannot be decided because a row has no scored tokens. That happens if one
+    /// choice is the beginning of another.
     pub undecided: bool,
 }
 
 /// The rows of a task.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// The rows of all items, in order.
+    /// The rows of all items, in the order of the items.
     pub rows: Vec<Row>,
-    /// An entry for each item.
+    /// The rows and the counts of each item.
     pub items: Vec<Planned>,
-    /// The number of items whose context, tokenized alone, is not the beginning of the tokens of
-    /// context and continuation.
+    /// The number of items whose tokens change where context and continuation meet: the tokens of
+    /// the context alone are not the beginning of the tokens of both together.
     pub retokenized: usize,
 }
 
@@ -68,21 +68,22 @@ impl Plan {
     }
 }
 
-/// The window of the model.
+/// The context window of the model.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
-    /// The most positions of a row.
+    /// The maximum number of positions of a row.
     pub context: usize,
-    /// The token before a text: the one that begins texts, or else the one that ends them.
+    /// The token before a text: the token that begins a text or, if there is none, the token that
+    /// ends a text.
     pub opening: u32,
 }
 
-/// Makes the rows of a task; `encode` returns the tokens of a text.
+/// Makes the rows of a task. `encode` returns the tokens of a text.
 ///
 /// # Errors
 ///
-/// Where a text has no tokens, a continuation alone does not fit in the context, or `encode` fails;
-/// the error names the item's line.
+/// A text has no tokens, a continuation alone does not fit in the context, or `encode` fails. The
+/// error names the line of the item.
 pub fn plan(
     task: &Task,
     template: &Template,
@@ -122,7 +123,7 @@ pub fn plan(
     Ok(plan)
 }
 
-/// The rows of one item while they are made.
+/// The rows of one item while they are being made.
 struct OfItem {
     window: Window,
     item: usize,
@@ -133,7 +134,7 @@ struct OfItem {
 }
 
 impl OfItem {
-    /// Adds a row with all `tokens`; those from `start` on are scored.
+    /// Adds a row with all `tokens`. The tokens from index `start` on are scored.
     fn push(&mut self, tokens: &[u32], start: usize) -> Result<(), String> {
         let context = self.window.context;
         let scored = tokens.len() - start;
@@ -148,7 +149,8 @@ impl OfItem {
         Ok(())
     }
 
-    /// Adds a row of `tokens` without the first `cut`; those from `start` on are scored.
+    /// Adds a row of `tokens` without the first `cut` tokens. The tokens from index `start` on are
+    /// scored.
     fn add(&mut self, tokens: &[u32], start: usize, cut: usize) {
         self.cut += cut;
         self.rows.push(Row {
@@ -159,7 +161,7 @@ impl OfItem {
         });
     }
 
-    /// Makes a row as lm-eval makes a request from a context and a continuation.
+    /// Makes a row from a context and a continuation, as lm-eval makes a request.
     fn harness(
         &mut self,
         pair: &Pair,
@@ -174,7 +176,7 @@ impl OfItem {
         };
         let start = match before.len() {
             0 => {
-                // Otherwise no token precedes the first one to predict it.
+                // Without the opening, no token precedes the first token and predicts it.
                 if tokens.first() != Some(&self.window.opening) {
                     tokens.insert(0, self.window.opening);
                 }
@@ -191,7 +193,8 @@ impl OfItem {
         self.push(&tokens, start)
     }
 
-    /// Makes rows as CORE makes prompts, for the whole item at once.
+    /// Makes the rows of an item as CORE makes its prompts: all prompts together decide what is
+    /// scored.
     fn core(
         &mut self,
         kind: Kind,
@@ -224,8 +227,8 @@ impl OfItem {
                 vec![prefix; prompts.len()]
             }
         };
-        // If the texts differ from their beginning, the first token has no token before it to
-        // predict it from.
+        // If the prompts differ from their first token on, that token cannot be scored, because no
+        // token precedes it.
         let rows = || {
             prompts
                 .iter()
@@ -241,8 +244,8 @@ impl OfItem {
         Ok(())
     }
 
-    /// Adds a prompt of CORE: at most as many tokens as the context has positions, including the
-    /// last one, which is read.
+    /// Adds a prompt of CORE. The kept tokens, including the last one, are at most as many as the
+    /// context has positions, although the last one is not read.
     fn push_core(&mut self, tokens: &[u32], start: usize) -> Result<(), String> {
         let context = self.window.context;
         let cut = tokens.len().saturating_sub(context);
@@ -256,8 +259,8 @@ impl OfItem {
         Ok(())
     }
 
-    /// Makes rows like lm-eval's rolling log-likelihood: windows that predict every token once,
-    /// each with as much context as fits.
+    /// Makes rows as lm-eval's rolling log-likelihood does: windows that together predict every
+    /// token once, each with as much context as fits.
     fn rolling(
         &mut self,
         text: &str,
@@ -270,7 +273,7 @@ impl OfItem {
         let opening = Some(self.window.opening).filter(|opening| tokens[0] != *opening);
         let all: Vec<u32> = opening.into_iter().chain(tokens).collect();
         let context = self.window.context;
-        // `all[end]` is predicted at position `end − 1`.
+        // Position `end − 1` predicts `all[end]`.
         let mut done = 0;
         while done + 1 < all.len() {
             let new = context.min(all.len() - 1 - done);
@@ -291,7 +294,8 @@ impl OfItem {
     }
 }
 
-/// Returns the number of tokens that all lists share, starting where `at` starts.
+/// Returns how many tokens all lists share at their beginning or end. `at` returns the token at a
+/// position, counted from that side.
 fn common(lists: &[Vec<u32>], at: impl Fn(&[u32], usize) -> Option<u32>) -> usize {
     let shortest = lists.iter().map(Vec::len).min().unwrap_or(0);
     let same = |position: &usize| {

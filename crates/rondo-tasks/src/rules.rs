@@ -1,4 +1,4 @@
-//! The conventions for cutting, scoring and counting items.
+//! The conventions for cutting and scoring items and for their examples.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,11 +8,11 @@ use crate::item::Kind;
 ///
 /// | | lm-eval | CORE |
 /// |---|---|---|
-/// | before the text | nothing | the token that begins a text |
-/// | scored | every token of the continuation | the tokens after those that all choices begin with (multiple choice), the tokens that all end with (schema), the tokens after the context |
-/// | best | the largest sum of log-likelihoods | the smallest mean loss per token |
-/// | examples | in the order of their file, or as CORE draws them | drawn for each item from the others |
-/// | before a language-modelling continuation | nothing | a space |
+/// | token before the text | none | the token that begins a text |
+/// | scored tokens | every token of the continuation | multiple choice: the tokens after the common beginning of all choices; schema: the common end of all texts; language modelling: the tokens after the context |
+/// | best choice | the largest sum of log-likelihoods | the smallest mean loss per token |
+/// | examples | in the order of their file; without a file, drawn as CORE draws them | drawn for each item from the other items |
+/// | delimiter before a language-modelling continuation | none | a space |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rules {

@@ -1,7 +1,7 @@
 //! Statistics of paired outcomes.
 //!
-//! The same items are scored under every condition, so two conditions are compared item by item.
-//! Items that both answer right, or both answer wrong, say nothing about the difference; an
+//! The same items are scored under every condition, so two conditions can be compared item by item.
+//! Items that both conditions answer right, or both wrong, say nothing about the difference. An
 //! unpaired standard error is too wide if the conditions mostly agree.
 
 mod bootstrap;
@@ -14,7 +14,7 @@ pub use holm::holm;
 pub use mcnemar::McNemar;
 pub use wilson::wilson;
 
-/// The probability with which an interval contains the true value.
+/// The probability with which a confidence interval contains the true value.
 pub const LEVEL: f64 = 0.95;
 
 /// The quantile of the normal distribution at (1 + [`LEVEL`]) / 2.

@@ -1,4 +1,4 @@
-//! Tasks: files of items of one kind, and folders with such files.
+//! Tasks: files with items of one kind, and folders with such files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,20 @@ use serde_json::Value;
 use crate::error::{Result, TaskError};
 use crate::item::{Item, Kind};
 
-/// The suffix of the file with examples for the task beside it: `NAME_shots.jsonl`.
+/// The suffix in the name of the file with a task's examples, which lies beside the task:
+/// `NAME_shots.jsonl`.
 const SHOTS: &str = "_shots";
 
-/// The most bytes of a file of items.
+/// The maximum size of a file of items, in bytes.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// A file of items.
+/// A task: the items of one file.
 #[derive(Clone, Debug)]
 pub struct Task {
-    /// The file's name without its extension, preceded by the folders below the given one.
+    /// The name of the file without its extension. If a folder was read, the name includes the
+    /// folders below it.
     pub name: String,
-    /// The file.
+    /// The path of the file.
     pub path: PathBuf,
     /// The kind of every item.
     pub kind: Kind,
@@ -35,8 +37,8 @@ impl Task {
     ///
     /// # Errors
     ///
-    /// Where a file cannot be read or is empty, or an item is wrong; the error names file, line and
-    /// reason.
+    /// A file cannot be read or is empty, or an item is wrong. The error names the file, the line
+    /// and the reason.
     pub fn read_all(path: &Path) -> Result<Vec<Self>> {
         if !path.is_dir() {
             let name = path.file_stem().unwrap_or(path.as_os_str());
@@ -72,7 +74,7 @@ impl Task {
         })
     }
 
-    /// Returns an error with the item's line.
+    /// Returns an error that names the line of an item.
     pub fn at(&self, item: usize, message: impl std::fmt::Display) -> TaskError {
         TaskError::item(&self.path, self.items[item].line, message)
     }
@@ -83,7 +85,7 @@ impl Task {
     }
 }
 
-/// Returns the path of a task's examples.
+/// Returns the path of the file with a task's examples.
 fn shots_beside(path: &Path) -> Option<PathBuf> {
     let stem = path.file_stem()?.to_string_lossy();
     Some(path.with_file_name(format!("{stem}{SHOTS}.jsonl")))
@@ -109,7 +111,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Reads items that must be of one kind.
+/// Reads the items of a file, which must all be of the kind `wanted`.
 fn items_of(path: &Path, wanted: Kind) -> Result<Vec<Item>> {
     let items = items(path)?;
     let found = kind(path, &items)?;
@@ -126,7 +128,7 @@ fn items_of(path: &Path, wanted: Kind) -> Result<Vec<Item>> {
     }
 }
 
-/// Returns the kind of all items.
+/// Returns the common kind of all items.
 fn kind(path: &Path, items: &[Item]) -> Result<Kind> {
     let [first, rest @ ..] = items else {
         return Err(TaskError::file(path, "holds no item"));
@@ -146,7 +148,7 @@ fn kind(path: &Path, items: &[Item]) -> Result<Kind> {
     }
 }
 
-/// Reads the items of a file; lines of white space are skipped.
+/// Reads the items of a file. Lines that contain only white space are skipped.
 fn items(path: &Path) -> Result<Vec<Item>> {
     let io = |source| TaskError::Io {
         path: path.to_owned(),

@@ -1,23 +1,25 @@
-//! One measure over runs and conditions: its scores with intervals, and comparisons of pairs.
+//! One measure over all runs and conditions: its scores with their intervals, and comparisons of
+//! two conditions or two runs.
 
 use super::{Comparison, Control, RESAMPLES, RunOutcomes, Score, Side};
 use crate::outcome::{Measure, Outcome};
 use crate::statistics::{Bootstrap, McNemar, holm, wilson};
 
-/// The seed of the resamples, so that the same items are drawn in every report.
+/// The seed of the bootstrap. With a fixed seed, every report draws the same items.
 const SEED: u64 = 0;
 
 /// For one measure, the values and weights of the items in each run and condition.
 pub(super) struct Series<'a> {
     pub(super) measure: Measure,
     runs: &'a [RunOutcomes],
-    /// In the order of runs and conditions.
+    /// The value and the weight of each item, in the order of runs and conditions.
     values: Vec<Vec<(f64, f64)>>,
     bootstrap: Bootstrap,
 }
 
 impl<'a> Series<'a> {
-    /// Returns the series; none if an item does not have the measure, or there are no items.
+    /// Returns the series. Returns `None` if there are no items, or if an item does not have the
+    /// measure.
     pub(super) fn new(measure: Measure, items: &[usize], runs: &'a [RunOutcomes]) -> Option<Self> {
         if items.is_empty() {
             return None;
@@ -36,7 +38,7 @@ impl<'a> Series<'a> {
         })
     }
 
-    /// Returns the index of a run's condition.
+    /// Returns the index of a run's condition in the list of all conditions.
     pub(super) fn place(&self, run: usize, condition: usize) -> usize {
         let before = self.runs[..run].iter().map(|run| run.conditions.len());
         before.sum::<usize>() + condition
@@ -79,7 +81,7 @@ impl<'a> Series<'a> {
     }
 }
 
-/// Adjusts the p values of comparisons that belong together.
+/// Adjusts the p values of the comparisons for the number of comparisons in the family.
 fn adjusted(mut family: Vec<Comparison>) -> Vec<Comparison> {
     let p = family.iter().map(|one| one.test.map(|test| test.mid_p));
     if let Some(p) = p.collect::<Option<Vec<f64>>>() {
@@ -90,7 +92,7 @@ fn adjusted(mut family: Vec<Comparison>) -> Vec<Comparison> {
     family
 }
 
-/// Compares every two conditions of a run under the same control.
+/// Compares every two conditions of a run that have the same control.
 pub(super) fn pairs(series: &Series<'_>, number: usize, run: &RunOutcomes) -> Vec<Comparison> {
     let under = |control: Control| {
         let conditions = run.conditions.iter().enumerate();
@@ -111,7 +113,7 @@ pub(super) fn pairs(series: &Series<'_>, number: usize, run: &RunOutcomes) -> Ve
     all
 }
 
-/// Compares the same condition in every two runs.
+/// Compares every two runs under each condition that both have.
 pub(super) fn between(series: &Series<'_>, runs: &[RunOutcomes]) -> Vec<Comparison> {
     let mut family = Vec::new();
     for (a, first) in runs.iter().enumerate() {

@@ -1,19 +1,19 @@
-//! Groups items by a field.
+//! Groups items into strata by a field.
 
 use std::collections::BTreeMap;
 
 use super::Items;
 use crate::error::{Result, TaskError};
 
-/// The name of the stratum of items without the field.
+/// The name of the stratum that holds the items without the field.
 const WITHOUT: &str = "(without)";
 
-/// Returns the strata of the `chosen` items by a field: numbers in ascending order, then words in
-/// alphabetical order, then the items without it.
+/// Returns the strata of the `chosen` items by a field. If all values are numbers, the strata are
+/// in ascending order, otherwise in alphabetical order. The items without the field come last.
 ///
 /// # Errors
 ///
-/// Where no item of the task has the field.
+/// No item of the task has the field.
 pub(super) fn strata(
     items: &Items<'_>,
     field: &str,

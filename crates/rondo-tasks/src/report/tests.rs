@@ -9,7 +9,8 @@ fn answered(right: bool) -> Outcome {
     }
 }
 
-/// A run at depths 1 and 2; its answers are given as ones and zeros.
+/// Returns a run at depths 1 and 2. A 1 in `answers` stands for a right answer, a 0 for a wrong
+/// one.
 fn run(name: &str, answers: [&[u8]; 2]) -> RunOutcomes {
     let of = |answers: &[u8]| {
         answers
@@ -69,7 +70,7 @@ fn depths_are_compared_item_by_item() {
         panic!("two depths make one pair")
     };
     let test = pair.test.expect("a test");
-    // Only the second is right, for three of three items: 2 · ½ · 1/8.
+    // Three items are right only at the second depth, and none only at the first: 2 · ½ · 1/8.
     assert_eq!((test.only_first, test.only_second), (0, 3));
     assert!((test.mid_p - 0.125).abs() < 1e-12);
     assert!((pair.difference - 0.5).abs() < 1e-12);

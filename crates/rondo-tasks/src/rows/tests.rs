@@ -1,7 +1,7 @@
 use super::*;
 use crate::tests::task;
 
-/// One token per byte.
+/// Returns one token per byte.
 fn bytes(text: &str) -> Vec<u32> {
     text.bytes().map(u32::from).collect()
 }
@@ -76,7 +76,7 @@ fn without_a_context_the_first_token_is_predicted_from_the_opening() {
 fn long_items_lose_their_beginning_and_the_loss_is_counted() {
     let line = r#"{"query":"abcdef","choices":["x","yz"],"gold":0}"#;
     let plan = planned(&[line], Rules::LmEval, 4).expect("the choices fit");
-    // Five tokens are kept, and the last of them is not read.
+    // Five tokens are kept. The last of them is predicted but not read.
     assert_eq!(text(&plan.rows[0].inputs), "def ");
     assert_eq!(
         (plan.rows[0].first, text(&plan.rows[0].targets)),
@@ -96,7 +96,7 @@ fn long_items_lose_their_beginning_and_the_loss_is_counted() {
 fn core_scores_what_comes_after_the_common_beginning() {
     let line = r#"{"query":"q","choices":["open","open far","one"],"gold":0}"#;
     let plan = planned(&[line], Rules::Core, 32).expect("fits");
-    // All begin with "q o".
+    // All choices begin with "q o" after the opening.
     let targets: Vec<String> = plan.rows.iter().map(|row| text(&row.targets)).collect();
     assert_eq!(targets, ["pen", "pen far", "ne"]);
     assert_eq!(plan.rows[0].inputs[0], 0);
@@ -126,7 +126,7 @@ fn core_scores_the_common_end_of_a_schema_even_within_the_contexts() {
 fn core_keeps_as_many_tokens_as_the_context_has_positions() {
     let line = r#"{"query":"abcdef","choices":["x","y"],"gold":0}"#;
     let plan = planned(&[line], Rules::Core, 4).expect("fits");
-    // The last four tokens of "\0abcdef x" are kept; the last of them is not read.
+    // The last four tokens of "\0abcdef x" are kept. The last of them is predicted but not read.
     assert_eq!(text(&plan.rows[0].inputs), "ef ");
     assert_eq!(
         (plan.rows[0].first, text(&plan.rows[0].targets)),

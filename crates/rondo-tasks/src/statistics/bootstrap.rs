@@ -1,4 +1,4 @@
-//! The paired bootstrap.
+//! The paired bootstrap: it resamples items, with the same items for every condition.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::LEVEL;
 
-/// The interval of an estimate.
+/// The confidence interval of an estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
     /// The lower end.
@@ -15,17 +15,17 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// Repeated samples of the items with replacement, the same for every condition.
+/// Repeated samples of the items with replacement. Every condition uses the same samples.
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
-    /// For each condition, an estimate for each resample.
+    /// For each condition, the estimate from each resample.
     estimates: Vec<Vec<f64>>,
 }
 
 impl Bootstrap {
-    /// Resamples the items of conditions `resamples` times. Each condition is a list of a value and
-    /// a weight for each item, and its estimate is `Σ values / Σ weights`. The same seed draws the
-    /// same items.
+    /// Resamples the items `resamples` times. Each condition is a list with a value and a weight
+    /// for each item, and its estimate is `Σ values / Σ weights`. The same seed draws the same
+    /// items.
     ///
     /// B. Efron 1979, doi:10.1214/aos/1176344552.
     ///
@@ -44,7 +44,7 @@ impl Bootstrap {
         for _ in 0..resamples {
             drawn.fill(0.0);
             for _ in 0..items {
-                // The product's upper half is a number below `items`.
+                // The upper half of the product is a number below `items`.
                 let at = (u128::from(rng.next_u64()) * items as u128) >> 64;
                 drawn[at as usize] += 1.0;
             }
@@ -65,15 +65,16 @@ impl Bootstrap {
         percentiles(self.estimates[condition].clone())
     }
 
-    /// Returns the interval of the estimate of `second` minus that of `first`.
+    /// Returns the interval of the difference: the estimate of `second` minus the estimate of
+    /// `first`.
     pub fn difference(&self, first: usize, second: usize) -> Option<Interval> {
         let pairs = self.estimates[first].iter().zip(&self.estimates[second]);
         percentiles(pairs.map(|(first, second)| second - first).collect())
     }
 }
 
-/// Returns the middle [`LEVEL`] of values, with linear interpolation between neighbours; none if a
-/// value is not a number.
+/// Returns the range of the middle [`LEVEL`] of the values, with linear interpolation between
+/// neighbours. Returns `None` if there are no values or one of them is NaN.
 fn percentiles(mut values: Vec<f64>) -> Option<Interval> {
     if values.is_empty() || values.iter().any(|value| value.is_nan()) {
         return None;
@@ -96,7 +97,7 @@ fn percentiles(mut values: Vec<f64>) -> Option<Interval> {
 mod tests {
     use super::*;
 
-    /// Items with values of 0 or 1 and weight 1.
+    /// Returns items with values of 0 or 1 and a weight of 1.
     fn shares(values: &[u8]) -> Vec<(f64, f64)> {
         values
             .iter()
@@ -121,7 +122,8 @@ mod tests {
 
     #[test]
     fn a_pair_is_drawn_together() {
-        // The second is always 1 more than the first, so the difference is 1 in each resample.
+        // The second value is always 1 more than the first, so the difference is 1 in each
+        // resample.
         let first: Vec<_> = (0..20).map(|i| (f64::from(i), 1.0)).collect();
         let second: Vec<_> = (1..21).map(|i| (f64::from(i), 1.0)).collect();
         let found = Bootstrap::new(&[first, second], 100, 3).difference(0, 1);
@@ -131,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_width_is_that_of_the_normal_approximation() {
-        // Of 400 items, 80 are right only under one condition and 40 only under the other: the
+        // Of 400 items, 80 are right only under one condition and 40 only under the other. The
         // standard deviation of the mean difference is √((120/400 − 0.1²)/400) = 0.0269.
         let answers = |from: usize, to: usize| {
             let values: Vec<u8> = (0..400)

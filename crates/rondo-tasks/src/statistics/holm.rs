@@ -1,10 +1,10 @@
-//! Adjusts the p values of several tests.
+//! Adjusts the p values of several tests for their number.
 
-/// Returns p values adjusted for their number: if all those of at most α are reported as
-/// differences, the probability of any false report is at most α.
+/// Returns the adjusted p values. If every test with an adjusted p value of at most α is reported
+/// as a difference, the probability that any of these reports is false is at most α.
 ///
-/// S. Holm 1979: the k-th smallest of m is multiplied by m − k + 1, and none is smaller than the
-/// one before.
+/// S. Holm 1979: of m p values, the k-th smallest is multiplied by m − k + 1 and, if the previous
+/// result is larger, raised to that result.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
@@ -23,7 +23,8 @@ mod tests {
 
     #[test]
     fn the_smallest_is_multiplied_by_all_and_none_falls_below_the_one_before() {
-        // 3 · 0.01, 2 · 0.03, and 1 · 0.04, which is raised to the one before.
+        // The products are 3 · 0.01, 2 · 0.03 and 1 · 0.04. The last one is raised to the one
+        // before it.
         let found = holm(&[0.04, 0.01, 0.03]);
         let expected = [0.06, 0.03, 0.06];
         assert!(

@@ -2,30 +2,32 @@
 
 use serde::Serialize;
 
-/// The numbers of items that two conditions answer differently, and the probability of such numbers
-/// by chance.
+/// The numbers of items that two conditions answer differently, and the probability that chance
+/// alone makes these numbers differ as much.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct McNemar {
-    /// Items that only the first answers right.
+    /// The number of items that only the first condition answers right.
     pub only_first: u64,
-    /// Items that only the second answers right.
+    /// The number of items that only the second condition answers right.
     pub only_second: u64,
     /// The two-sided mid-p value.
     pub mid_p: f64,
 }
 
 impl McNemar {
-    /// Compares answers item by item.
+    /// Compares the answers of two conditions item by item.
     ///
-    /// If both conditions are equally good, an item that they answer differently is a fair coin.
-    /// With `n` such items, `b` and `c` on either side:
+    /// If both conditions are equally good, each item that they answer differently is like the toss
+    /// of a fair coin. With `n` such items, of which the first condition answers `b` right and the
+    /// second `c`:
     ///
     /// ```text
     /// mid-p = 2 · (P(X < min(b, c)) + ½ P(X = min(b, c))),   X ~ Binomial(n, ½)
     /// ```
     ///
-    /// M. Fagerland, S. Lydersen, P. Laake 2013, doi:10.1186/1471-2288-13-91: nearly always at most the nominal level, and
-    /// with more power than the exact test.
+    /// M. Fagerland, S. Lydersen, P. Laake 2013, doi:10.1186/1471-2288-13-91. The rate of false
+    /// positives of this test is nearly always at most the nominal level, and the test has more
+    /// power than the exact test.
     pub fn of(answers: impl IntoIterator<Item = (bool, bool)>) -> Self {
         let (mut only_first, mut only_second) = (0, 0);
         for pair in answers {
@@ -45,7 +47,7 @@ impl McNemar {
 
 fn mid_p(b: u64, c: u64) -> f64 {
     let (n, least) = (b + c, b.min(c));
-    // ln C(n, k) is computed from one k to the next.
+    // The loop computes ln C(n, k) for each k from its value for k − 1.
     let mut ln_choose = 0.0;
     let ln_half = -(n as f64) * std::f64::consts::LN_2;
     let mut below = 0.0;
@@ -63,10 +65,10 @@ mod tests {
 
     #[test]
     fn a_small_case_is_what_a_hand_finds() {
-        // One against five of six items: 2 · (1/64 + ½ · 6/64) = 8/64.
+        // Of six items, one is on one side and five are on the other: 2 · (1/64 + ½ · 6/64) = 8/64.
         assert!((mid_p(1, 5) - 0.125).abs() < 1e-12);
         assert!((mid_p(5, 1) - 0.125).abs() < 1e-12);
-        // None against five items: 2 · ½ · 1/32.
+        // Of five items, all are on one side: 2 · ½ · 1/32.
         assert!((mid_p(0, 5) - 1.0 / 32.0).abs() < 1e-12);
         assert!((mid_p(3, 3) - 1.0).abs() < 1e-12);
         assert!((mid_p(0, 0) - 1.0).abs() < 1e-12);
@@ -74,7 +76,7 @@ mod tests {
 
     #[test]
     fn thousands_of_items_are_no_underflow() {
-        // Close to the normal approximation, z = 200/√10000 = 2: p = 0.0455.
+        // The result is close to the normal approximation: z = 200/√10000 = 2, so p = 0.0455.
         let p = mid_p(4_900, 5_100);
         assert!((p - 0.0455).abs() < 1e-4, "{p}");
     }

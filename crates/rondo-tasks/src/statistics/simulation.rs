@@ -1,4 +1,4 @@
-//! Checks the tests on simulated items with known accuracy.
+//! Checks the statistical tests on simulated items with known accuracy.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -9,13 +9,13 @@ const DATA_SETS: usize = 2000;
 const ITEMS: usize = 200;
 const NOMINAL: f64 = 0.05;
 
-/// Two standard errors of a share near the nominal level.
+/// Returns two standard errors of a share near the nominal level.
 fn two_errors(data_sets: usize) -> f64 {
     2.0 * (NOMINAL * (1.0 - NOMINAL) / data_sets as f64).sqrt()
 }
 
-/// Draws outcomes of two conditions. Both have a true accuracy of 60 %, and the second has `gain`
-/// more; 70 % of items are answered alike.
+/// Draws the outcomes of two conditions. Both have a true accuracy of 60 %; the second is better by
+/// `gain`. On about 70 % of the items, the second condition copies the answer of the first.
 fn draw(rng: &mut ChaCha8Rng, gain: f64) -> Vec<(bool, bool)> {
     let mut uniform = || (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
     (0..ITEMS)
@@ -41,7 +41,7 @@ fn rejected(gain: f64) -> f64 {
 fn equal_conditions_are_told_apart_no_more_often_than_the_level_says() {
     let size = rejected(0.0);
     assert!(size <= NOMINAL + two_errors(DATA_SETS), "{size}");
-    // The test does reject sometimes.
+    // The test must also reject sometimes.
     assert!(size > NOMINAL / 2.0, "{size}");
 }
 

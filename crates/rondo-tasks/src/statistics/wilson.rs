@@ -2,14 +2,14 @@
 
 use super::{Interval, QUANTILE};
 
-/// Returns Wilson's score interval of `hits` in `count`.
+/// Returns Wilson's score interval for `hits` of `count` items; `None` if `count` is 0.
 ///
 /// ```text
 /// (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n),   p = hits/n, z = 1.96
 /// ```
 ///
-/// E. B. Wilson 1927, doi:10.1080/01621459.1927.10502953. It stays between 0 and 1, and is not
-/// empty for shares of 0 and 1.
+/// E. B. Wilson 1927, doi:10.1080/01621459.1927.10502953. The interval stays between 0 and 1, and
+/// for shares of 0 and 1 it still has a positive width.
 pub fn wilson(hits: usize, count: usize) -> Option<Interval> {
     if count == 0 {
         return None;
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn none_of_ten_has_a_width() {
-        // z²/n / (1 + z²/n) = 0.38415 / 1.38415
+        // The upper end is z²/n / (1 + z²/n) = 0.38415 / 1.38415.
         let found = wilson(0, 10).expect("a share");
         assert!(
             found.low.abs() < 1e-12 && (found.high - 0.277_53).abs() < 1e-5,
