@@ -8,8 +8,8 @@ use crate::tensor::{CubeTensor, check, empty, matrix};
 /// The number of columns that a cube sums at the same time.
 const COLUMNS: usize = 32;
 
-/// The number of groups of rows that a cube sums at the same time. Group p has the rows p, p +
-/// PARTS and so on.
+/// The number of groups of rows that a cube sums at the same time. Group `p` has the rows `p`,
+/// `p + PARTS` and so on.
 const PARTS: usize = 8;
 
 /// Returns the sums of the first `columns` columns over all rows. The rows are always added in the

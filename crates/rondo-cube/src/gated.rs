@@ -1,5 +1,5 @@
-//! The gated SiLU `SiLU(a) ⊙ b` with `SiLU(a) = a · σ(a)` (Shazeer 2020, arXiv 2002.05202). The
-//! first half of each row of the input is a, and the second half is b.
+//! The gated SiLU `SiLU(a) ⊙ b` with `SiLU(a) = a · σ(a)` (Shazeer 2020, arXiv 2002.05202). In each
+//! row of the input, `a` is the first half and `b` is the second half.
 //!
 //! ```text
 //! da = dy ⊙ b ⊙ σ(a) ⊙ (1 + a ⊙ (1 − σ(a))),   db = dy ⊙ a ⊙ σ(a)

@@ -1,5 +1,5 @@
 //! Conversion between Burn's tensors and the tensors that kernels read. Without fusion both are the
-//! same. With fusion, Burn's tensors are entries in its queue of fused operations.
+//! same. With fusion, Burn's tensors are entries in Burn's queue of fused operations.
 
 #[cfg(feature = "fusion")]
 mod fused;

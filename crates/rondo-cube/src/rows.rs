@@ -1,8 +1,8 @@
 //! How the units (threads) of a cube share rows; sums over a row; the exponential.
 //!
-//! The units with the same y share a row and are its lanes. Lane l computes the columns l, l +
-//! lanes, l + 2·lanes and so on, so neighbouring units read neighbouring numbers. If rows are
-//! narrow, a cube computes several rows.
+//! The units with the same y coordinate share a row and are its lanes. Lane `l` computes the
+//! columns `l`, `l + lanes`, `l + 2·lanes` and so on, so neighbouring units read neighbouring
+//! numbers. If rows are narrow, a cube computes several rows.
 
 use cubecl::prelude::*;
 

@@ -60,8 +60,8 @@ pub enum Gate<'a> {
     Device {
         /// The factor of the gradient, `[1]`.
         scale: &'a CubeTensor,
-        /// Whether the update is applied, `[1]`. If this is zero, parameter and moments keep their
-        /// values.
+        /// The number that decides whether the update is applied, `[1]`. If it is zero, parameter
+        /// and moments keep their values.
         counts: &'a CubeTensor,
     },
 }
@@ -208,7 +208,7 @@ fn adamw(
     );
 }
 
-/// The parts of RavenAdam's rule that select its kernels' arguments.
+/// Whether RavenAdam clips the update, and whether this is the first update.
 struct RavenAdam {
     update_clipping: bool,
     is_first: bool,

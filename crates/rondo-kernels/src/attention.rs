@@ -2,7 +2,8 @@
 //! stored.
 //!
 //! Per sequence and query head, over the keys up to the query's own position:
-//! `A = softmax(Q·Kᵀ / √d_head) · V`. The scores are computed tile by tile. Each tile is
+//! For each sequence and query head, over the keys up to the query's own position, attention
+//! returns `A = softmax(Q·Kᵀ / √d_head) · V`. The scores are computed tile by tile. Each tile is
 //! exponentiated relative to the largest score so far, multiplied with the values and discarded.
 //! The backward pass computes the tiles again with the help of `lse`, the logarithm of the sum of
 //! each query's exponentiated scores (Dao et al. 2022, arXiv 2205.14135; Dao 2023,
@@ -48,8 +49,8 @@ use crate::matrix::Matrix;
 /// The sizes of an attention layer and its batch; none is zero.
 ///
 /// The packed projection has a row per token, `[batch · seq, qkv_width]`: the query heads, then the
-/// key heads, then the value heads. Each key and value head serves a run of `heads / kv_heads`
-/// neighbouring query heads.
+/// key heads, then the value heads. `heads / kv_heads` neighbouring query heads share one key head
+/// and one value head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// The number of sequences.
@@ -96,7 +97,7 @@ impl Shape {
         (self.batch * (self.seq * (self.seq + 1) / 2)) as u64
     }
 
-    /// Returns how many query heads a key head serves.
+    /// Returns how many query heads share a key head.
     fn group(&self) -> usize {
         self.heads / self.kv_heads
     }
@@ -126,7 +127,7 @@ impl Shape {
         }
     }
 
-    /// Checks the counts and the length of a packed projection.
+    /// Checks the sizes, and the length of a packed projection.
     fn check(&self, qkv: &[f32]) {
         let Self {
             batch,

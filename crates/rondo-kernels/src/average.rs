@@ -6,9 +6,9 @@
 //! ```
 //!
 //! for each token. z is the output of an iteration, q a learned vector, and β the factor by which
-//! earlier weights shrink. Thus h is `Σ β^(t−i) e^(s_i) z_i / Σ β^(t−i) e^(s_i)`. The code stores
-//! the logarithm of D, so no score makes it infinite. In the first iteration there is no earlier D
-//! or h: D is `e^s`, and h is z.
+//! earlier weights shrink. After iteration t, h is `Σ_i β^(t−i) e^(s_i) z_i / Σ_i β^(t−i) e^(s_i)`.
+//! The code stores the logarithm of D, so no score makes it infinite. In the first iteration there
+//! is no earlier D or h: D is `e^s`, and h is z.
 
 mod blend;
 #[cfg(test)]

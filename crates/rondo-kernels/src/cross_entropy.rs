@@ -35,11 +35,13 @@ use row::RowLoss;
 const CHUNK_LOGITS: usize = 1 << 21;
 
 /// The minimum number of tokens in a chunk, for any vocabulary. Each chunk reads the matrix of the
-/// head twice, and reads and writes its whole gradient. Compared with 512 tokens, 256 tokens cost 6
-/// % more time at a vocabulary of 4096 and 14 % more at 65536; 1024 tokens gained nothing.
+/// head twice, and reads and writes the whole gradient of this matrix. Chunks of 256 tokens cost
+/// more time than chunks of 512 tokens, 6 % at a vocabulary of 4096 and 14 % at 65536. Chunks of
+/// 1024 tokens gained nothing.
 const FEWEST_ROWS: usize = 512;
 
-/// The head, which turns hidden states into logits, and their loss; without its tensors.
+/// The description of the head, which turns hidden states into logits and computes their loss;
+/// without its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Whether the matrix of the head is the token embedding, `[vocab, d_model]`, used as its
@@ -86,7 +88,7 @@ pub struct LossWithGradients {
 ///
 /// # Shapes
 ///
-/// `hidden`: `[tokens, d_model]`; `matrix`: the shape that [`Head::tied`] says; `targets`:
+/// `hidden`: `[tokens, d_model]`; `matrix`: the shape given at [`Head::tied`]; `targets`:
 /// `[tokens]`, ids below the size of the vocabulary.
 ///
 /// # Panics
@@ -123,7 +125,7 @@ pub fn losses(head: Head, hidden: Matrix<'_>, matrix: Matrix<'_>, targets: &[i32
 ///
 /// # Shapes
 ///
-/// `hidden`: `[tokens, d_model]`; `matrix`: the shape that [`Head::tied`] says; `targets`:
+/// `hidden`: `[tokens, d_model]`; `matrix`: the shape given at [`Head::tied`]; `targets`:
 /// `[tokens]`, ids below the size of the vocabulary; `weights`: `[tokens]`, or `None` if every
 /// token has weight 1.
 ///

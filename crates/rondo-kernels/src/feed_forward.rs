@@ -1,4 +1,5 @@
-//! The gated MLP `W_out(SiLU(a) ⊙ b)`; a is the first half of `W_in x`, and b is the second half.
+//! The gated MLP `W_out(SiLU(a) ⊙ b)`; `a` is the first half of `W_in x`, and `b` is the second
+//! half.
 
 use crate::awake::join;
 use crate::gated;
@@ -17,7 +18,7 @@ pub struct FeedForward {
 /// The weights of a gated MLP, or other values in their places.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedForwardWeights<T> {
-    /// The matrix `W_in`, `[d_in, 2·d_ff]`; the columns of a come before the columns of b.
+    /// The matrix `W_in`, `[d_in, 2·d_ff]`; the columns of `a` come before the columns of `b`.
     pub in_proj: T,
     /// The matrix `W_out`, `[d_ff, d_out]`.
     pub out_proj: T,
@@ -31,7 +32,7 @@ fn gated(both: &[f32], [rows, d_ff]: [usize; 2]) -> Scratch {
 
 impl Branch for FeedForward {
     type Weights<T> = FeedForwardWeights<T>;
-    /// The halves a and b, `[rows, 2·d_ff]`.
+    /// The halves `a` and `b`, `[rows, 2·d_ff]`.
     type Saved = Vec<f32>;
 
     fn forward(

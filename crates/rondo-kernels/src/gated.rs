@@ -1,5 +1,5 @@
-//! The gated SiLU `SiLU(a) ⊙ b` (Shazeer 2020, arXiv 2002.05202). a is the first half of a row, and
-//! b is the second half.
+//! The gated SiLU `SiLU(a) ⊙ b` (Shazeer 2020, arXiv 2002.05202); `a` is the first half of a row,
+//! and `b` is the second half.
 
 use crate::rows::{for_rows, for_rows_of_two};
 use crate::vector::{sigmoid, vectorized};
@@ -8,7 +8,7 @@ use crate::vector::{sigmoid, vectorized};
 ///
 /// # Shapes
 ///
-/// `both`: `[rows, 2·d_ff]`, a before b; `out`: `[rows, d_ff]`.
+/// `both`: `[rows, 2·d_ff]`, `a` before `b`; `out`: `[rows, d_ff]`.
 pub fn forward(both: &[f32], d_ff: usize, out: &mut [f32]) {
     for_rows(out, d_ff, |first, out| {
         let both = &both[first * 2 * d_ff..];
@@ -27,14 +27,14 @@ pub fn forward(both: &[f32], d_ff: usize, out: &mut [f32]) {
     });
 }
 
-/// Writes the gradients of a and b. Replaces the gradient of `h = SiLU(a) ⊙ b` by h itself, because
-/// the gradient of the matrix after h needs h.
+/// Writes the gradients of `a` and `b`. Replaces the gradient of `h = SiLU(a) ⊙ b` by `h` itself,
+/// because the gradient of the matrix after `h` needs `h`.
 ///
 /// `d_a = d_h · b · σ(a) · (1 + a · (1 − σ(a)))`, `d_b = d_h · SiLU(a)`.
 ///
 /// # Shapes
 ///
-/// `both`, `d_both`: `[rows, 2·d_ff]`, a before b; `d_h`: `[rows, d_ff]`.
+/// `both`, `d_both`: `[rows, 2·d_ff]`, `a` before `b`; `d_h`: `[rows, d_ff]`.
 pub fn backward(both: &[f32], d_ff: usize, d_both: &mut [f32], d_h: &mut [f32]) {
     for_rows_of_two((d_both, 2 * d_ff), (d_h, d_ff), |first, d_both, d_h| {
         let both = &both[first * 2 * d_ff..];
@@ -73,7 +73,8 @@ mod tests {
         assert!(out[0].abs() < 1e-12 && (out[1] - 20.0).abs() < 1e-5);
         let (mut d_both, mut d_h) = ([0.0; 4], [1.0; 2]);
         backward(&[0.0, 40.0, 3.0, 0.5], 2, &mut d_both, &mut d_h);
-        // d_a = b σ(a) (1 + a (1 − σ(a))), d_b = SiLU(a), then h.
+        // The first two numbers are d_a = b σ(a) (1 + a (1 − σ(a))), the last two are d_b =
+        // SiLU(a).
         let expected = [1.5, 0.5, 0.0, 40.0];
         assert!(
             d_both

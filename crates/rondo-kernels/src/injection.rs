@@ -4,7 +4,7 @@
 //! | module | y |
 //! |---|---|
 //! | [`channels`] | `c ⊙ x + base`, with c a function of two numbers per channel |
-//! | [`orthogonal`] | `r − c u + u`: the decayed x without its component along u, plus u |
+//! | [`orthogonal`] | `(r − c u) + u`: the decayed x without its component along u, plus u |
 //! | [`mix`] | `keep · x + α · e`, with a single α |
 //! | [`history`] | `base + c ⊙ (past − x)`, with past an earlier state |
 //!

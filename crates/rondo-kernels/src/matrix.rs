@@ -175,7 +175,7 @@ impl<'a> MatrixMut<'a> {
         [self.rows, self.cols]
     }
 
-    /// Returns the same view for a shorter time.
+    /// Returns the same view with a shorter lifetime.
     pub fn reborrow(&mut self) -> MatrixMut<'_> {
         MatrixMut {
             data: PhantomData,

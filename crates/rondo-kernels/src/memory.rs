@@ -31,7 +31,7 @@ static FREE: FreeList = FreeList(Mutex::new(Vec::new()));
 /// Working space of one call. It may come from an earlier call and is not filled with zeros, so its
 /// contents are arbitrary. Dropping it makes it available again.
 ///
-/// The program keeps as many working spaces as were in use at the same time.
+/// The program keeps as many working spaces as were ever in use at the same time.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     numbers: Vec<f32>,

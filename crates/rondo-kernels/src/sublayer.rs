@@ -6,8 +6,9 @@
 //! | [`After::NormOfSum`] | `norm(x + f(before(x)))` |
 //! | [`After::NormOfBranch`] | `x + norm(f(before(x)))` |
 //!
-//! The forward pass stores the data of the branch and the input of the norm after the branch. The
-//! backward pass recomputes the norm before the branch.
+//! Here f is the branch, and before is the norm before the branch. The forward pass stores the data
+//! of the branch and the input of the norm after the branch. The backward pass recomputes the norm
+//! before the branch.
 
 use crate::matrix::Matrix;
 use crate::memory::Scratch;
@@ -171,8 +172,9 @@ impl<B: Branch> Sublayer<B> {
             &saved.branch,
             Matrix::new(&d_y, rows, width),
         );
-        // The residual connection passes on the gradient at its own output: d_y if the norm after
-        // the branch covers the sum, d_out if it covers only the branch.
+        // The residual connection adds the gradient of the sum to the gradient of x. The gradient
+        // of the sum is d_y if the norm after the branch covers the sum; it is d_out if the norm
+        // covers only the branch.
         let mut d_x = d_y;
         if let After::NormOfBranch(_) = self.after {
             d_x.copy_from_slice(d_out.elements());

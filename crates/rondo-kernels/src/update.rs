@@ -111,7 +111,7 @@ fn shares(beta: f64) -> [f32; 2] {
 }
 
 impl Parameter<'_> {
-    /// Returns the same slices for a shorter time.
+    /// Returns the same slices with a shorter lifetime.
     fn reborrow(&mut self) -> Parameter<'_> {
         Parameter {
             value: self.value,

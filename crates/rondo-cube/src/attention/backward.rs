@@ -6,9 +6,10 @@
 //! ```text
 //! dS = factor · P ⊙ (dP − D)        dQ = dS · K        dK = dSᵀ · Q        dV = Pᵀ · dO
 //! ```
-//!
 //! One kernel computes dQ; each cube computes one tile of queries. Another kernel computes dK and
 //! dV; each cube computes one tile of keys, with all query heads that use these keys. Every sum is
+//! computed by a single cube, in a fixed order. A cube's *own* rows are the rows of its tile; the
+//! *other* rows are the rows that the cube walks over.
 //! computed by a single cube, in a fixed order.
 
 use cubecl::prelude::*;
@@ -19,7 +20,8 @@ use super::stage::{Head, Turn, other_row};
 use super::tile::{Four, Tile};
 use crate::rows::{self, power, sum_of_lanes};
 
-/// Writes D: for each row, the inner product of its result and the gradient of its result.
+/// Writes D: for each query, the inner product of the query's row in the result and in the gradient
+/// of the result.
 #[cube(launch)]
 pub(super) fn products_kernel(
     out: &[f32],
@@ -215,7 +217,7 @@ pub(super) fn keys_kernel(
     let sequence = matrix / sizes.key_heads;
     let served = sizes.heads / sizes.key_heads;
     let first_head = matrix % sizes.key_heads * served;
-    // The tiles with the first keys run first, because most queries see these keys.
+    // The first keys are seen by the most queries, so their tiles take longest and run first.
     let own_key = CUBE_POS / matrices * comptime!(tile.own());
 
     let own = own_key + UNIT_POS as usize / tile.lanes;

@@ -1,4 +1,5 @@
-//! The kernel of the forward pass.
+//! The kernel of the forward pass. A cube's *own* rows are its queries; the *other* rows are the
+//! keys that it walks over.
 
 use cubecl::prelude::*;
 

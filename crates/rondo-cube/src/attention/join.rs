@@ -1,6 +1,6 @@
-//! Combines the numbers that the lanes of a group hold for each own row. On a device with planes
-//! (groups of threads that run in lockstep) this happens within a plane, otherwise through shared
-//! memory. The order of the operations is fixed.
+//! Combines the numbers that the lanes of a group hold for each own row (a row of the cube's tile).
+//! On a device with planes (groups of threads that run in lockstep) this happens within a plane,
+//! otherwise through shared memory. The order of the operations is fixed.
 
 use cubecl::prelude::*;
 

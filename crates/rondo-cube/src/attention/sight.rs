@@ -1,5 +1,5 @@
-//! The sizes that the kernels of attention read, the places of heads in buffers, and the rule which
-//! keys a query sees.
+//! The sizes that the kernels of attention read, the places of heads in buffers, and the rule that
+//! decides which keys a query sees.
 
 use cubecl::prelude::*;
 

@@ -2,9 +2,10 @@
 //!
 //! A tile has own rows and other rows. The cube computes the results of its own rows, and walks
 //! over the other rows tile by tile. In the forward pass, own rows are queries and other rows are
-//! keys. A unit has a group and a lane. It computes the scores of some own rows with some other
-//! rows, and some columns of the result for the same own rows. Units read and write four numbers at
-//! a time:
+//! keys. A unit has a group and a lane. The unit computes the scores of some own rows with some
+//! other rows, and some columns of the result for the same own rows. Units read and write four
+//! numbers at a time:
+//!
 //! ```text
 //! own rows          group + r · groups                               r < rows
 //! other rows        4 lane + c mod 4 + 4 lanes · (c div 4)           c < columns

@@ -198,7 +198,7 @@ fn check(
 
 #[test]
 fn rounding_the_factors_to_tf32_would_not_pass_for_f32() {
-    // 1 + 2⁻¹² needs 13 bits of significand. TF32 has 11, so it rounds to 1.
+    // 1 + 2⁻¹² needs 13 bits of significand. TF32 has 11 bits, so rounding to TF32 gives 1.
     let factor = 1.0 + 2.0_f64.powi(-12);
     let (exact, rounded) = (factor * factor, 1.0_f64);
     let bound = 8.0 * f64::from(f32::EPSILON) / 2.0 * exact;

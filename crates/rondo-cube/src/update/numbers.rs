@@ -44,7 +44,8 @@ impl StepNumbers {
     ///
     /// # Panics
     ///
-    /// Panics if the update differs from the update of the step in anything but a decay of zero.
+    /// Panics if the update differs from the update of the step. Only the decay may differ: it may
+    /// be zero.
     pub(super) fn buffer_for(&self, update: Update) -> &CubeTensor {
         let mut own = self.update;
         if update.step.decay == 0.0 {

@@ -48,7 +48,7 @@ impl Tally {
 /// One key and a vector of queries.
 #[derive(Clone, Copy)]
 pub(super) struct Place<R> {
-    /// The factor's data for the key.
+    /// The data that [`Edges::row`] returned for the key.
     pub(super) row: R,
     /// The position of the first query.
     pub(super) query: usize,
@@ -56,7 +56,7 @@ pub(super) struct Place<R> {
     pub(super) vector: usize,
 }
 
-/// The scores of a vector of queries for one key, and the gradients.
+/// The scores of a vector of queries for one key, and the gradients that belong to them.
 pub(super) struct Weighted<'a> {
     /// In: the scores. Out: the weights that multiply the values.
     pub(super) scores: &'a mut Lanes,

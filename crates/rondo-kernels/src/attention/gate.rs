@@ -6,8 +6,8 @@
 //! | | |
 //! |---|---|
 //! | logit of the gate | `g = a + b` |
-//! | drawn | `A = 1[g + ℓ > 0]`, `ℓ = ln(u / (1 − u))` of a uniform `u`; `dA/dg = s·(1 − s)` with `s = σ(g + ℓ)` |
-//! | threshold | `A = 1[g > 0]`; `dA/dg = s·(1 − s)` with `s = σ(g)` |
+//! | a drawn gate | `A = 1[g + ℓ > 0]` with `ℓ = ln(u / (1 − u))` for a uniform `u`; `dA/dg = s·(1 − s)` with `s = σ(g + ℓ)` |
+//! | a gate with a threshold | `A = 1[g > 0]`; `dA/dg = s·(1 − s)` with `s = σ(g)` |
 //! | result | `y = Σ softmax(a) · A · v`, not normalised again |
 //! | expected density | the mean of `σ(g)` over the edges |
 //!

@@ -24,13 +24,13 @@ pub(super) struct RowNoise {
 /// lowest bias).
 pub const MULTIPLIERS: [u32; 2] = [0x21f0_aaad, 0xd35a_2d97];
 
-/// The 32 bits added before, and the 32 bits added between, the multiplications, for every attended
-/// token.
+/// For every attended token, the 32 bits that enter by XOR before the first multiplication, and the
+/// 32 bits that enter between the two multiplications.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowKeys {
-    /// The bits added before the first multiplication, `[batch, heads, seq]`.
+    /// The bits that enter before the first multiplication, `[batch, heads, seq]`.
     pub before: Vec<u32>,
-    /// The bits added between the two multiplications, `[batch, heads, seq]`.
+    /// The bits that enter between the two multiplications, `[batch, heads, seq]`.
     pub between: Vec<u32>,
 }
 
@@ -74,10 +74,11 @@ impl HeadNoise {
 
 impl RowNoise {
     /// Returns the number of the edge from the query at `position`: one of the 2²³ numbers
-    /// `(k + ½) / 2²³`. The number is never 0 or 1, and `1 − u` is exact.
+    /// `(k + ½) / 2²³` with `k` from 0 to 2²³ − 1. The number is never 0 or 1, and `1 − u` is
+    /// exact.
     ///
-    /// The position passes through two multiplications between xor-shifts; 32 bits of the row's key
-    /// are added before each multiplication.
+    /// The position passes through two multiplications between xor-shifts. Before each
+    /// multiplication, 32 bits of the row's key enter by XOR.
     #[inline(always)]
     pub(super) fn uniform(self, position: u32) -> f32 {
         let mut x = position ^ self.before;

@@ -92,7 +92,7 @@ impl WithSimd for OpenProduct<'_> {
     }
 }
 
-/// Adds `factor · x`.
+/// Adds `factor · x` to the sums.
 #[inline(always)]
 fn add_scaled<S: Simd>(simd: S, sums: &mut [f32], factor: f32, x: &[f32]) {
     let factor = simd.splat_f32s(factor);

@@ -91,8 +91,8 @@ impl Queries {
         key.saturating_sub(self.first) / LANES
     }
 
-    /// Cuts the keys into runs. With each run comes the first query that sees any key of the run,
-    /// rounded down to a whole vector.
+    /// Cuts the keys into runs. Each run is paired with the first query that sees any key of the
+    /// run, rounded down to a whole vector.
     fn key_runs(self, keys: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
         let diagonal = self.first.clamp(keys.start, keys.end);
         let before = (keys.start < diagonal).then_some((keys.start..diagonal, 0));
@@ -102,8 +102,8 @@ impl Queries {
         before.into_iter().chain(on)
     }
 
-    /// Cuts the queries into runs. With each run comes the end of the keys that any query of the
-    /// run sees.
+    /// Cuts the queries into runs. Each run is paired with the end of the keys that any query of
+    /// the run sees.
     fn query_runs(self, keys: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
         let run = match keys.end <= self.first {
             true => QUERIES,

@@ -16,8 +16,8 @@ pub enum Forgetting {
 }
 
 impl Forgetting {
-    /// Returns `ln β` and its derivative with respect to the learned number, which is 0 for a fixed
-    /// β.
+    /// Returns `ln β` and its derivative with respect to the learned number. The derivative is 0
+    /// for a fixed β.
     pub(super) fn logarithm<T: Real>(fixed: T, learned: Option<T>) -> [T; 2] {
         match learned {
             Some(number) => [-softplus(-number), sigmoid(-number)],

@@ -3,7 +3,7 @@
 use super::*;
 use crate::threads::one_and_two;
 
-/// `[tokens, d_model, vocab]`.
+/// The sizes `[tokens, d_model, vocab]`.
 type Shape = [usize; 3];
 
 const UNTIED: Head = Head {

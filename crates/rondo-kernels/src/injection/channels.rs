@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Parcae's rule is `decay ⊙ x + step ⊙ b`. With `hold` in place of `step`, the rule is the exact
-//! solution for a b that is constant over the step (zero-order hold).
+//! solution for a `b` that is constant over the step (zero-order hold).
 
 use crate::matrix::Matrix;
 use crate::real::{Real, sigmoid, softplus};
@@ -22,7 +22,7 @@ use crate::vector::vectorized;
 pub enum Coefficient {
     /// `e^(−Δa)`, which lies between 0 and 1.
     Decay,
-    /// Δ.
+    /// The step Δ.
     Step,
     /// `(1 − e^(−Δa)) / a`.
     Hold,
@@ -43,7 +43,7 @@ pub struct ChannelsTensors<X, V = X> {
     pub x: X,
     /// The base, `[tokens, width]`; `None` if nothing is added.
     pub base: Option<X>,
-    /// The logarithm of a, `[width]`.
+    /// The logarithm of `a`, `[width]`.
     pub a_log: V,
     /// The number whose softplus is Δ, `[width]`.
     pub dt_bias: V,

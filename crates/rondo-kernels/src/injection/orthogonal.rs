@@ -5,9 +5,9 @@
 //! r = e^(−Δa) ⊙ x    c = ⟨r, u⟩ / (‖u‖² + ε)    y = (r − c u) + u    ε = 1e-6
 //! ```
 //!
-//! for each token; u is the update, and Δ and a are defined in [`channels`](super::channels). Thus
-//! `⟨y − u, u⟩ = 0` apart from ε: the state adds nothing along the update. The gradient also passes
-//! through c.
+//! for each token; `u` is the update, and `Δ` and `a` are defined in [`channels`](super::channels).
+//! Thus `⟨y − u, u⟩ = 0` apart from ε: the state adds nothing along the update. The gradient also
+//! passes through c.
 
 use super::channels::Coefficient;
 use crate::matrix::Matrix;
@@ -30,7 +30,7 @@ pub struct OrthogonalTensors<X, V = X> {
     pub x: X,
     /// The update u, `[tokens, width]`.
     pub update: X,
-    /// The logarithm of a, `[width]`.
+    /// The logarithm of `a`, `[width]`.
     pub a_log: V,
     /// The number whose softplus is Δ, `[width]`.
     pub dt_bias: V,

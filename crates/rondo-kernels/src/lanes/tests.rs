@@ -9,8 +9,8 @@ use crate::threads::one_and_two;
 
 /// The ε of the norm after the core.
 const EPSILON: f64 = 1e-6;
-/// The tolerance of f64 results, relative to the largest value. Gradients are compared in norm,
-/// within ten times this tolerance.
+/// The tolerances of results in f64 and in f32, relative to the largest value. Gradients are
+/// compared in norm; in f64 they must agree within ten times the tolerance.
 const F64: f64 = 1e-12;
 const F32: f64 = 1e-5;
 

@@ -1,7 +1,7 @@
 //! Products of matrices whose elements are rounded to bf16; the sums are in f32.
 //!
 //! A bf16 number is the upper half of an f32. Both factors are rounded to nearest, ties to even. A
-//! subnormal number becomes zero, as the processors' bf16 instructions do it; NaN stays NaN.
+//! subnormal number becomes zero, as in the bf16 instructions of processors; NaN stays NaN.
 //!
 //! | module | what it holds |
 //! |---|---|
