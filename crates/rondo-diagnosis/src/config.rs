@@ -91,9 +91,9 @@ impl Default for IgnoredStateConfig {
 }
 
 /// `[diagnosis.divergence]`: the median of the recent losses stays higher than the lowest such
-/// median by `rise`, for `steps` steps; or it exceeds the first loss by ten times `rise`, for any
-/// time. This rule and `loss_spike` ignore steps with less than half the mean recurrence, because
-/// the loss of such a step is the loss of a shallower model.
+/// median by `rise`, for `steps` steps; or it exceeds the first loss by ten times `rise`, however
+/// briefly. This rule and `loss_spike` ignore steps with less than half the mean recurrence,
+/// because the loss of such a step is the loss of a shallower model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DivergenceConfig {

@@ -1,7 +1,6 @@
 //! Causal self-attention with grouped heads over the packed projection; no matrix of scores is
 //! stored.
 //!
-//! Per sequence and query head, over the keys up to the query's own position:
 //! For each sequence and query head, over the keys up to the query's own position, attention
 //! returns `A = softmax(Q·Kᵀ / √d_head) · V`. The scores are computed tile by tile. Each tile is
 //! exponentiated relative to the largest score so far, multiplied with the values and discarded.

@@ -166,7 +166,7 @@ struct Row<'a, T> {
 
 impl<T: Real> Row<'_, T> {
     /// Writes the gradients of the lanes and of z. Adds the gradients of the weights, and after
-    /// them those of the gains β, to `sums`.
+    /// them those of the factors β, to `sums`.
     #[inline(always)]
     fn backward(&self, width: usize, d_lanes: &mut [T], d_fresh: &mut [T], sums: &mut [T]) {
         let count = self.lanes.len() / width;

@@ -1,4 +1,4 @@
-//! Runs a sink on its own thread. It suits output that a run can do without.
+//! Runs a sink on its own thread. This suits output that a run can do without.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};

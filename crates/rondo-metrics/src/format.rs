@@ -1,4 +1,5 @@
-//! Formats numbers for people. In place of a missing number it prints [`MISSING`], never a guess.
+//! Formats numbers for people. In place of a missing number this module prints [`MISSING`], never a
+//! guess.
 
 use crate::value::Value;
 

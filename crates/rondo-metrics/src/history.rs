@@ -11,9 +11,9 @@ use crate::typed::{Measured, PerDepth, Scalar, SeriesPerDepth};
 /// A reading of one metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reading {
-    /// Optimizer updates made so far.
+    /// The number of optimizer updates made so far.
     pub step: u64,
-    /// Training tokens seen so far.
+    /// The number of training tokens seen so far.
     pub tokens: u64,
     /// The number; not finite if the run recorded a NaN or an infinity.
     pub value: f64,

@@ -1,5 +1,5 @@
 //! The file `metrics.jsonl`, with one record per line. A run appends records, readers read them
-//! back, and a resume shortens the file to the step from which it continues.
+//! back, and a resume shortens the file to the step from which the run continues.
 //!
 //! Each line is passed to the operating system in one write before [`Sink::write`] returns, so a
 //! killed process loses at most the end of its last line. Readers skip such an incomplete line; a
@@ -56,7 +56,7 @@ pub enum JsonlError {
 pub struct JsonlSink {
     path: PathBuf,
     file: File,
-    /// Bytes of complete lines in the file.
+    /// The number of bytes that the complete lines of the file take.
     whole: u64,
     /// Whether a failed write may have left part of a line after the complete lines.
     torn: bool,
@@ -67,7 +67,7 @@ impl JsonlSink {
     ///
     /// # Errors
     ///
-    /// The file exists already, or the file system refuses.
+    /// The file exists already, or the file system reports an error.
     pub fn create(path: &Path) -> Result<Self, JsonlError> {
         let file = FileSystem.create_new(path);
         let file = file.map_err(|source| match source.kind() {

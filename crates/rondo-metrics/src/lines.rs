@@ -1,5 +1,5 @@
-//! Formats evaluations and events as lines of a given width, usually 80. It has no access to a
-//! terminal. Training steps are formatted as rows by [`columns`](crate::columns).
+//! Formats evaluations and events as lines of a given width, usually 80. This module has no access
+//! to a terminal. Training steps are formatted as rows by [`columns`](crate::columns).
 
 use crate::format::{self, MISSING, or_missing, significant};
 use crate::names::{

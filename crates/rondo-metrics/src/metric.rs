@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Measured on a training step.
+    /// A measurement on a training step.
     Train,
-    /// Measured on the validation set.
+    /// A measurement on the validation set.
     Eval,
     /// Something happened; see [`Event`](crate::Event).
     Event,

@@ -95,8 +95,8 @@ impl Progress {
         }
     }
 
-    /// Prints a permanent row. Prints its header before it, if the header differs from the last
-    /// printed header.
+    /// Prints a permanent row. Prints the header of the row first, if that header differs from the
+    /// last printed header.
     fn print_row(&mut self, header: String, row: &str) {
         if self.header.as_ref() != Some(&header) {
             self.terminal.line(&header);

@@ -1,4 +1,4 @@
-//! Writes to standard error, which a person or a log file reads.
+//! Writes lines to standard error, for a person or for a log file.
 //!
 //! On a terminal one line is redrawn in place, and permanent lines scroll above it. Any other
 //! output has only permanent lines, without escape codes. A failed write (a closed pipe, or a full

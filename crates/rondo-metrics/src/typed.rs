@@ -197,7 +197,7 @@ impl<K, V> Part<K, V> {
         }
     }
 
-    /// Returns the name under which the entry stands in records.
+    /// Returns the name of the entry in records.
     pub fn into_name(self) -> String {
         self.name
     }
@@ -210,7 +210,7 @@ pub trait Entry: Sized {
     /// The type of the value.
     type Value: Held;
 
-    /// Returns the name under which the entry stands in records.
+    /// Returns the name of the entry in records.
     fn written(self) -> Cow<'static, str>;
 }
 

@@ -19,8 +19,8 @@
 //!
 //! # Limits
 //!
-//! The crate uses no Burn, no models, no tokenizers (a function of the caller returns tokens), no
-//! terminal, no clock and no ambient randomness. It reads files of items and writes none.
+//! The crate does not use Burn, models, tokenizers (a function of the caller returns tokens), a
+//! terminal, a clock or ambient randomness. It reads files of items and writes none.
 
 pub mod answer;
 pub mod error;

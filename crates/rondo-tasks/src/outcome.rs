@@ -3,8 +3,8 @@
 //! ```text
 //! acc              the choice with the largest Σ ln p is the right one; of a continuation: every token is the likeliest;
 //!                  under CORE's rules: the choice with the smallest mean loss per token; of an answer: it matches
-//! acc_norm         the same of Σ ln p / characters of the choice
-//! acc_norm_bytes   the same of Σ ln p / bytes of the choice
+//! acc_norm         as acc, with Σ ln p / characters of each choice
+//! acc_norm_bytes   as acc, with Σ ln p / bytes of each choice
 //! bits_per_byte    −Σ ln p / ln 2 / bytes, of the right continuation with its delimiter or of a text
 //! ```
 //!
@@ -220,7 +220,7 @@ impl Outcome {
     }
 }
 
-/// Reads numbers. null is read as NaN, because JSON has neither NaN nor infinities.
+/// Reads numbers. A null is read as NaN, because JSON has neither NaN nor infinities.
 fn numbers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
     let read: Vec<Option<f64>> = Vec::deserialize(from)?;
     Ok(read.into_iter().map(|x| x.unwrap_or(f64::NAN)).collect())

@@ -6,11 +6,11 @@
 //! ```text
 //! dS = factor · P ⊙ (dP − D)        dQ = dS · K        dK = dSᵀ · Q        dV = Pᵀ · dO
 //! ```
+//!
 //! One kernel computes dQ; each cube computes one tile of queries. Another kernel computes dK and
 //! dV; each cube computes one tile of keys, with all query heads that use these keys. Every sum is
 //! computed by a single cube, in a fixed order. A cube's *own* rows are the rows of its tile; the
 //! *other* rows are the rows that the cube walks over.
-//! computed by a single cube, in a fixed order.
 
 use cubecl::prelude::*;
 

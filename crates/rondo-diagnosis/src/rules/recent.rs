@@ -18,7 +18,7 @@ impl Recent {
         }
     }
 
-    /// Adds a finite number, and drops the oldest if the window is full.
+    /// Adds a finite number. If the window is full, the oldest number is dropped.
     pub(super) fn push(&mut self, value: f64) {
         if self.values.len() == self.size {
             self.values.pop_front();

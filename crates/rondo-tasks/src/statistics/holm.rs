@@ -23,8 +23,8 @@ mod tests {
 
     #[test]
     fn the_smallest_is_multiplied_by_all_and_none_falls_below_the_one_before() {
-        // The products are 3 · 0.01, 2 · 0.03 and 1 · 0.04. The last one is raised to the one
-        // before it.
+        // The products are 3 · 0.01, 2 · 0.03 and 1 · 0.04. The last product is raised to the
+        // product before it.
         let found = holm(&[0.04, 0.01, 0.03]);
         let expected = [0.06, 0.03, 0.06];
         assert!(
