@@ -3,7 +3,7 @@
 //!
 //! A parameter, its first and second moment and its gradient are slices of the same length. All
 //! rules work element by element, except for the mean in [`Rule::RavenAdam`]. The caller computes
-//! the global norm before the update, with [`sum_of_squares`], and passes its effect as
+//! the global norm before the update, with [`sum_of_squares()`], and passes its effect as
 //! [`Step::gradient_scale`].
 
 mod adamw;
