@@ -15,10 +15,10 @@ pub struct ScheduleConfig {
     /// Peak rate η.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub peak: f64,
-    /// Floor η_min of the falling shapes.
+    /// Floor η_min, the lowest rate of the falling shapes.
     #[schemars(range(min = 0))]
     pub floor: f64,
-    /// Warm-up w.
+    /// Length w of the warm-up.
     pub warmup: Length,
     /// The shape after the warm-up.
     pub shape: Shape,
@@ -36,7 +36,7 @@ impl Default for ScheduleConfig {
 }
 
 impl ScheduleConfig {
-    /// Lists every length with its key path below `[schedule]`.
+    /// Lists the schedule's lengths, each with its key path below `[schedule]`.
     pub fn lengths(&self) -> Vec<(String, Length)> {
         let shape = self.shape.lengths().into_iter();
         let below = shape.map(|(key, length)| (format!("shape.{key}"), length));
@@ -45,7 +45,7 @@ impl ScheduleConfig {
             .collect()
     }
 
-    /// Reports every violation by its key path below `[schedule]`.
+    /// Reports every violation, each with its key path below `[schedule]`.
     pub fn validate(&self, report: Report<'_>) {
         positive("peak", self.peak, report);
         if !(self.floor >= 0.0 && self.floor <= self.peak) {

@@ -1,8 +1,8 @@
-//! How recurrence and backprop depth rise to their configured values (arXiv 2511.07384).
+//! How recurrence depth and backprop depth rise to their configured values (arXiv 2511.07384).
 //!
-//! With a start value a, a configured value b and a duration of `over` steps, step t has
-//! `a + (b − a)·f(x)` with `x = (t − 1) / over`, rounded to the nearest whole number. Step 1 has a,
-//! and every step from `over + 1` on has b.
+//! With a start value a, a configured value b and a duration of `over` steps, step t has the value
+//! `a + (b − a)·f(x)` with `x = (t − 1) / over`, rounded to the nearest whole number. Step 1 has
+//! the value a, and every step from `over + 1` on has the value b.
 
 use rondo_config::Report;
 use rondo_config::report::within;
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::length::{Length, Run};
 
-/// `[model.recurrence.curriculum]`: the quantities that rise over the run; others are constant.
+/// `[model.recurrence.curriculum]`: the quantities that rise over the run. A quantity without an
+/// entry is constant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CurriculumConfig {
@@ -31,7 +32,7 @@ pub struct Ramp {
     pub from: usize,
     /// The length of the rise.
     pub over: Length,
-    /// f.
+    /// The shape f of the rise.
     #[serde(default)]
     pub shape: Rise,
 }
@@ -43,13 +44,13 @@ pub enum Rise {
     /// `f = x`.
     #[default]
     Linear,
-    /// `f = 1 − √(1 − x)`: slow at first.
+    /// `f = 1 − √(1 − x)`, which rises slowly at first.
     #[serde(rename = "1-sqrt")]
     OneMinusSqrt,
 }
 
 impl Ramp {
-    /// Returns the value of step `step`, counted from 1, on the rise to `to`.
+    /// Returns the value of step `step`, counted from 1. `to` is the configured value.
     pub fn value(&self, to: usize, step: u64, run: Run) -> usize {
         let (done, over) = (step.saturating_sub(1), self.over.steps(run));
         if done >= over {
@@ -71,7 +72,7 @@ impl CurriculumConfig {
         self.ramps().is_empty()
     }
 
-    /// Lists every length with its key path below the section.
+    /// Lists the lengths, each with its key path below the section.
     pub fn lengths(&self) -> Vec<(String, Length)> {
         let ramps = self.ramps().into_iter();
         ramps
@@ -79,7 +80,8 @@ impl CurriculumConfig {
             .collect()
     }
 
-    /// Reports every violation by its key path below the section, for start values of 1 to `most`.
+    /// Reports every violation, each with its key path below the section. Start values must be from
+    /// 1 to `most`.
     pub fn validate(&self, most: usize, report: Report<'_>) {
         for (key, ramp) in self.ramps() {
             within(&format!("{key}.from"), ramp.from, 1..=most, report);
@@ -121,7 +123,7 @@ mod tests {
             let linear = values(ramp(1, over, Rise::Linear), 9, 12);
             assert_eq!(linear, [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9]);
         }
-        // 1 + 8(1 − √(1 − x)): 1.0, 1.52, 2.07, 2.68, 3.34, 4.10, 5.0, 6.17.
+        // 1 + 8(1 − √(1 − x)) is 1.0, 1.52, 2.07, 2.68, 3.34, 4.10, 5.0, 6.17.
         let slow = values(ramp(1, half, Rise::OneMinusSqrt), 9, 10);
         assert_eq!(slow, [1, 2, 2, 3, 3, 4, 5, 6, 9, 9]);
     }

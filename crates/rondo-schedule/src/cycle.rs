@@ -5,14 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::decay::half_cosine;
 
-/// The form of one cycle over x in 0 … 1.
+/// The form of f over one cycle, for x from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wave {
     /// `f = |1 − 2x|`: down to the floor and up again.
     #[default]
     Triangular,
-    /// `f = (1 + cos πx) / 2`, then back to the peak at once (warm restarts, arXiv 1608.03983).
+    /// `f = (1 + cos πx) / 2`, which jumps back to the peak after each cycle (warm restarts, arXiv
+    /// 1608.03983).
     Cosine,
 }
 
@@ -34,7 +35,7 @@ impl Cycle {
         }
     }
 
-    /// Returns f at `since` steps after the warm-up, from 1 on.
+    /// Returns f at the step number `since` after the warm-up, counted from 1.
     pub(crate) fn at(self, since: u64) -> f64 {
         let (mut step, mut length) = (since, self.period);
         if self.growth == 1 {

@@ -1,16 +1,16 @@
-//! The fall of the rate at the end of a run.
+//! How the rate falls at the end of a run.
 
 use std::f64::consts::PI;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a rate falls from η to η_min over x in 0 … 1.
+/// How a rate falls from the peak η to the floor η_min, for x from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decay {
-    /// The rate `max(η·(1 − x), η_min)`: along the line to 0, which reaches the floor before the
-    /// end. The cooldown of the reference of Geiping et al. 2025 (arXiv 2502.05171).
+    /// The rate `max(η·(1 − x), η_min)`: a straight line toward 0, which reaches the floor before
+    /// the end. It is the cooldown of the reference code of Geiping et al. 2025 (arXiv 2502.05171).
     #[default]
     Linear,
     /// `f = 1 − √x`.
@@ -20,14 +20,14 @@ pub enum Decay {
     Cosine,
     /// `f = 1 − x²`.
     Square,
-    /// `f = 2(1 − x) − (1 + cos πx) / 2`: the cosine mirrored at the line.
+    /// `f = 2(1 − x) − (1 + cos πx) / 2`: the cosine mirrored at the straight line.
     MirrorCosine,
     /// The rate `η^(1−x)·η_min^x`.
     Exponential,
 }
 
 impl Decay {
-    /// Returns the rate at `x` between `peak` and `floor`.
+    /// Returns the rate at `x`, for a fall from `peak` to `floor`.
     pub(crate) fn rate(self, x: f64, peak: f64, floor: f64) -> f64 {
         let f = match self {
             Self::Linear => return (peak * (1.0 - x)).max(floor),
@@ -35,7 +35,7 @@ impl Decay {
             Self::Cosine => half_cosine(x),
             Self::Square => 1.0 - x * x,
             Self::MirrorCosine => 2.0 * (1.0 - x) - half_cosine(x),
-            // The power would differ from the floor by a rounding.
+            // The power formula below would differ from the floor by a rounding.
             Self::Exponential if x >= 1.0 => 0.0,
             Self::Exponential => return (peak * (floor / peak).powf(x)).max(floor),
         };
@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn half_way_down_each_form_is_where_its_formula_says() {
-        // From 4 to 1: 1 + 3f, except 4·(1 − x) for the line and √(4·1) for the exponential.
+        // From 4 to 1 the rate is 1 + 3f, except 4·(1 − x) for the line and √(4·1) at x = ½ for the
+        // exponential.
         for (decay, quarter, half) in [
             (Decay::Linear, 3.0, 2.0),
             (Decay::OneMinusSqrt, 2.5, 4.0 - 3.0 * 0.5_f64.sqrt()),

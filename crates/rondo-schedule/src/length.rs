@@ -1,7 +1,7 @@
 //! A length of a run, and the run to which it is relative.
 //!
-//! A plain whole number counts steps; other units are named: `40`, `{ tokens = 1_000_000 }`,
-//! `{ fraction = 0.05 }`.
+//! A plain whole number counts steps; other units are written with a name: `40`,
+//! `{ tokens = 1_000_000 }`, `{ fraction = 0.05 }`.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -13,26 +13,27 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The forms of a length, in a message.
+/// The forms of a length, as a message lists them.
 const FORMS: &str = "a whole number of steps, { tokens = N } or { fraction = X }";
 
 /// The size of a run, which converts lengths to steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// The horizon T.
+    /// The number of steps T.
     pub steps: u64,
-    /// Tokens in a step.
+    /// The number of tokens in a step.
     pub tokens_per_step: u64,
 }
 
-/// A length of a run.
+/// A length of a part of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Length {
     /// This many steps.
     Steps(u64),
     /// The steps that this many tokens take, rounded up.
     Tokens(u64),
-    /// This fraction of the run's steps, rounded to the nearest; at least one step unless it is 0.
+    /// This fraction of the run's steps, rounded to the nearest whole number. It is at least one
+    /// step unless the fraction is 0.
     Fraction(f64),
 }
 
@@ -57,7 +58,7 @@ impl Length {
         }
     }
 
-    /// Returns which of two lengths is longer; none if that depends on the run.
+    /// Returns how two lengths compare in every run; `None` if the result depends on the run.
     pub(crate) fn order(self, other: Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Steps(one), Self::Steps(two)) | (Self::Tokens(one), Self::Tokens(two)) => {
@@ -85,7 +86,7 @@ impl Length {
     }
 }
 
-/// The named units.
+/// The units that are written with a name.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
@@ -93,7 +94,7 @@ struct Named {
     /// The steps that this many tokens take, rounded up.
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<u64>,
-    /// This fraction of the run's steps, rounded to the nearest.
+    /// This fraction of the run's steps, rounded to the nearest whole number.
     #[schemars(range(min = 0, max = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     fraction: Option<f64>,

@@ -1,7 +1,7 @@
 //! Quantities that change over the steps of a run: the learning rate, the depth of the recurrence,
 //! and the strength of a penalty.
 //!
-//! With peak η, floor η_min, warm-up w and horizon T, step t counts from 1:
+//! The learning rate of step t, with peak η, floor η_min, warm-up w and a shape f; t counts from 1:
 //!
 //! ```text
 //! lr(t) = η·t/w                        t ≤ w
@@ -18,12 +18,13 @@
 //! | `decay`, `cycle`, `points` | [`Decay`], [`Wave`] and [`Point`]: the shapes that have parts |
 //! | `schedule` | [`Schedule`]: a schedule in one run; `rate` |
 //! | `rate_sum` | [`RateSum`]: Σ η_t, compensated |
-//! | `warnings` | [`seam_warning`], `ScheduleConfig::warnings`: parts of a schedule that a run does not reach |
+//! | `warnings` | [`seam_warning`], `ScheduleConfig::warnings`: parts of a schedule that a run does
+//! not reach |
 //! | `curriculum` | [`CurriculumConfig`]: how recurrence and backprop depth rise to their values |
 //! | [`control`] | [`control::Controller`]: a penalty's strength, from observed cross entropies |
 //!
 //! Everything except [`control`] is a pure function of configuration, run and step: a resumed run
-//! gets the same numbers as an uninterrupted one. A controller has a state, which is in the
+//! gets the same numbers as an uninterrupted one. A controller has a state, which is stored in the
 //! checkpoint. The crate knows no model, no tensor, no optimizer, no clock and no file, and draws
 //! no random number.
 

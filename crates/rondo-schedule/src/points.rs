@@ -1,15 +1,16 @@
-//! A shape given by points.
+//! The piecewise shape: f is given by points.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::length::{Length, Run};
 
-/// `[place, f]`: the place from the start of the run, and the height above the floor as a share.
+/// `[place, f]`: the length from the start of the run to the point, and the rate there: 0 is the
+/// floor, 1 the peak.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Point(pub Length, pub f64);
 
-/// Points with their steps, in order.
+/// Points with their places as steps, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Points(Vec<(u64, f64)>);
 
@@ -20,8 +21,8 @@ impl Points {
         Self(steps.collect())
     }
 
-    /// Returns f at `step`, on the line between its neighbouring points; before them, f is 1 at
-    /// `start`.
+    /// Returns f at `step`, on the straight line between the points before and after it. The line
+    /// before the first point starts with f = 1 at `start`; after the last point, f is constant.
     pub(crate) fn at(&self, step: u64, start: u64) -> f64 {
         let next = self.0.partition_point(|(at, _)| *at < step);
         let before = next.checked_sub(1).map_or((start, 1.0), |i| self.0[i]);

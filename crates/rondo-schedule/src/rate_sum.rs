@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Σ η_t with Neumaier's compensation, so that rounding errors do not accumulate over a long run; a
-/// checkpoint stores both parts.
+/// Σ η_t with Neumaier's compensation, so that rounding errors do not accumulate over a long run. A
+/// checkpoint stores both numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateSum {

@@ -6,14 +6,14 @@ use crate::shape::{Curve, Rates};
 
 /// The learning rate as a function of the step.
 ///
-/// A shape that falls over the run reaches the floor on step T and stays there. A shape that does
-/// not depend on T continues after it. A run no longer than its warm-up ends within it, and later
-/// steps keep the last rate.
+/// A shape that falls over the run reaches the floor on the last step T and stays there. If the
+/// warm-up is not shorter than the run, all later steps keep the rate of step T instead. A shape
+/// that does not depend on T continues after T.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     peak: f64,
     floor: f64,
-    /// w.
+    /// The number of steps w of the warm-up.
     warmup: u64,
     /// The step after which the rate does not change.
     end: Option<u64>,

@@ -1,4 +1,4 @@
-//! The shapes of a schedule after the warm-up, their rules, and their rates.
+//! The shapes of a schedule after the warm-up: their keys, their checks and their formulas.
 
 use std::cmp::Ordering;
 
@@ -12,7 +12,8 @@ use crate::decay::Decay;
 use crate::length::{Length, Run};
 use crate::points::{Point, Points};
 
-/// The shape f of a schedule after its warm-up, with p = (t − w) / (T − w).
+/// The shape f of a schedule after its warm-up. With step t, warm-up w and last step T, p = (t − w)
+/// / (T − w).
 ///
 /// A rate is `η_min + (η − η_min)·f`, unless the shape defines the rate itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,7 +34,8 @@ pub enum Shape {
     Exponential {},
     /// The rate `max(η_min, η·√(w/t))`, also after T.
     InverseSqrt {},
-    /// `f = γ^n`, with n the number of complete intervals between the warm-up and step t.
+    /// `f = γ^n`, with n the number of complete intervals from the end of the warm-up to the step
+    /// before t.
     Step {
         /// The length of an interval.
         every: Length,
@@ -42,14 +44,14 @@ pub enum Shape {
     },
     /// `f = γ^n`, with n the number of listed steps before step t.
     MultiStep {
-        /// The last step of each level, from the start of the run.
+        /// The last step of each level, counted from the start of the run.
         at: Vec<Length>,
         /// γ.
         factor: f64,
     },
-    /// A wave that starts at its peak at the end of the warm-up.
+    /// A wave that starts at the peak, at the end of the warm-up.
     Cyclic {
-        /// Its form.
+        /// The form of a cycle.
         #[serde(default)]
         wave: Wave,
         /// The length of the first cycle.
@@ -58,18 +60,18 @@ pub enum Shape {
         #[serde(default = "one")]
         growth: u64,
     },
-    /// `f = 1`, then a fall over the end of the run.
+    /// `f = 1`, then a fall that ends with the run.
     Trapezoid {
-        /// The length of the fall, limited to the steps after the warm-up.
+        /// The length of the fall, at most the number of steps after the warm-up.
         cooldown: Length,
-        /// Its form.
+        /// The form of the fall.
         #[serde(default, skip_serializing_if = "is_default")]
         decay: Decay,
     },
-    /// `f` on straight lines from 1 at the end of the warm-up through the points; after the last
-    /// point it is constant.
+    /// `f` runs in straight lines from 1 at the end of the warm-up through the points. After the
+    /// last point it is constant.
     Piecewise {
-        /// Pairs of place and f. Two pairs at the same place are a jump after it.
+        /// Pairs of place and f. With two pairs at the same place, `f` jumps directly after it.
         points: Vec<Point>,
     },
 }
@@ -83,7 +85,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Shape {
-    /// Lists every length with its key path below `[schedule.shape]`.
+    /// Lists the lengths, each with its key path below `[schedule.shape]`.
     pub(crate) fn lengths(&self) -> Vec<(String, Length)> {
         let single = |key: &str, length: &Length| vec![(key.to_owned(), *length)];
         match self {
@@ -118,8 +120,8 @@ impl Shape {
         }
     }
 
-    /// Reports every violation by its key path below `[schedule.shape]`, except those of single
-    /// lengths.
+    /// Reports every violation, each with its key path below `[schedule.shape]`. Violations of a
+    /// single length are reported elsewhere.
     pub(crate) fn validate(&self, report: Report<'_>) {
         match self {
             Self::Polynomial { power } => positive("power", *power, report),
@@ -168,7 +170,7 @@ impl Shape {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Curve {
     Constant,
-    /// Falls from the peak after step `from` to the floor on step `to`.
+    /// A fall from the peak at step `from` to the floor at step `to`.
     Fall {
         from: u64,
         to: u64,
@@ -193,7 +195,7 @@ pub(crate) enum Form {
     Polynomial(f64),
 }
 
-/// Peak and floor of a schedule, η and η_min.
+/// The peak η and the floor η_min of a schedule.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rates {
     pub(crate) peak: f64,
@@ -239,7 +241,8 @@ impl Shape {
 }
 
 impl Curve {
-    /// Returns whether the rate is constant after the last step of the run.
+    /// Returns whether the shape ends on the last step of the run. After this step the rate is
+    /// constant.
     pub(crate) fn ends_with_the_run(&self) -> bool {
         matches!(self, Self::Fall { .. })
     }
@@ -281,7 +284,7 @@ fn not_zero(key: &str, length: Length, report: Report<'_>) {
     }
 }
 
-/// Reports the places that are not in order.
+/// Reports the places that are not in ascending order.
 fn ascending(places: &[(String, Length)], follows: fn(Ordering) -> bool, report: Report<'_>) {
     for pair in places.windows(2) {
         let [(_, before), (key, length)] = pair else {

@@ -18,7 +18,7 @@ const DECAYS: [Decay; 6] = [
     Decay::Exponential,
 ];
 
-/// Returns the run of `steps`, each of 1000 tokens.
+/// Returns a run of `steps` steps, each of 1000 tokens.
 fn run(steps: u64) -> Run {
     Run {
         steps,
@@ -26,7 +26,8 @@ fn run(steps: u64) -> Run {
     }
 }
 
-/// Returns `shape` from 0.5 to 0.1 after a warm-up of 10 steps.
+/// Returns a schedule whose rate goes from 0.5 to 0.1 in the given shape, after a warm-up of 10
+/// steps.
 fn config(shape: Shape) -> ScheduleConfig {
     ScheduleConfig {
         peak: 0.5,

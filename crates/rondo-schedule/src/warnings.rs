@@ -1,7 +1,7 @@
 //! Warns about parts of a schedule that a run does not reach.
 //!
-//! These are not errors: the same configuration may be meant for longer runs. The warning comes
-//! before the first step, because the losses do not show the problem for a long time.
+//! These are not errors, because the same configuration may be meant for longer runs. The warning
+//! is given before the first step: the losses would not show the problem for a long time.
 
 use rondo_config::Report;
 use rondo_config::report::section;
@@ -11,11 +11,12 @@ use crate::length::Run;
 use crate::points::Point;
 use crate::shape::Shape;
 
-/// The usual length of a warm-up as a fraction of the run, proposed if the warm-up is too long.
+/// The usual warm-up takes one step of this many steps of the run. It is proposed if the configured
+/// warm-up is too long.
 const USUAL_WARMUP: u64 = 20;
 
 impl ScheduleConfig {
-    /// Reports, by key path below `[schedule]`, the parts for which `run` is too short.
+    /// Reports the parts for which `run` is too short, each with its key path below `[schedule]`.
     pub fn warnings(&self, run: Run, report: Report<'_>) {
         let (warmup, steps) = (self.warmup.steps(run), run.steps);
         if steps == 0 {
@@ -46,8 +47,8 @@ impl ScheduleConfig {
 }
 
 impl Shape {
-    /// Reports, by key path below `[schedule.shape]`, the parts for which the `left` steps after
-    /// the warm-up are too few.
+    /// Reports the parts for which the `left` steps after the warm-up are too few, each with its
+    /// key path below `[schedule.shape]`.
     fn warnings(&self, run: Run, left: u64, report: Report<'_>) {
         let steps = run.steps;
         match self {
@@ -104,8 +105,8 @@ impl Shape {
     }
 }
 
-/// Returns a warning if the rate more than doubles where a run continues: `before` is the rate of
-/// its last step `step`, as it was trained, and `after` is the rate of the next step, as it is
+/// Returns a warning if the rate more than doubles where a run continues. `before` is the trained
+/// rate of `step`, the last step before the resume. `after` is the rate of the next step, as it is
 /// configured now.
 pub fn seam_warning(step: u64, before: f64, after: f64) -> Option<String> {
     let jumps = after > 2.0 * before;

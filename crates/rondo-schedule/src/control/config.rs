@@ -14,14 +14,14 @@ use crate::control::update::Update;
 pub struct ControlConfig {
     /// Which cross entropy is kept at the target.
     pub constraint: Constraint,
-    /// The first step, counted from 1, at which the strength is not 0; later if the target is not
-    /// known by then.
+    /// The first step, counted from 1, at which the strength is above 0. If the target is not yet
+    /// known at this step, the strength stays 0 until the target is known.
     pub start_step: u64,
-    /// R at that step.
+    /// R at the first step whose strength is above 0.
     pub initial_strength: f64,
-    /// The lower bound of R. From a very small one, R needs long to rise again.
+    /// The lower bound of R. From a very small bound, R takes many steps to rise again.
     pub min_strength: f64,
-    /// The largest R.
+    /// The upper bound of R.
     pub max_strength: f64,
     /// α, the weight of the old value in the moving average of CE − τ (ν of νPI).
     pub smoothing: f64,
@@ -29,8 +29,8 @@ pub struct ControlConfig {
     pub update: Update,
     /// How τ is determined.
     pub target: Target,
-    /// The number of consecutive observations with R at its lower bound and the target missed,
-    /// after which the target is out of reach.
+    /// The controller gives up after this number of consecutive observations with R at its lower
+    /// bound and the average of CE still above the target.
     pub patience: u64,
 }
 
@@ -38,10 +38,10 @@ pub struct ControlConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Constraint {
-    /// That of the training batches, with drawn gates.
+    /// The cross entropy of the training batches, with drawn gates.
     #[default]
     Training,
-    /// That of the validation set, with hard gates.
+    /// The cross entropy of the validation set, with hard gates.
     Validation,
 }
 
@@ -62,7 +62,7 @@ impl Default for ControlConfig {
 }
 
 impl ControlConfig {
-    /// Reports every violation by its key path below the controller's section.
+    /// Reports every violation, each with its key path below the controller's section.
     pub fn validate(&self, report: Report<'_>) {
         let (low, high) = (self.min_strength, self.max_strength);
         positive("min_strength", low, report);

@@ -1,4 +1,4 @@
-//! Maps cross entropies to strengths.
+//! The controller: turns observed cross entropies into strengths.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,12 +11,12 @@ pub enum ControlError {
     /// The configuration is out of range.
     #[error("{key}: {message}")]
     Config {
-        /// The key, below the controller's section.
+        /// The key, relative to the controller's section.
         key: String,
         /// What is wrong.
         message: String,
     },
-    /// The target needs the loss of another run.
+    /// The target needs the loss of another run, and none was given.
     #[error(
         "the target wants the dense loss of another run: name one, or use target.loss.kind = \"warm-up\""
     )]
@@ -27,39 +27,42 @@ pub enum ControlError {
     /// A saved state has an invalid number.
     #[error("the controller's state is damaged: {field} is {value}")]
     State {
-        /// Which number.
+        /// The name of the number.
         field: &'static str,
-        /// Its value.
+        /// The value of the number.
         value: f64,
     },
 }
 
-/// Everything that changes over a run; a checkpoint stores all of it.
+/// The part of a controller that changes over a run. A checkpoint stores all of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ControllerState {
     /// u = ln R.
     pub log_strength: f64,
-    /// C, the moving average of CE − τ (ξ of νPI); none before the first observation.
+    /// C, the moving average of CE − τ (called ξ in νPI). `None` until the first finite observation
+    /// that has a target; so it stays `None` through the whole warm-up.
     pub constraint_ema: Option<f64>,
-    /// τ; none in the warm-up.
+    /// The target τ; `None` until the warm-up has ended.
     pub target: Option<f64>,
-    /// The losses of the warm-up so far; empty after it.
+    /// The losses of the warm-up so far; empty after the warm-up.
     pub warm_up: Vec<f64>,
-    /// Consecutive observations after which R was at its lower bound and C above 0.
+    /// The number of consecutive observations, up to the newest one, that each left R at its lower
+    /// bound while C was above 0.
     pub at_lower_bound: u64,
 }
 
 /// The reading of a controller after an observation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ControllerReading {
-    /// R of the next step's loss `CE + R · density`; 0 before the controller acts.
+    /// The strength R in the loss `CE + R · density` of the next step; 0 before the controller
+    /// acts.
     pub strength: f64,
-    /// C; none before the first observation that has a target.
+    /// C; `None` until the first finite observation that has a target.
     pub constraint_ema: Option<f64>,
-    /// τ; none in the warm-up.
+    /// τ; `None` until the warm-up has ended.
     pub target: Option<f64>,
-    /// Whether the observation was not finite and changed nothing.
+    /// Whether the observation was ignored because it was not finite.
     pub ignored: bool,
 }
 
@@ -71,12 +74,13 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Starts a controller; `dense_loss` is the loss without the penalty, if the target needs one.
+    /// Starts a controller. `dense_loss` is the loss without the penalty; only some targets need
+    /// it.
     ///
     /// # Errors
     ///
-    /// Where the configuration is out of range, or the dense loss is needed and is missing or not
-    /// finite.
+    /// If the configuration is out of range, or if the target needs the dense loss and it is
+    /// missing or not finite.
     pub fn new(config: ControlConfig, dense_loss: Option<f64>) -> Result<Self, ControlError> {
         check(&config)?;
         if config.target.dense_run().is_some() {
@@ -95,11 +99,11 @@ impl Controller {
         Ok(Self { config, state })
     }
 
-    /// Resumes from a saved state; a strength outside the bounds is moved to the nearest bound.
+    /// Resumes from a saved state. A strength outside the bounds is moved to the nearest bound.
     ///
     /// # Errors
     ///
-    /// Where the configuration is out of range, or a number of the state is not finite.
+    /// If the configuration is out of range, or if a number of the state is not finite.
     pub fn resume(config: ControlConfig, mut state: ControllerState) -> Result<Self, ControlError> {
         check(&config)?;
         let numbers = [
@@ -123,10 +127,11 @@ impl Controller {
         &self.state
     }
 
-    /// Reads the cross entropy of a step, counted from 1, and adapts the strength.
+    /// Takes the cross entropy of a step, counted from 1, and adapts the strength.
     ///
-    /// The first error starts the moving average (with [`Update::Pi`](crate::control::Update::Pi):
-    /// at 0). A cross entropy that is not finite changes nothing, and the reading reports it.
+    /// The first observed error CE − τ is the first value of the moving average C. For
+    /// [`Update::Pi`](crate::control::Update::Pi) the first value is 0 instead. A cross entropy
+    /// that is not finite changes nothing, and the reading marks it as ignored.
     pub fn observe(&mut self, step: u64, cross_entropy: f64) -> ControllerReading {
         let ignored = !cross_entropy.is_finite();
         match self.state.target {
@@ -140,12 +145,14 @@ impl Controller {
         }
     }
 
-    /// Returns R for the loss of `step`: 0 in the warm-up and before `start_step`.
+    /// Returns the strength R for the loss of `step`. It is 0 in the warm-up and before
+    /// `start_step`.
     pub fn strength(&self, step: u64) -> f64 {
         if step < self.config.start_step || self.state.target.is_none() {
             return 0.0;
         }
-        // Returns the bounds exactly; the exponential of their logarithms may be off by a rounding.
+        // At a bound, returns the configured number itself: the exponential of its logarithm may be
+        // rounded.
         let (low, high) = log_bounds(&self.config);
         match self.state.log_strength {
             u if u <= low => self.config.min_strength,
@@ -154,7 +161,7 @@ impl Controller {
         }
     }
 
-    /// Returns the reading before the loss of `step`.
+    /// Returns the current state as a reading, with the strength for the loss of `step`.
     pub fn reading(&self, step: u64) -> ControllerReading {
         ControllerReading {
             strength: self.strength(step),
@@ -164,8 +171,8 @@ impl Controller {
         }
     }
 
-    /// Returns whether its patience has just ended: R cannot fall further, and the target is
-    /// missed.
+    /// Returns whether the controller has just run out of patience: exactly `patience` consecutive
+    /// observations left R at its lower bound while C was above 0.
     pub fn gives_up(&self) -> bool {
         self.state.at_lower_bound == self.config.patience
     }
@@ -205,7 +212,7 @@ impl Controller {
     }
 }
 
-/// Refuses a configuration with its first violation.
+/// Returns the first violation of the configuration as an error.
 fn check(config: &ControlConfig) -> Result<(), ControlError> {
     let mut first = Ok(());
     config.validate(&mut |key, message| {

@@ -1,5 +1,5 @@
-//! The target τ: a number, the loss without the penalty plus a margin, or a percentile of the
-//! losses of a warm-up.
+//! The target τ: a fixed number, the loss without the penalty (the dense loss) plus a margin, or a
+//! percentile of the losses of a warm-up.
 
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, finite, positive};
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Target {
-    /// A number.
+    /// A fixed number.
     Absolute(Absolute),
-    /// The loss without the penalty plus a margin.
+    /// The dense loss, which is the loss without the penalty, plus a margin.
     Dense(Dense),
     /// A percentile of the losses of the warm-up.
     Percentile(Percentile),
@@ -30,9 +30,9 @@ pub struct Absolute {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dense {
-    /// The allowed excess over that loss.
+    /// The allowed excess over the dense loss.
     pub margin: Margin,
-    /// How that loss is determined.
+    /// How the dense loss is determined.
     pub loss: DenseLoss,
 }
 
@@ -45,7 +45,7 @@ pub enum Margin {
         /// τ − dense loss.
         nats: f64,
     },
-    /// A share of the loss.
+    /// A share of the dense loss.
     Relative {
         /// τ / dense loss − 1.
         share: f64,
@@ -58,27 +58,27 @@ pub enum Margin {
 pub enum DenseLoss {
     /// The loss of another run.
     Run {
-        /// Its directory.
+        /// The directory of the other run.
         run: String,
     },
     /// The mean loss of the warm-up, in which the strength is 0.
     WarmUp(WarmUp),
 }
 
-/// The observations before the controller starts.
+/// The warm-up: the observations before the controller starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WarmUp {
-    /// Their number.
+    /// The number of observations.
     pub observations: usize,
 }
 
-/// `kind = "percentile"`: τ is the loss that this percentage of the losses in a warm-up does not
-/// exceed; the strength is 0 in the warm-up.
+/// `kind = "percentile"`: τ is the smallest loss of a warm-up that at least this percentage of the
+/// warm-up's losses do not exceed. The strength is 0 in the warm-up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Percentile {
-    /// 0 is the least loss of the warm-up, 100 the largest.
+    /// The percentage: 0 gives the smallest loss of the warm-up, 100 the largest.
     pub percentile: f64,
     /// The number of observations in the warm-up.
     pub observations: usize,
@@ -128,8 +128,8 @@ impl Margin {
 }
 
 impl Target {
-    /// Returns the target if it needs no warm-up; `dense_loss` is the given loss without the
-    /// penalty.
+    /// Returns the target at the start of the run, or `None` if the target needs a warm-up.
+    /// `dense_loss` is the given loss without the penalty.
     pub(crate) fn at_start(&self, dense_loss: Option<f64>) -> Option<f64> {
         match self {
             Self::Absolute(target) => Some(target.cross_entropy),
@@ -141,7 +141,7 @@ impl Target {
         }
     }
 
-    /// Returns the run whose loss determines the target.
+    /// Returns the directory of the run whose loss determines the target, if there is one.
     pub fn dense_run(&self) -> Option<&str> {
         match self {
             Self::Dense(Dense {
@@ -152,7 +152,7 @@ impl Target {
         }
     }
 
-    /// Returns the target after the last loss of the warm-up.
+    /// Returns the target if `losses` has all losses of the warm-up, and `None` before that.
     pub(crate) fn after_warm_up(&self, losses: &[f64]) -> Option<f64> {
         match self {
             Self::Dense(Dense {
@@ -166,7 +166,7 @@ impl Target {
         }
     }
 
-    /// Reports every violation by its key.
+    /// Reports every violation, each with its key.
     pub(crate) fn validate(&self, report: Report<'_>) {
         match self {
             Self::Absolute(target) => positive("cross_entropy", target.cross_entropy, report),
@@ -193,7 +193,7 @@ impl Target {
     }
 }
 
-/// Returns the mean of finite numbers without their sum, so that it is finite too.
+/// Returns the mean of finite numbers. It never computes their sum, which could be infinite.
 fn mean(losses: &[f64]) -> f64 {
     (1_u32..).zip(losses).fold(0.0, |mean, (count, loss)| {
         let share = 1.0 / f64::from(count);
@@ -201,7 +201,8 @@ fn mean(losses: &[f64]) -> f64 {
     })
 }
 
-/// Returns the smallest loss that is not exceeded by a percentage of the losses (nearest rank).
+/// Returns the smallest loss that at least `percentile` percent of the losses do not exceed (the
+/// nearest-rank method).
 fn percentile(losses: &[f64], percentile: f64) -> Option<f64> {
     let mut sorted = losses.to_vec();
     sorted.sort_by(f64::total_cmp);

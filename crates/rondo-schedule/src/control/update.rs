@@ -1,4 +1,4 @@
-//! How u = ln R follows the error CE − τ and its moving average C.
+//! How u = ln R changes with the error CE − τ and its moving average C.
 
 pub mod pi;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use pi::{ProportionalIntegral, Scale};
 
-/// The rule of a step.
+/// The rule by which an observation changes the strength R.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Update {
@@ -21,13 +21,13 @@ pub enum Update {
     Pi(ProportionalIntegral),
 }
 
-/// The numbers that a rule gets.
+/// The numbers that a rule gets after an observation.
 pub(crate) struct Observation {
     /// CE − τ.
     pub(crate) error: f64,
-    /// C after it.
+    /// C after the observation.
     pub(crate) average: f64,
-    /// C before it.
+    /// C before the observation.
     pub(crate) average_before: f64,
 }
 
@@ -49,9 +49,10 @@ pub struct Clamped {
     pub rate_up: f64,
     /// κ while C is above 0 and R falls.
     pub rate_down: f64,
-    /// The least `exp(κ·C)`: R rises at most by its inverse.
+    /// The smallest value of `exp(κ·C)`: one observation raises R at most by the inverse of this
+    /// factor.
     pub min_factor: f64,
-    /// The largest `exp(κ·C)`: R falls at most by its inverse.
+    /// The largest value of `exp(κ·C)`: one observation lowers R at most by this factor.
     pub max_factor: f64,
 }
 
@@ -82,10 +83,10 @@ impl Default for Clamped {
 }
 
 impl Update {
-    /// Returns C after the first error.
+    /// Returns the first value of C, from the first error.
     ///
-    /// It is the error itself, except in νPI, where ξ_0 = 0, so that the first step is only the
-    /// integral one.
+    /// It is the error itself, except in νPI. There it is 0 (ξ_0 = 0), so the proportional term is
+    /// 0 in the first step.
     pub(crate) fn first_average(&self, error: f64) -> f64 {
         match self {
             Self::Exponential(_) | Self::Clamped(_) => error,
@@ -93,7 +94,7 @@ impl Update {
         }
     }
 
-    /// Returns u after an observation, before it is clamped.
+    /// Returns u after an observation, not yet clamped to the bounds.
     pub(crate) fn moved(&self, log_strength: f64, seen: &Observation) -> f64 {
         match self {
             Self::Exponential(exponential) => log_strength + exponential.change(seen.average),
@@ -102,7 +103,7 @@ impl Update {
         }
     }
 
-    /// Reports every violation by its key.
+    /// Reports every violation, each with its key.
     pub(crate) fn validate(&self, report: Report<'_>) {
         match self {
             Self::Exponential(Exponential { rate_up, rate_down }) => {
@@ -149,7 +150,7 @@ impl Clamped {
     }
 }
 
-/// Returns κ for an average below or above the target.
+/// Returns κ for an average below 0 (`up`) or above 0 (`down`).
 fn rate(average: f64, up: f64, down: f64) -> f64 {
     if average < 0.0 { up } else { down }
 }

@@ -1,4 +1,4 @@
-//! The written forms of schedules.
+//! How schedules are written in TOML.
 
 use rondo_config::{Document, to_toml};
 

@@ -1,4 +1,4 @@
-//! Numbers that a resumed run computes again.
+//! Quantities that a resumed run computes again from its configuration.
 
 use super::*;
 use crate::RateSum;

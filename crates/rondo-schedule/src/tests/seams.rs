@@ -6,10 +6,11 @@ use super::*;
 
 const STEPS: u64 = 100;
 
-/// Lists the continuous shapes, each with its largest change in one step: from 0.5 to 0.1 after 10
-/// of 100 steps.
+/// Returns the continuous shapes, each with the largest change of its rate in one step. The rates
+/// go from 0.5 to 0.1 after 10 of 100 steps.
 fn continuous() -> Vec<(Shape, f64)> {
-    // Slopes of f; for the exponential, the slope of the rate itself at its start is η·ln(η/η_min).
+    // The bounds are slopes of f times the way from peak to floor. For the exponential, the slope
+    // of the rate itself at its start is η·ln(η/η_min).
     let (way, ratio) = (0.4, 0.5 * 5.0_f64.ln());
     let sqrt = |steps: f64| way / steps.sqrt();
     let mut shapes = vec![

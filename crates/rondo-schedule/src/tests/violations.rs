@@ -1,4 +1,4 @@
-//! Violations of a schedule's rules, by key.
+//! The reported violations of a schedule's rules, and their keys.
 
 use rondo_config::Document;
 

@@ -11,7 +11,8 @@ fn warned(config: &ScheduleConfig, steps: u64) -> Vec<String> {
     found
 }
 
-/// Checks that there is one warning with all these parts, or none if `parts` is empty.
+/// Checks that there is exactly one warning and that it contains all these parts; with no parts,
+/// that there is none.
 fn check(config: &ScheduleConfig, steps: u64, parts: &[&str]) {
     let found = warned(config, steps);
     assert_eq!(found.len(), usize::from(!parts.is_empty()), "{found:?}");
@@ -110,8 +111,8 @@ fn a_fall_that_comes_with_the_end_or_later_is_told() {
     );
 }
 
-/// Warnings are true of the rates: if a warning says that a fall never comes, the last rate is the
-/// peak.
+/// Checks that a warning agrees with the rates: if it says that a fall never comes, the last rate
+/// is the peak.
 #[test]
 fn a_warning_is_true_of_the_rates() {
     for every in [80, 89, 90, 91, 200] {
@@ -142,7 +143,7 @@ fn a_rate_that_more_than_doubles_at_a_seam_is_told_with_both_rates() {
     for part in ["0.000e0 at step 100", "2.665e-1 at step 101"] {
         assert!(told.contains(part), "{told}");
     }
-    // The run continues within the same schedule, or from its middle.
+    // The schedule continues without a change, or a run is extended from its middle.
     assert_eq!(seam_warning(60, rate(100, 60), rate(100, 61)), None);
     assert_eq!(seam_warning(60, rate(100, 60), rate(120, 61)), None);
     assert_eq!(seam_warning(9, 0.25, 0.5), None);

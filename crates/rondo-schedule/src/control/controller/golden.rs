@@ -1,5 +1,5 @@
-//! Compares the νPI rule with its authors' code; tests/golden/controller describes the origin of
-//! the values.
+//! Compares the νPI rule with the code of its authors. tests/golden/controller describes where the
+//! values come from.
 
 use serde::Deserialize;
 
@@ -7,11 +7,11 @@ use super::*;
 use crate::control::target::{Absolute, Target};
 use crate::control::update::{ProportionalIntegral, Scale, Update};
 
-/// The tolerance: relative for R, absolute for ξ, which passes 0. The sums are the same in another
-/// order.
+/// The tolerance: relative for R, and absolute for ξ, which can be near 0. Both codes add the same
+/// numbers, but in a different order.
 const TOLERANCE: f64 = 1e-12;
 
-/// The errors are such that this can be added and subtracted without rounding.
+/// The target; it can be added to the golden errors and subtracted from them without rounding.
 const TARGET: f64 = 2.0;
 
 #[derive(Deserialize)]
@@ -70,6 +70,6 @@ fn strengths_are_those_of_the_authors_code() {
             (0..2).for_each(|side| at_bounds[side] += u32::from(bounds[side]));
         }
     }
-    // Clamped steps occur at both ends.
+    // Over all cases, R is at each of its two bounds for more than 20 steps.
     assert!(at_bounds.iter().all(|&steps| steps > 20), "{at_bounds:?}");
 }

@@ -1,17 +1,17 @@
 //! A simulated run whose response to the strength can be computed by hand.
 //!
 //! ```text
-//! d = −ln density, the e-folds that are closed;  d ← d + (max(0, ln(R / k)) − d) / T
+//! d = −ln density; d ← d + (max(0, ln(R / k)) − d) / T
 //! CE = floor + 0.02·min(d, 4) + g·max(0, d − 4)
 //! ```
 //!
-//! The density for a constant R is k / R; it is reached with the lag T (in steps). The first four
-//! e-folds cost 0.02 nats each, every further one g. The controller's observation is `delay` steps
-//! old and noisy. [`POCKET`] has the numbers of configs/sparse.toml at a constant learning rate.
-//! With T = 10 and g = 0.12 the exponential rule cycles much like that run did: a period of 89
-//! steps, R between 0.6 and 516, and CE between 1.73 and 2.18.
+//! For a constant R the density settles at k / R, with the time constant T (in steps). While d is
+//! below 4, an increase of d by 1 costs 0.02 nats; above, it costs g nats. The controller's
+//! observation is `delay` steps old and noisy. [`POCKET`] has the numbers of configs/sparse.toml at
+//! a constant learning rate. With T = 10 and g = 0.12 the exponential rule cycles much like that
+//! run did: with a period of 89 steps, R between 0.6 and 516, and CE between 1.73 and 2.18.
 //!
-//! The unrest of R is its standard deviation over its mean in the last third of a run.
+//! The unrest of R is the standard deviation of R divided by its mean, in the last third of a run.
 
 use super::tests::noise;
 use super::*;
@@ -21,25 +21,25 @@ use crate::control::update::Update;
 const TARGET: f64 = 1.945;
 const FLOOR: f64 = 1.7;
 const STEPS: usize = 1600;
-/// k: with a strength of 40, 5 in 1000 edges are kept.
+/// k: a strength of 40 leaves a density of 0.005.
 const STRENGTH_OF_ALL: f64 = 0.2;
 
-/// The simulated run, and how it is observed.
+/// The constants of the simulated run, and how the controller observes it.
 #[derive(Clone, Copy)]
 struct Plant {
     /// T, in steps.
     lag: f64,
-    /// g, in nats for each e-fold of density.
+    /// g, in nats for each factor e of density.
     cost: f64,
     /// The age of an observation, in steps.
     delay: usize,
-    /// Standard deviation of an observation, in nats.
+    /// The standard deviation of the noise of an observation, in nats.
     noise: f64,
-    /// Steps from one observation to the next.
+    /// The number of steps from one observation to the next.
     every: usize,
 }
 
-/// The batches of configs/sparse.toml.
+/// A run like configs/sparse.toml, observed at every training batch.
 const POCKET: Plant = Plant {
     lag: 10.0,
     cost: 0.12,
@@ -47,21 +47,21 @@ const POCKET: Plant = Plant {
     noise: 0.1,
     every: 1,
 };
-/// Three times slower than [`POCKET`], with a higher cost.
+/// A run that responds three times more slowly than [`POCKET`], with a higher cost g.
 const SLOW: Plant = Plant {
     lag: 30.0,
     cost: 0.2,
     delay: 5,
     ..POCKET
 };
-/// The same, observed by an evaluation every 20 steps.
+/// The same run as [`POCKET`], observed by an evaluation every 20 steps.
 const EVALUATIONS: Plant = Plant {
     noise: 0.015,
     every: 20,
     ..POCKET
 };
 
-/// Strength and cross entropy of every step; the cross entropy is without noise.
+/// The strength and the cross entropy (without noise) of every step.
 struct Course {
     strength: Vec<f64>,
     cross_entropy: Vec<f64>,
@@ -72,7 +72,7 @@ impl Plant {
         Self { noise: 0.0, ..self }
     }
 
-    /// Simulates a rule; `disturbance` is added to the cross entropy of a step.
+    /// Simulates a run under a rule. `disturbance` is added to the cross entropy of each step.
     fn run(
         self,
         update: Update,
@@ -116,7 +116,7 @@ impl Plant {
 }
 
 impl Course {
-    /// Standard deviation of R over its mean, in the last third.
+    /// Returns the standard deviation of R divided by its mean, in the last third.
     fn unrest(&self) -> f64 {
         let last = &self.strength[STEPS - STEPS / 3..];
         let mean = mean(last);
@@ -124,7 +124,7 @@ impl Course {
         variance.sqrt() / mean
     }
 
-    /// How often R rises through its mean in the last third.
+    /// Returns how often R rises through its mean in the last third.
     fn cycles(&self) -> usize {
         let last = &self.strength[STEPS - STEPS / 3..];
         let mean = mean(last);
@@ -132,7 +132,7 @@ impl Course {
         rises.count()
     }
 
-    /// The step after which CE stays within 1 % of the target.
+    /// Returns the step after which CE stays within 1 % of the target.
     fn settled(&self) -> usize {
         let far = |ce: &f64| (ce - TARGET).abs() > 0.01 * TARGET;
         self.cross_entropy
@@ -141,13 +141,13 @@ impl Course {
             .map_or(0, |step| step + 1)
     }
 
-    /// The largest excess of CE over the target, in nats.
+    /// Returns the largest excess of CE over the target, in nats.
     fn overshoot(&self) -> f64 {
         let most = self.cross_entropy.iter().fold(f64::MIN, |a, &b| a.max(b));
         most - TARGET
     }
 
-    /// The mean of CE in the last third, minus the target.
+    /// Returns the mean of CE in the last third, minus the target.
     fn offset(&self) -> f64 {
         mean(&self.cross_entropy[STEPS - STEPS / 3..]) - TARGET
     }

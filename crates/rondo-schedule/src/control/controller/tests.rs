@@ -10,7 +10,7 @@ fn controller(config: ControlConfig) -> Controller {
     Controller::new(config, None).expect("a valid configuration")
 }
 
-/// Every rule, with τ = 2.
+/// Returns a configuration with τ = 2 for every rule.
 fn all() -> [ControlConfig; 4] {
     let pi = |scale| {
         Update::Pi(ProportionalIntegral {
@@ -85,7 +85,7 @@ fn the_strength_hovers_where_cross_entropy_meets_the_target() {
         if let Update::Pi(pi) = &mut config.update
             && pi.scale == Scale::Linear
         {
-            // The gain is in units of R: near the target a step removes 20 · 0.05 / 10 of the
+            // The gain is in units of R. Near the target one step removes 20 · 0.05 / 10 of the
             // distance.
             (pi.integral, above) = (20.0, 30.0);
         }
@@ -192,7 +192,7 @@ fn nothing_acts_before_the_start_and_the_warm_up() {
     let targets = readings.iter().map(|reading| reading.target);
     let expected = [None, None, Some(2.0), Some(2.0), Some(2.0)];
     assert!(targets.eq(expected));
-    // Step 4 is before the start; its reading has the strength of step 5, which is the initial one.
+    // Step 4 is before the start. Its reading has the strength of step 5, the initial strength.
     let strengths: Vec<f64> = readings.iter().map(|reading| reading.strength).collect();
     assert_eq!(strengths[..3], [0.0; 3]);
     assert!((strengths[3] - 1.0).abs() < 1e-12);
@@ -210,7 +210,7 @@ fn a_target_out_of_reach_is_told_by_the_time_at_the_lower_bound() {
         assert!((strength - config.min_strength).abs() < 1e-15);
         let told = controller.state().at_lower_bound;
         assert!(told > 800 && told < 1000, "{told}");
-        // One loss far below brings the average below the target at once.
+        // One loss far below the target brings the average below the target at once.
         controller.observe(1001, -100.0);
         assert_eq!(controller.state().at_lower_bound, 0);
     }
@@ -248,7 +248,8 @@ fn a_resumed_controller_goes_on_with_the_same_bits() {
 
 #[test]
 fn a_state_is_the_same_five_numbers_under_every_rule() {
-    // A checkpoint of any rule opens with any other rule, and so does every old checkpoint.
+    // A checkpoint written under one rule, or by an older version, can be opened under any other
+    // rule.
     let old = r#"{"log_strength":0.0,"constraint_ema":null,"target":2.0,"warm_up":[],"at_lower_bound":0}"#;
     for config in all() {
         let controller = controller(config.clone());
@@ -261,7 +262,7 @@ fn a_state_is_the_same_five_numbers_under_every_rule() {
 
 #[test]
 fn the_multiplier_form_and_the_strength_form_are_one() {
-    // All rules except the linear one, which adds to R.
+    // Tests all rules except the linear one, which adds to R instead of ln R.
     for config in all().into_iter().take(3) {
         let mut controller = controller(ControlConfig {
             min_strength: 1e-100,
@@ -277,7 +278,8 @@ fn the_multiplier_form_and_the_strength_form_are_one() {
             let off = of_strength - of_multiplier - target;
             assert!(off.abs() < 1e-9 * of_strength.abs(), "{off} at {step}");
             controller.observe(step, cross_entropy);
-            // λ grows by exp(κ·C), in GECO's form clamped, and in νPI by exp(κ_i·e + κ_p·ΔC).
+            // λ grows by exp(κ·C). In GECO's form this factor is clamped, and in νPI it is
+            // exp(κ_i·e + κ_p·ΔC).
             let error = cross_entropy - target;
             let first = if matches!(config.update, Update::Pi(_)) {
                 0.0

@@ -7,23 +7,23 @@
 //! ```
 //!
 //! κ_i is the integral gain, κ_p the proportional gain, ν the controller's smoothing, and u is ln R
-//! or R. The signs are minus because R falls while the constraint is violated; the authors write
-//! the rule for the multiplier, which then rises.
+//! or R. The authors write the rule for the multiplier, which rises while the constraint is
+//! violated. R falls then, so the signs here are minus.
 //!
-//! The integral term uses the error itself, not its average. If CE responds to u with the slope g
-//! and the lag T, an integral of the average, which adds a lag of `1 / (1 − ν)`, only settles if
-//! `κ·g < (1 − ν) + 1 / T` (Routh's criterion); with larger rates the exponential rule cycles. An
-//! integral of the error has no such limit except from delays. The proportional term lowers R while
-//! the error is still shrinking, and so removes the remaining overshoot.
+//! The integral term uses the error itself, not its average. Suppose that CE responds to u with the
+//! slope g and the time constant T. An integral of the average, which adds a lag of `1 / (1 − ν)`,
+//! only settles if `κ·g < (1 − ν) + 1 / T` (Routh's criterion). With larger rates the exponential
+//! rule cycles. An integral of the error has no such limit, except from delays. The proportional
+//! term already lowers R while CE rises toward τ, and so removes the remaining overshoot.
 //!
 //! Algorithm 1 stores the sum of all errors. Here each observation changes u (the authors' Lemma
-//! 2), and u is clamped after each change. Without bounds the two forms are equal. At a bound, a
-//! sum continues to grow and must first fall again (windup); u does not, and leaves the bound with
-//! the first error of the other sign.
+//! 2), and u is clamped after each change. Without bounds the two forms are equal. At a bound, the
+//! sum continues to grow, and must fall again before u can move (windup). The clamped u leaves the
+//! bound with the first error of the other sign.
 //!
-//! ξ_0 = 0 is the default of the authors' code, whose first step is only the integral one. With it
-//! `u_t = u_0 − κ_i·Σe − κ_p·ξ_t` between the bounds, and the noise of the first error has no
-//! effect on u.
+//! ξ_0 = 0 is the default of the authors' code: the first step then has only the integral term.
+//! Between the bounds this gives `u_t = u_0 − κ_i·Σe − κ_p·ξ_t`, and the first error does not enter
+//! the proportional term.
 
 use rondo_config::Report;
 use rondo_config::report::positive;
@@ -41,11 +41,11 @@ pub struct ProportionalIntegral {
     pub integral: f64,
     /// κ_p, per nat of change in the average of CE − τ; with 0 only the integral remains.
     pub proportional: f64,
-    /// The quantity that the gains change.
+    /// The quantity u that the rule changes.
     pub scale: Scale,
 }
 
-/// The quantity that the gains of a [`ProportionalIntegral`] rule change.
+/// The quantity u that a [`ProportionalIntegral`] rule changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
@@ -54,8 +54,8 @@ pub enum Scale {
     Log,
     /// u = R, the factor of the density in the loss: the gains are in units of R per nat.
     ///
-    /// It is not λ = 1 / R, the multiplier of the Lagrangian: all large R are in a small interval
-    /// of λ near 0, where one noisy error would move R to its upper bound.
+    /// This is not λ = 1 / R, the multiplier of the Lagrangian: every large R is a λ near 0, so one
+    /// noisy error in λ would move R to its upper bound.
     Linear,
 }
 
@@ -70,9 +70,9 @@ impl Default for ProportionalIntegral {
 }
 
 impl ProportionalIntegral {
-    /// Returns ln R after an observation, before it is clamped.
+    /// Returns ln R after an observation, not yet clamped to the bounds.
     pub(super) fn moved(&self, log_strength: f64, seen: &Observation) -> f64 {
-        // Each product is finite, so their sum is never ∞ − ∞.
+        // Each product is made finite, so that their sum is never ∞ − ∞.
         let rise = finite(seen.average - seen.average_before);
         let change = finite(self.integral * seen.error) + finite(self.proportional * rise);
         match self.scale {
@@ -98,7 +98,7 @@ impl ProportionalIntegral {
 mod tests {
     use super::*;
 
-    /// An error, and the averages before and after it.
+    /// Returns an observation with an error, and the averages before and after it.
     fn seen(error: f64, average_before: f64, average: f64) -> Observation {
         Observation {
             error,
@@ -124,8 +124,8 @@ mod tests {
     #[test]
     fn the_proportional_term_turns_back_before_the_target_is_reached() {
         let rule = ProportionalIntegral::default();
-        // Still below the target, but the average rises quickly: 0.2·(−0.01) + 2·0.01 > 0, so R
-        // falls.
+        // CE is still below the target, but the average rises quickly: 0.2·(−0.01) + 2·0.01 > 0, so
+        // R falls.
         assert!(rule.moved(0.0, &seen(-0.01, -0.05, -0.04)) < 0.0);
         let integral = ProportionalIntegral {
             proportional: 0.0,

@@ -1,10 +1,10 @@
-//! Which rules settle, which cycle, and what a disturbance does. A comment before a bound gives the
-//! measured values.
+//! Which rules settle, which cycle, and what a disturbance does. The comment before an assertion
+//! gives the measured values.
 
 use super::*;
 use crate::control::update::{Exponential, ProportionalIntegral, Scale};
 
-/// The rule of configs/sparse.toml before νPI was introduced.
+/// The rule that configs/sparse.toml had before νPI was introduced.
 fn exponential() -> Update {
     Update::Exponential(Exponential {
         rate_up: 1.0,
@@ -33,7 +33,7 @@ fn the_exponential_rule_cycles() {
         assert!((5..=8).contains(&course.cycles()), "{}", course.cycles());
         assert!(course.overshoot() > 0.25, "{}", course.overshoot());
     }
-    // Noise is not the cause: the unrest is 1.42 without any.
+    // The noise does not cause the cycles: without noise the unrest is still 1.42.
     let quiet = POCKET.quiet().run(exponential(), 0.95, 0, undisturbed);
     assert!(quiet.unrest() > 1.0, "{}", quiet.unrest());
     assert_eq!(quiet.settled(), STEPS);
@@ -42,8 +42,8 @@ fn the_exponential_rule_cycles() {
 #[test]
 fn the_pi_rule_comes_to_rest_on_the_same_plant() {
     let quiet = POCKET.quiet().run(pi(0.2, 2.0), 0.95, 0, undisturbed);
-    // It settles after 252 steps, most of them for R to rise from 0.01 to 40; CE never exceeds the
-    // target.
+    // CE settles after 252 steps, most of which R needs to rise from 0.01 to 40. CE never exceeds
+    // the target.
     assert!(quiet.settled() < 300, "{}", quiet.settled());
     assert!(quiet.overshoot() < 0.005, "{}", quiet.overshoot());
     assert!(quiet.unrest() < 1e-3, "{}", quiet.unrest());
@@ -61,15 +61,15 @@ fn the_proportional_term_damps_a_slow_plant() {
     let slow = SLOW.quiet();
     let course = |proportional| slow.run(pi(0.2, proportional), 0.95, 0, undisturbed);
     let (alone, damped) = (course(0.0), course(5.0));
-    // The integral alone overshoots by 0.094 nats and settles at step 356; with the proportional
-    // term the overshoot is 0.015 and it settles at step 186.
+    // With the integral term alone, CE overshoots by 0.094 nats and settles at step 356. With the
+    // proportional term too, CE overshoots by 0.015 nats and settles at step 186.
     assert!(alone.overshoot() > 0.08, "{}", alone.overshoot());
     assert!(damped.overshoot() < 0.03, "{}", damped.overshoot());
     assert!(alone.settled() > 300, "{}", alone.settled());
     assert!(damped.settled() < 230, "{}", damped.settled());
     for seed in 0..3 {
-        // The gains for the faster plant still settle: unrest 0.09 to 0.12; with the exponential
-        // rule 2.3 to 2.5.
+        // The gains chosen for the faster plant still settle: the unrest is 0.09 to 0.12, and with
+        // the exponential rule 2.3 to 2.5.
         let course = SLOW.run(pi(0.2, 2.0), 0.95, seed, undisturbed);
         assert!(course.unrest() < 0.2, "{}", course.unrest());
         let course = SLOW.run(exponential(), 0.95, seed, undisturbed);
@@ -79,19 +79,19 @@ fn the_proportional_term_damps_a_slow_plant() {
 
 #[test]
 fn at_the_same_gain_an_integral_of_the_average_cycles() {
-    // The rates are 0.3, not 1 and 3 as in configs/sparse.toml. With rates of 0.2 and below the
-    // exponential rule settles too: Routh's bound on this plant is 0.42, minus the effect of the
-    // delay.
+    // The rates here are 0.3, not 1 and 3 as in configs/sparse.toml. With rates of 0.2 and below
+    // the exponential rule settles too. Routh's criterion gives a limit of 0.42 for this plant, and
+    // the delay lowers the limit further.
     let average = Update::Exponential(Exponential {
         rate_up: 0.3,
         rate_down: 0.3,
     });
     let course = SLOW.quiet().run(average, 0.95, 0, undisturbed);
-    // Unrest 0.69, and it never settles; overshoot 0.31 nats.
+    // The unrest is 0.69, CE never settles, and it overshoots by 0.31 nats.
     assert!(course.unrest() > 0.5, "{}", course.unrest());
     assert!(course.overshoot() > 0.2, "{}", course.overshoot());
     let course = SLOW.quiet().run(pi(0.3, 5.0), 0.95, 0, undisturbed);
-    // It settles at step 222; overshoot 0.08 nats.
+    // CE settles at step 222 and overshoots by 0.08 nats.
     assert!(course.settled() < 280, "{}", course.settled());
     assert!(course.overshoot() < 0.12, "{}", course.overshoot());
 }
@@ -99,11 +99,11 @@ fn at_the_same_gain_an_integral_of_the_average_cycles() {
 #[test]
 fn evaluations_want_a_larger_integral_gain_and_less_smoothing() {
     let quiet = EVALUATIONS.quiet().run(pi(3.0, 1.0), 0.5, 0, undisturbed);
-    // It settles after 330 steps, which are 17 evaluations.
+    // CE settles after 330 steps, which are 17 evaluations.
     assert!(quiet.settled() < 400, "{}", quiet.settled());
     assert!(quiet.overshoot() < 0.005, "{}", quiet.overshoot());
     for seed in 0..3 {
-        // Unrest 0.04 to 0.06; with the exponential rule 0.75 to 0.86.
+        // The unrest is 0.04 to 0.06, and with the exponential rule 0.75 to 0.86.
         let course = EVALUATIONS.run(pi(3.0, 1.0), 0.5, seed, undisturbed);
         assert!(course.unrest() < 0.1, "{}", course.unrest());
         assert!(course.offset().abs() < 0.01, "{}", course.offset());
@@ -112,7 +112,7 @@ fn evaluations_want_a_larger_integral_gain_and_less_smoothing() {
     }
 }
 
-/// The rules for batches and for evaluations, each with its plant.
+/// Returns the rules for batches and for evaluations, each with its plant and its smoothing.
 fn settled_rules() -> [(Plant, Update, f64); 2] {
     [
         (POCKET, pi(0.2, 2.0), 0.95),
@@ -122,7 +122,7 @@ fn settled_rules() -> [(Plant, Update, f64); 2] {
 
 #[test]
 fn after_a_disturbance_the_strength_falls_to_its_least_and_returns() {
-    // As in configs/sparse-event.toml: CE jumps by 1.3 nats at step 400, and the model needs some
+    // As in configs/sparse-event.toml, CE jumps by 1.3 nats at step 400, and the model needs some
     // hundred steps to recover.
     const EVENT: usize = 400;
     let event = |step: usize| match step {
@@ -138,7 +138,7 @@ fn after_a_disturbance_the_strength_falls_to_its_least_and_returns() {
             let soon = &course.strength[EVENT..EVENT + 100];
             let least = soon.iter().fold(peak, |a, &b| a.min(b));
             assert!(least < 0.01 * peak, "{least} of {peak}");
-            // R is at half of its peak again 468 to 520 steps after the event.
+            // R has risen to half of its peak again 468 to 520 steps after the event.
             let later = course.strength[EVENT + 100..].iter();
             let back = later.take_while(|&&r| r < 0.5 * peak).count() + 100;
             assert!(back < 600, "{back}");
@@ -149,14 +149,16 @@ fn after_a_disturbance_the_strength_falls_to_its_least_and_returns() {
 
 #[test]
 fn one_nat_for_six_steps_is_no_disaster() {
-    // If only every twentieth step is observed, one of the six is seen.
+    // The plant that is observed at every twentieth step shows one of the six steps to its
+    // controller.
     let spike = |step| f64::from(u8::from((815..821).contains(&step)));
     for (plant, update, smoothing) in settled_rules() {
         let course = plant.run(update, smoothing, 0, spike);
         let least = course.strength[815..915]
             .iter()
             .fold(f64::MAX, |a, &b| a.min(b));
-        // R falls from 41 to 8.8 and from 43 to 1.4, not to its bound of 0.01.
+        // R falls from 41 to 8.8 for batches, and from 43 to 1.4 for evaluations, so not to its
+        // bound of 0.01.
         assert!(least > 1.0, "{least}");
         assert!(course.unrest() < 0.15, "{}", course.unrest());
     }
@@ -164,13 +166,14 @@ fn one_nat_for_six_steps_is_no_disaster() {
 
 #[test]
 fn a_bound_leaves_no_debt() {
-    // 600 steps of one nat above the target keep R at its lower bound. A sum of all errors would
-    // then be 600 nats, and would need 2400 steps at 0.25 nats below the target to come back.
+    // For 600 steps CE is one nat above the target, which keeps R at its lower bound. A sum of all
+    // errors would then be 600 nats, and at 0.25 nats below the target it would need 2400 steps to
+    // fall back to 0.
     let course = POCKET.quiet().run(pi(0.2, 2.0), 0.95, 0, |step| {
         f64::from(u8::from((400..1000).contains(&step)))
     });
     assert!((course.strength[1000] - 1e-2).abs() < 1e-15);
-    // The first error below the target is observed at step 1001, and R leaves the bound with it.
+    // The first error below the target is observed at step 1001, and moves R away from the bound.
     assert!(course.strength[1002] > 1.02e-2, "{}", course.strength[1002]);
     let back = course.strength[1000..].iter().position(|&r| r > 20.0);
     assert!(back.is_some_and(|steps| steps < 250), "{back:?}");
