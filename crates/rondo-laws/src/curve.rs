@@ -24,12 +24,13 @@ pub struct Point {
 
 impl Curve {
     /// Makes the curve of a run whose rate rose linearly over its first `warmup` steps. Points
-    /// before step `warmup` only contribute their rates to the sum. If there are none, the warm-up
-    /// is assumed to end at the first point's rate, which is constant until that point.
+    /// before step `warmup` are not part of the curve; only their rates count, in the sum of rates.
+    /// If there are no such points, the rate of the first point is taken as the peak: it is reached
+    /// at step `warmup` and stays constant until the first point.
     ///
     /// # Errors
-    /// [`LawError::Curve`] if no point is left or steps do not ascend, and for a number that is not
-    /// finite, a negative rate, or a loss that is not positive.
+    /// [`LawError::Curve`] if no point remains after the warm-up, if the steps do not ascend, or if
+    /// a number is not finite, a rate negative, or a loss not positive.
     pub fn new(name: &str, warmup: u64, points: &[Point]) -> Result<Self, LawError> {
         let ended = points.partition_point(|point| point.step < warmup);
         let Some(first) = points.get(ended) else {
@@ -57,11 +58,11 @@ impl Curve {
         Self::after(name, before, &points[ended..])
     }
 
-    /// Makes a curve from points after the warm-up; `before` is the sum of the rates of all steps
-    /// before the first point.
+    /// Makes a curve from points after the warm-up. `before` is the summed rate of all steps before
+    /// the first point.
     ///
     /// # Errors
-    /// As [`Curve::new`].
+    /// [`LawError::Curve`], as for [`Curve::new`].
     pub fn after(name: &str, before: f64, points: &[Point]) -> Result<Self, LawError> {
         let rates = points.iter().map(|point| (point.step, point.rate));
         let schedule = Schedule::new(name, before, rates.collect())?;

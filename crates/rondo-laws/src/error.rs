@@ -1,6 +1,6 @@
 //! The errors of fitting a law and of searching a schedule.
 
-/// What is wrong with a curve, with a law's constants, or with a request.
+/// The errors of this crate: in a curve, in a law's constants, or in a request.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LawError {

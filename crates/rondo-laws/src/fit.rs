@@ -18,18 +18,19 @@ use crate::curve::Curve;
 use crate::error::LawError;
 use crate::law::{Law, LawKind};
 
-/// Points of each curve in the short fits.
+/// The maximum number of points of each curve in a short fit.
 const SHORT_POINTS: usize = 96;
-/// The limits of a fit are `(constants + 1)` times these numbers of evaluations.
+/// A short or long fit makes at most `(constants + 1)` times this number of evaluations.
 const SHORT: usize = 12;
 const LONG: usize = 40;
-/// The number of short fits that are continued with a long one on the same points.
+/// The number of short fits that are continued, each with a long fit on the same points.
 const FOLLOWED: usize = 3;
-/// The largest |u| at the start of a fit, so that a constant that the last fit left at an end of
-/// its range can come back: at this u it has at least 0.02 of its slope in the middle of the range.
+/// The largest |u| of a constant at the start of a fit (see `bounds` for u). At |u| = 4 the
+/// logarithm of the constant changes 0.07 times as fast with u as at u = 0, so a constant that the
+/// last fit left at an end of its range can still come back.
 const SLOPING: f64 = 4.0;
-/// The largest |u|: a constant there is as near to the end of its range as makes no difference,
-/// e⁻¹² of the range's logarithmic width.
+/// The largest |u| of a constant at the end of a fit. There the logarithm of the constant is e⁻¹²
+/// of the range's logarithmic width away from the end, which makes no practical difference.
 const END: f64 = 12.0;
 
 /// A law fitted to curves.
@@ -44,8 +45,8 @@ pub struct Fit {
     pub huber: f64,
     /// The number of points fitted.
     pub points: usize,
-    /// The autocorrelation time of the residuals, which widens the intervals; 1 if the errors of
-    /// the points are independent.
+    /// The autocorrelation time of the residuals. It is 1 if the errors of the points are
+    /// independent; a longer time widens the intervals.
     pub autocorrelation: f64,
 }
 
@@ -53,11 +54,12 @@ fn by_kind<S: Serializer>(law: &Law, serializer: S) -> Result<S::Ok, S::Error> {
     law.kind().serialize(serializer)
 }
 
-/// Fits a law to curves: the Huber loss with δ = 10⁻³ on log loss, the objective of both papers.
+/// Fits a law to curves: minimises the Huber loss with δ = 10⁻³ of the log losses. The authors of
+/// both laws minimise the same objective.
 ///
 /// # Errors
-/// [`LawError::Fit`] if the curves have fewer points than the law has constants, if their rate
-/// never changes, or if the law has no value there.
+/// [`LawError::Fit`] if the curves have no more points than the law has constants, if the rate is
+/// constant in every curve, or if no constants give a finite loss at every point.
 pub fn fit(kind: LawKind, curves: &[Curve]) -> Result<Fit, LawError> {
     let wrong = |problem: String| LawError::Fit {
         law: kind.name(),
@@ -104,8 +106,8 @@ pub fn fit(kind: LawKind, curves: &[Curve]) -> Result<Fit, LawError> {
     })
 }
 
-/// Fits some of the points briefly from every start, then continues the best of these fits; returns
-/// the result of the best, in free coordinates.
+/// Fits some of the points briefly from every start, then continues the best of these fits. Returns
+/// the constants of the best result, as free coordinates u.
 fn best_of(starts: &[Vec<f64>], ranges: &[Range], fitted: &[Fitted]) -> Vec<f64> {
     let fit = |u: &[f64], patience| {
         let problem = Problem::new(fitted, SHORT_POINTS, ranges, u);
@@ -142,7 +144,7 @@ mod tests {
 
     const WARMUP: u64 = 2000;
     const PEAK: f64 = 3e-4;
-    /// Steps between two logged points.
+    /// The number of steps between two logged points.
     const EVERY: u64 = 100;
 
     fn laws() -> [Law; 2] {
@@ -153,7 +155,9 @@ mod tests {
         ]
     }
 
-    /// Returns the curve of a schedule f(p), relative to the peak, with noise added to its loss.
+    /// Returns the curve that `law` predicts for a schedule. `shape` gives the rate as a multiple
+    /// of the peak, over the share p of the steps after the warm-up. Each loss is multiplied by a
+    /// draw from Normal(1, `noise`).
     fn curve(law: &Law, horizon: u64, shape: fn(f64) -> f64, noise: f64) -> Curve {
         let length = horizon - WARMUP;
         let rates = (0..=length / EVERY).map(|i| {
@@ -178,7 +182,7 @@ mod tests {
         Curve::after("a", before, &points).expect("a curve")
     }
 
-    /// Returns the curves of a cosine, a constant and a step down.
+    /// Returns the curves of three schedules: a cosine, a constant and a step down.
     fn fitted(law: &Law, noise: f64) -> [Curve; 3] {
         [
             curve(law, 18_000, |p| 0.55 + 0.45 * (PI * p).cos(), noise),

@@ -183,7 +183,7 @@ impl Prepared {
         &self.steps().logged
     }
 
-    /// Returns the law's values at ascending step indices.
+    /// Returns the law's values at the step indices `places`, which must ascend.
     pub(crate) fn evaluate(&self, constants: &[f64], places: &[usize]) -> Vec<Value> {
         match self {
             Self::Tissue(steps) => tissue::evaluate(steps, constants, places),

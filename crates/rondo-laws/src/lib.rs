@@ -9,22 +9,24 @@
 //!
 //! In reading order:
 //!
-//! * [`schedule`]: rates over the steps of a run, and their sums; [`curve`]: the losses that go
-//!   with them; [`table`]: reads both from a CSV table, as other programs export them
+//! * [`schedule`]: rates over the steps of a run, and their sums; [`curve`]: a schedule with the
+//!   loss at each of its points; [`table`]: reads steps, rates and losses from a CSV table, as
+//!   other programs export it
 //! * [`law`]: a law with its constants; `tissue` and `multi_power`: one form of D each; `blocks`: a
-//!   cheap way for the second to sum over all pairs of steps
+//!   cheap way for `multi_power` to sum over all pairs of steps
 //! * [`fit`](mod@fit): fits the constants to curves, by Levenberg-Marquardt; `bounds` and `starts`:
 //!   the ranges of the constants and their starting values; `problem`: the objective; `spread` and
 //!   `profile`: how far each constant can be trusted
 //! * [`score`](mod@score): how well a law predicts curves
-//! * [`search`]: the schedule with the lowest predicted final loss; `knots`: a schedule of few
-//!   numbers; `descent` and `monotone`: a step down the gradient, and the projection to rates that
-//!   never rise
-//! * [`rank`]: Spearman's rank correlation, of final losses and summed rates
-//! * [`error`]: what is wrong with a curve, with a law's constants, or with a request
+//! * [`search`]: the schedule with the lowest predicted final loss; `knots`: a schedule given by
+//!   its rates at a few steps; `descent`: steps down the gradient; `monotone`: the projection to
+//!   rates that never rise
+//! * [`rank`]: Spearman's rank correlation, for example between summed rates and final losses
+//! * [`error`]: the errors in a curve, in a law's constants, or in a request
 //!
-//! Numbers in, numbers out: the crate knows neither models nor run directories, opens no file and draws
-//! no picture. No clock, no randomness, no threads: the same curves give the same law.
+//! Numbers in, numbers out: the crate knows neither models nor run directories, opens no file and
+//! draws no picture. It uses no clock, no randomness and no threads, so the same curves give the
+//! same law.
 
 pub mod curve;
 pub mod error;

@@ -4,9 +4,9 @@
 //! L(t) = L0 + A·S1(t)^−α − B·Σ_{k≤t} (η_{k−1} − η_k)·G(η_k^−γ·S_k(t)),   G(x) = 1 − (C·x + 1)^−β
 //! ```
 //!
-//! with S1(t) the summed rate of all steps, warm-up included, and `S_k(t) = Σ_{τ=k}^t η_τ`. For a
-//! drop to a rate of 0 the limit is used: it has no effect at that step, and its full effect as
-//! soon as the rate is positive again.
+//! with S1(t) the summed rate of all steps, warm-up included, and `S_k(t) = Σ_{τ=k}^t η_τ`. A drop
+//! to a rate of 0 is treated as the limit of drops to small rates: the drop has no effect as long
+//! as the rate is 0, and its full effect as soon as the rate is positive again.
 
 mod blocks;
 
@@ -14,7 +14,7 @@ use self::blocks::Blocks;
 use crate::law::{Value, power_term};
 use crate::schedule::Steps;
 
-/// The steps of a schedule, prepared for cheap sums.
+/// The steps of a schedule, prepared so that sums over many drops are cheap.
 #[derive(Clone, Debug)]
 pub(crate) struct MultiPower {
     pub(crate) steps: Steps,
@@ -23,7 +23,7 @@ pub(crate) struct MultiPower {
     blocks: Blocks,
 }
 
-/// A sum over drops, with its derivatives with respect to C, β and γ.
+/// A weighted sum of G over drops, and its derivatives with respect to C, β and γ.
 #[derive(Clone, Copy, Debug, Default)]
 struct Reduction {
     sum: f64,
@@ -32,7 +32,8 @@ struct Reduction {
     by_gamma: f64,
 }
 
-/// The constants of G, with η_k^−γ of every step in `scales`.
+/// The constants of G, and the steps. `scales` holds η_k^−γ for every step k, and `logs` holds ln
+/// η_k.
 struct Drops<'a> {
     steps: &'a Steps,
     c: f64,
@@ -53,7 +54,8 @@ impl<'a> Drops<'a> {
         }
     }
 
-    /// Adds `weight·G` of the drop at step k; `total` is the summed rate at the current step.
+    /// Adds `weight·G` for the drop at step k to `to`. `total` is the summed rate at the current
+    /// step.
     fn add(&self, to: &mut Reduction, total: f64, k: usize, weight: f64) {
         let since = total - self.steps.sum_before(k);
         if self.steps.rates[k] <= 0.0 {
@@ -64,7 +66,7 @@ impl<'a> Drops<'a> {
         let u = 1.0 + self.c * x;
         let log = u.ln();
         let left = (-self.beta * log).exp();
-        // ∂G/∂C is the slope; γ acts through ln x.
+        // `slope` is ∂G/∂C. γ changes G only through ln x.
         let slope = self.beta * x * left / u;
         to.sum += weight * (1.0 - left);
         to.by_c += weight * slope;
@@ -86,8 +88,8 @@ impl MultiPower {
         }
     }
 
-    /// Returns the law's values at step indices, within a relative 10⁻⁷ of the exact sum over
-    /// drops.
+    /// Returns the law's values at the step indices `places`. The sums over drops are within a
+    /// relative 10⁻⁷ of the exact sums.
     pub(crate) fn evaluate(&self, constants: &[f64], places: &[usize]) -> Vec<Value> {
         let drops = Drops::new(&self.steps, &self.logs, constants);
         let mut seen = Vec::new();
@@ -119,8 +121,8 @@ fn value(constants: &[f64], total: f64, reduction: &Reduction) -> Value {
 }
 
 /// Returns the loss at the last step, and its derivatives with respect to the rates of all steps,
-/// from the exact sum. With `x_k = η_k^−γ·S_k`, the rate of step j affects the drops at j and j +
-/// 1, `S_k` of every k ≤ j, and the scale of its own step.
+/// from the exact sum over drops. With `x_k = η_k^−γ·S_k`, the rate of step j changes the drops at
+/// j and j + 1, every `S_k` with k ≤ j, and the factor `η_j^−γ`.
 pub(crate) fn last(steps: &Steps, constants: &[f64]) -> (f64, Vec<f64>) {
     let (exponent, b, gamma) = (constants[2], constants[3], constants[6]);
     let Some(end) = steps.rates.len().checked_sub(1) else {
@@ -165,8 +167,8 @@ mod tests {
         Schedule::new("a", 0.324, points).expect("a schedule")
     }
 
-    /// Returns a point every `every` steps of a run with 2160 steps of warm-up and then `horizon`
-    /// steps.
+    /// Returns a schedule with a warm-up of 2160 steps and `horizon` steps after it, with a point
+    /// every `every` steps. `rate` gives the rate as a multiple of 3·10⁻⁴.
     fn logged(every: u64, horizon: u64, rate: impl Fn(f64) -> f64) -> Schedule {
         let points = (0..=(horizon / every)).map(|i| {
             let share = (i * every) as f64 / horizon as f64;

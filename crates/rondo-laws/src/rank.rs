@@ -1,12 +1,12 @@
-//! Spearman's rank correlation: whether one number falls or rises with another, in any monotone
-//! way.
+//! Spearman's rank correlation: whether one number consistently rises, or consistently falls, with
+//! another.
 
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::error::LawError;
 
-/// Up to this many pairs, all orders are tried: 9! = 362,880.
+/// Up to this many pairs, the p-value is computed from all orders of the ranks: 9! = 362,880.
 const EXACT: usize = 9;
 /// Correlations closer than this differ only by rounding.
 const ROUNDING: f64 = 1e-12;
@@ -16,7 +16,8 @@ const ROUNDING: f64 = 1e-12;
 pub struct RankCorrelation {
     /// ρ, from −1 to 1: Pearson's correlation of the ranks; tied values share their mean rank.
     pub rho: f64,
-    /// The two-sided probability of a correlation at least as strong if the numbers are unrelated.
+    /// The two-sided p-value: the probability of a correlation at least as strong between unrelated
+    /// numbers.
     pub p_value: f64,
     /// How the probability was computed.
     pub method: PValue,
@@ -34,7 +35,7 @@ pub enum PValue {
     StudentT,
 }
 
-/// Correlates the ranks of pairs of numbers, such as summed rates and final losses.
+/// Computes the rank correlation of pairs of numbers, such as summed rates and final losses.
 ///
 /// # Errors
 /// [`LawError::Ranks`] for lists of different lengths, for fewer than 3 pairs, for a number that is
@@ -70,7 +71,8 @@ pub fn rank_correlation(xs: &[f64], ys: &[f64]) -> Result<RankCorrelation, LawEr
     })
 }
 
-/// Returns ranks with mean 0 and a sum of squares of 1; all 0 if the values are equal.
+/// Returns the ranks of the values, shifted and scaled to a mean of 0 and a sum of squares of 1. If
+/// all values are equal, returns zeros.
 fn standardised(values: &[f64]) -> Vec<f64> {
     let middle = (values.len() as f64 - 1.0) / 2.0;
     let rank = |value: &f64| {
@@ -95,7 +97,8 @@ fn student_tail(rho: f64, pairs: usize) -> f64 {
     students.map_or(f64::NAN, |students| 2.0 * students.sf(t))
 }
 
-/// Returns the share of orders of `ys` whose correlation is at least as strong, by Heap's algorithm.
+/// Returns the share of the orders of `ys` whose correlation with `xs` is at least `strength`, by
+/// Heap's algorithm.
 fn permuted_share(xs: &[f64], ys: &mut [f64], strength: f64) -> f64 {
     let strong = |ys: &[f64]| u32::from(product(xs, ys).abs() >= strength - ROUNDING);
     let (mut found, mut orders) = (strong(ys), 1_u32);
@@ -140,21 +143,23 @@ mod tests {
             of(&xs, &[1.0, 4.0, 9.0, 2.0, 7.0]),
             of(&xs, &[0.1, 3.0, 90.0, 0.2, 8.0])
         );
-        // Ranks 1, 2, 3 and 1.5, 1.5, 3: the product around the means is 1.5, divided by √(2·1.5).
+        // The ranks are 1, 2, 3 and 1.5, 1.5, 3. The products of their deviations from the mean 2
+        // sum to 1.5, which is divided by √(2·1.5).
         let tied = of(&[1.0, 2.0, 3.0], &[5.0, 5.0, 6.0]);
         assert!((tied.rho - 1.5 / 3.0_f64.sqrt()).abs() < 1e-12);
     }
 
     #[test]
     fn many_pairs_are_compared_with_students_distribution() {
-        // One exchange of neighbours: ρ = 1 − 6·2/(10·99), and t = 18.0 with 8 degrees of freedom.
+        // Two neighbours are exchanged: ρ = 1 − 6·2/(10·99), and t = 18.0 with 8 degrees of
+        // freedom.
         let xs: Vec<f64> = (0..10).map(f64::from).collect();
         let mut ys = xs.clone();
         ys.swap(4, 5);
         let found = of(&xs, &ys);
         assert!((found.rho - (1.0 - 12.0 / 990.0)).abs() < 1e-12);
         assert_eq!(found.method, PValue::StudentT);
-        // Student's distribution with 8 degrees of freedom has a closed form, with c = 1 − ρ².
+        // Student's distribution with 8 degrees of freedom has a closed form in ρ and c = 1 − ρ².
         let (rho, c) = (found.rho, 1.0 - found.rho * found.rho);
         let inside = rho * (1.0 + c / 2.0 + 3.0 * c * c / 8.0 + 5.0 * c * c * c / 16.0);
         assert!(

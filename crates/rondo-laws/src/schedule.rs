@@ -2,10 +2,10 @@
 
 use crate::error::LawError;
 
-/// The most steps of a schedule, because each needs memory.
+/// The maximum number of steps of a schedule; every step takes memory.
 pub(crate) const MOST_STEPS: u64 = 20_000_000;
 
-/// Rates at some steps, linear between them, and the summed rate of the steps before.
+/// Rates at some steps, with straight lines between them, and the summed rate of all earlier steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     before: f64,
@@ -13,14 +13,14 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Connects `points`, pairs of step and rate with ascending steps, by lines. `before` is the
-    /// summed rate of all steps before the first point, those of the warm-up, which no law
-    /// describes.
+    /// Makes a schedule from `points`, pairs of step and rate with ascending steps, joined by
+    /// straight lines. `before` is the summed rate of all steps before the first point. These are
+    /// the steps of the warm-up, which no law describes.
     ///
     /// # Errors
-    /// [`LawError::Curve`] with `name` if there are no points, if steps do not ascend or span more
-    /// than 20 million, for a number that is negative or not finite, and if the rate is zero from
-    /// the beginning.
+    /// [`LawError::Curve`] with `name` if there are no points, if the steps do not ascend or span
+    /// more than 20 million, if a number is negative or not finite, and if the rate is zero from
+    /// the start.
     pub fn new(name: &str, before: f64, points: Vec<(u64, f64)>) -> Result<Self, LawError> {
         let wrong = |problem: String| LawError::Curve {
             curve: name.to_owned(),
@@ -59,7 +59,7 @@ impl Schedule {
         Ok(Self { before, points })
     }
 
-    /// Returns the summed rate of every step before the first point.
+    /// Returns the summed rate of all steps before the first point.
     pub fn before(&self) -> f64 {
         self.before
     }
@@ -69,7 +69,7 @@ impl Schedule {
         &self.points
     }
 
-    /// Returns the summed rate of every step up to each point.
+    /// Returns, for each point, the summed rate of all steps up to that point.
     pub fn sums(&self) -> Vec<f64> {
         let steps = Steps::of(self);
         steps.logged.iter().map(|k| steps.sums[*k]).collect()
@@ -91,12 +91,12 @@ pub(crate) struct Steps {
     pub(crate) drops: Vec<f64>,
     /// S1: the summed rate of all steps up to k, including those before the first point.
     pub(crate) sums: Vec<f64>,
-    /// The indices of the points.
+    /// The indices of the schedule's points among the steps.
     pub(crate) logged: Vec<usize>,
 }
 
 impl Steps {
-    /// Expands a schedule to all of its steps.
+    /// Computes the rate of every step of a schedule.
     pub(crate) fn of(schedule: &Schedule) -> Self {
         let first = schedule.points[0].0;
         let places = schedule
@@ -107,14 +107,15 @@ impl Steps {
         Self::through(schedule.before, &places.collect::<Vec<_>>(), &rates)
     }
 
-    /// Connects rates at indices, the first of which is 0, by lines.
+    /// Joins the rates `points` at the step indices `places` by straight lines. The first index
+    /// must be 0.
     pub(crate) fn through(before: f64, places: &[usize], points: &[f64]) -> Self {
         let mut rates = vec![points[0]];
         let mut drops = vec![0.0];
         for (pair, ends) in places.windows(2).zip(points.windows(2)) {
             let (count, [start, end]) = (pair[1] - pair[0], [ends[0], ends[1]]);
-            // One slope for the whole piece: differences of rounded rates would be noise in a flat
-            // piece.
+            // All steps of one piece use one slope. Differences of rounded rates would be noise
+            // where the rate is constant.
             let slope = (end - start) / count as f64;
             rates.extend((1..count).map(|i| start + slope * i as f64));
             rates.push(end);
@@ -132,7 +133,7 @@ impl Steps {
         }
     }
 
-    /// Returns the summed rate of every step before k.
+    /// Returns the summed rate of all steps before step k.
     pub(crate) fn sum_before(&self, k: usize) -> f64 {
         self.sums[k] - self.rates[k]
     }

@@ -5,22 +5,22 @@ use serde::Serialize;
 use crate::curve::Curve;
 use crate::law::Law;
 
-/// The errors of a law's prediction of one curve. Losses are in nat/token.
+/// The errors of a law's predictions for one curve. Losses are in nat/token.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Score {
     /// The curve's name.
     pub name: String,
-    /// Its number of points.
+    /// The curve's number of points.
     pub points: usize,
-    /// `1 − Σ(L − L̂)² / Σ(L − mean L)²`; none if the loss is constant.
+    /// `1 − Σ(L − L̂)² / Σ(L − mean L)²`; `None` if the loss is constant.
     pub r2: Option<f64>,
     /// Mean absolute error.
     pub mae: f64,
     /// Root of the mean squared error.
     pub rmse: f64,
-    /// Mean relative error, PredE.
+    /// The mean relative error, called PredE by the authors of the Multi-Power Law.
     pub mean_relative: f64,
-    /// Largest relative error, WorstE.
+    /// The largest relative error, called WorstE by the same authors.
     pub worst_relative: f64,
 }
 
@@ -28,7 +28,7 @@ pub struct Score {
 /// report it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct MeanScore {
-    /// Mean R² of the curves that have one.
+    /// The mean R² of the curves whose loss is not constant.
     pub r2: Option<f64>,
     /// Mean of the mean absolute errors.
     pub mae: f64,
@@ -45,12 +45,12 @@ pub struct MeanScore {
 pub struct Scores {
     /// The score of each curve, in the given order.
     pub curves: Vec<Score>,
-    /// Their mean.
+    /// The mean of the curves' scores.
     pub mean: MeanScore,
-    /// R² over the points of all curves together, around their common mean; none if the loss is
-    /// constant.
+    /// R² of the points of all curves taken together, around their common mean; `None` if the loss
+    /// is constant.
     pub pooled_r2: Option<f64>,
-    /// The largest relative error of all curves.
+    /// The largest relative error among all points of all curves.
     pub worst_relative: f64,
 }
 
@@ -69,7 +69,8 @@ impl MeanScore {
     }
 }
 
-/// Compares a law's predictions with curves, fitted or not.
+/// Compares a law's predictions with curves. The curves need not be those to which the law was
+/// fitted.
 pub fn score(law: &Law, curves: &[Curve]) -> Scores {
     let mut all = (Vec::new(), Vec::new());
     let scores = curves.iter().map(|curve| {
@@ -126,7 +127,8 @@ mod tests {
 
     #[test]
     fn in_a_mean_each_curve_counts_alike_and_a_constant_one_has_no_r2() {
-        // R² is 1 − 4/8 for the first curve, and 1 for the line, which is predicted exactly.
+        // R² of the first curve is 1 − 4/8. R² of the second curve is 1, because it is predicted
+        // exactly.
         let curves = [
             score_of("a", &[1.0, 5.0], &[1.0, 3.0]),
             score_of("b", &[1.0, 2.0, 3.0, 4.0], &[1.0, 2.0, 3.0, 4.0]),
@@ -144,7 +146,8 @@ mod tests {
 
     #[test]
     fn three_points_are_scored_as_by_hand() {
-        // The errors are 0.5, 0 and 1; the squares around the mean, 3, are 1 + 1 + 4.
+        // The errors are 0.5, 0 and 1. The mean loss is 3, and the squared deviations from it are 1
+        // + 1 + 4.
         let score = score_of("a", &[2.0, 2.0, 5.0], &[2.5, 2.0, 4.0]);
         let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found}");
         near(score.r2.expect("a spread"), 1.0 - 1.25 / 6.0);

@@ -1,7 +1,8 @@
-//! Searches the schedule with the lowest predicted final loss, among those that never rise.
+//! Searches the schedule with the lowest predicted final loss, among schedules that never rise.
 //!
-//! Starting from several shapes, the rates at knots descend until the loss falls no further. The
-//! best result is returned, without the knots that lie on a line.
+//! The search starts from several shapes. Each is changed, at a few knots, until the predicted loss
+//! falls no further. The best result is returned, without the knots that lie on a line between
+//! others.
 
 mod descent;
 mod knots;
@@ -15,7 +16,8 @@ use crate::error::LawError;
 use crate::law::Law;
 use crate::schedule::{MOST_STEPS, Schedule, sum_before_peak};
 
-/// A knot nearer to the line through its neighbours than this share of the peak is left out.
+/// A knot is left out if it is nearer than this share of the peak to the line through its
+/// neighbours.
 const STRAIGHT: f64 = 2e-4;
 
 /// The run for which a schedule is searched.
@@ -37,7 +39,7 @@ impl Horizon {
         self.warmup.max(1)
     }
 
-    /// Makes a schedule from pieces that begin at the end of the warm-up.
+    /// Makes a schedule from pairs of step and rate that begin at the end of the warm-up.
     ///
     /// # Errors
     /// [`LawError::Curve`] for steps that do not ascend, and for a rate that is negative or not finite.
@@ -70,9 +72,10 @@ impl Horizon {
 /// A searched schedule.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Found {
-    /// Pairs of step and rate, linear between them: from the end of the warm-up to the last step.
+    /// Pairs of step and rate, from the end of the warm-up to the last step. The rate is linear
+    /// between them.
     pub pieces: Vec<(u64, f64)>,
-    /// The predicted loss at its last step.
+    /// The predicted loss at the last step.
     pub loss: f64,
 }
 
@@ -87,7 +90,7 @@ pub fn best_schedule(law: &Law, horizon: &Horizon) -> Result<Found, LawError> {
     let places = knots.places();
     let length = *places.last().unwrap_or(&1) as f64;
     let Horizon { peak, floor, .. } = *horizon;
-    // Constant up to a share of the run, then linear to the floor.
+    // The rate is constant until the share `until` of the run, then falls linearly to the floor.
     let held = |until: f64| -> Vec<f64> {
         let share = |place: &usize| (1.0 - *place as f64 / length) / (1.0 - until);
         let rate = |place| floor + (peak - floor) * f64::min(share(place), 1.0);
@@ -132,8 +135,8 @@ mod tests {
         ]
     }
 
-    /// Returns the final loss of a shape f(p) that falls from 1 to 0, with a point at every tenth
-    /// step.
+    /// Returns the final loss of a schedule that follows `shape`, a function f(p) that falls from 1
+    /// to 0. The schedule has a point at every tenth step.
     fn final_loss(law: &Law, horizon: &Horizon, shape: impl Fn(f64) -> f64) -> f64 {
         let length = horizon.steps - horizon.warmup;
         let pieces = (0..=length / 10).map(|i| {

@@ -1,8 +1,8 @@
 //! Reads the points of a curve from a table `step,lr,loss`.
 //!
-//! The table is CSV as in RFC 4180: cells may be quoted. Three variations of other programs are
-//! accepted: lines may end in CR LF, LF or CR; columns may be separated by commas, semicolons or
-//! tabs; and the names of the columns may be in capitals.
+//! The table is CSV as in RFC 4180: cells may be quoted. Three variations that other programs write
+//! are accepted: lines may end in CR LF, LF or CR; columns may be separated by commas, semicolons
+//! or tabs; and the names of the columns may be in capitals.
 
 use csv::{ReaderBuilder, StringRecord};
 
@@ -11,9 +11,9 @@ use crate::error::LawError;
 
 const COLUMNS: [&str; 3] = ["step", "lr", "loss"];
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
-/// A message quotes at most this many characters of a table.
+/// The maximum number of characters of a table that a message quotes.
 const SHOWN: usize = 60;
-/// Every whole number below 2⁵³ is exactly a floating-point number.
+/// Floating-point numbers represent every whole number below this one, 2⁵³, exactly.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// The points of one run.
@@ -28,8 +28,8 @@ pub struct Table {
 /// Reads a table with the columns `step`, `lr` and `loss`, in any order; other columns and empty
 /// lines are ignored. `name` is the curve's name, for errors.
 ///
-/// A step that goes back means that the run was resumed: later rows replace the rows from that step
-/// on.
+/// If a row's step is not above the step of the row before, the run was resumed at that step. Such
+/// a row replaces all earlier rows from that step on.
 ///
 /// # Errors
 /// [`LawError::Table`] for a missing header or column, for a cell that is not a finite number, for
@@ -83,8 +83,8 @@ pub fn read(name: &str, text: &str) -> Result<Table, LawError> {
     })
 }
 
-/// Finds the separator and the column indices of step, lr and loss; otherwise returns what is
-/// wrong, and where.
+/// Finds the separator, and the column indices of step, lr and loss. As an error, returns the
+/// offset of the faulty row in the text, and what is wrong.
 fn header(text: &str) -> Result<(u8, [usize; 3]), (usize, String)> {
     let mut wrong = (0, "expected the header step,lr,loss".to_owned());
     for separator in SEPARATORS {
@@ -93,7 +93,8 @@ fn header(text: &str) -> Result<(u8, [usize; 3]), (usize, String)> {
         };
         match columns(&record) {
             Ok(columns) => return Ok((separator, columns)),
-            // The error is reported for the separator that divides the header.
+            // If no separator works, the reported error is the one for the separator that divides
+            // the header into columns.
             Err(problem) if separator == SEPARATORS[0] || record.len() > 1 => {
                 wrong = (offset, problem);
             }
@@ -103,7 +104,7 @@ fn header(text: &str) -> Result<(u8, [usize; 3]), (usize, String)> {
     Err(wrong)
 }
 
-/// Returns the non-empty rows, and the offset of each in the text.
+/// Returns the rows that are not empty, each with its offset in the text.
 fn rows(text: &str, separator: u8) -> impl Iterator<Item = (usize, StringRecord)> {
     let reader = ReaderBuilder::new()
         .delimiter(separator)
@@ -118,7 +119,8 @@ fn rows(text: &str, separator: u8) -> impl Iterator<Item = (usize, StringRecord)
     })
 }
 
-/// Returns the line of the row at an offset; empty lines before the row belong to the row.
+/// Returns the number of the line on which the row at `offset` begins. Empty lines between the
+/// offset and the row are skipped.
 fn line(text: &str, offset: usize) -> usize {
     let (before, rest) = text.split_at_checked(offset).unwrap_or((text, ""));
     let row = rest.trim_start_matches('\n');
@@ -134,7 +136,7 @@ fn is_open(rest: &str, record: &StringRecord) -> bool {
     record.iter().any(|cell| cell.contains('\n')) && rest.matches('"').count() % 2 == 1
 }
 
-/// Returns a cell without the spaces around it, and without quotes that followed a space.
+/// Returns a cell without the spaces around it, and without quotes around the rest.
 fn plain(cell: &str) -> &str {
     let cell = cell.trim();
     let inner = cell
@@ -199,7 +201,7 @@ fn whole(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("step: expected a whole number, found `{}`", piece(text)))
 }
 
-/// Returns the beginning of a text, on one line.
+/// Returns the beginning of a text, on one line, for a message.
 fn piece(text: &str) -> String {
     let mut piece: String = text.chars().take(SHOWN).collect();
     if piece.len() < text.len() {

@@ -1,10 +1,12 @@
-//! `L = L0 + A·S1^−α − C·S2` (Tissue et al., arXiv 2408.11029): S1 is the summed rate, and S2 sums
-//! a decaying memory of its drops, `S2 = Σ_{i≤s} m_i`, `m_i = λ·m_{i−1} + (η_{i−1} − η_i)`.
+//! `L = L0 + A·S1^−α − C·S2` (Tissue et al., arXiv 2408.11029). S1 is the summed rate. S2 sums a
+//! decaying memory of the drops of the rate: `S2 = Σ_{i≤s} m_i`,
+//! `m_i = λ·m_{i−1} + (η_{i−1} − η_i)`.
 
 use crate::law::{Value, power_term};
 use crate::schedule::Steps;
 
-/// Returns the law's values at ascending step indices, in one pass over the steps.
+/// Returns the law's values at the step indices `places`, which must ascend, in one pass over the
+/// steps.
 pub(crate) fn evaluate(steps: &Steps, constants: &[f64], places: &[usize]) -> Vec<Value> {
     let (scale, lambda) = (constants[3], constants[4]);
     let mut memory = Memory::default();
@@ -25,7 +27,7 @@ pub(crate) fn evaluate(steps: &Steps, constants: &[f64], places: &[usize]) -> Ve
         .collect()
 }
 
-/// m and S2 with their derivatives with respect to λ.
+/// The memory m and its sum S2, each with its derivative with respect to λ.
 #[derive(Default)]
 struct Memory {
     kept: f64,
@@ -43,8 +45,8 @@ impl Memory {
     }
 }
 
-/// Returns the loss at the last step, and its derivatives with respect to the rates of all steps.
-/// By then, a drop at step k contributes `g_k = (1 − λ^(T−k+1))/(1 − λ)` to S2.
+/// Returns the loss at the last step T, and its derivatives with respect to the rates of all steps.
+/// A drop at step k contributes `g_k = (1 − λ^(T−k+1))/(1 − λ)` times its size to S2 at step T.
 pub(crate) fn last(steps: &Steps, constants: &[f64]) -> (f64, Vec<f64>) {
     let (exponent, scale, lambda) = (constants[2], constants[3], constants[4]);
     let Some(end) = steps.rates.len().checked_sub(1) else {

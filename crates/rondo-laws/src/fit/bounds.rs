@@ -1,6 +1,6 @@
 //! The ranges of a law's constants. A constant p between `low` and `high` is written as
-//! `ln p = ln low + (ln high − ln low)·σ(u)`, so that the minimiser can move u freely; λ is written
-//! as `p = 1 − λ`.
+//! `ln p = ln low + (ln high − ln low)·σ(u)` with the logistic function σ, so that the minimiser
+//! can choose any u, the free coordinate of p. For λ, the range and this formula apply to 1 − λ.
 
 use crate::curve::Curve;
 use crate::law::LawKind;
@@ -10,7 +10,7 @@ use crate::law::LawKind;
 pub(super) struct Range {
     low: f64,
     high: f64,
-    /// Whether the range is for 1 − p.
+    /// Whether the range is for 1 − p instead of p. True only for λ.
     of_rest: bool,
 }
 
@@ -27,7 +27,7 @@ impl Range {
         (self.high / self.low).ln()
     }
 
-    /// Returns the constant at u.
+    /// Returns the constant at the free coordinate u.
     pub(super) fn value(self, u: f64) -> f64 {
         let part = (self.low.ln() + self.width() * sigmoid(u)).exp();
         if self.of_rest { 1.0 - part } else { part }
@@ -41,7 +41,8 @@ impl Range {
         if self.of_rest { -slope } else { slope }
     }
 
-    /// Returns the u of a constant; a constant outside the range is moved inside.
+    /// Returns the u of a constant. A constant outside the range, or close to one of its ends, is
+    /// first moved inside.
     pub(super) fn place(self, value: f64) -> f64 {
         let part = if self.of_rest { 1.0 - value } else { value };
         let share = (part.max(self.low) / self.low).ln() / self.width();
@@ -49,7 +50,7 @@ impl Range {
         (share / (1.0 - share)).ln()
     }
 
-    /// Returns the factor by which the constant, or 1 − λ, differs between two values of u.
+    /// Returns the factor by which the constant (for λ: 1 − λ) differs between two values of u.
     pub(super) fn factor(self, one: f64, other: f64) -> f64 {
         (self.width() * (sigmoid(one) - sigmoid(other)).abs()).exp()
     }
@@ -59,7 +60,7 @@ fn sigmoid(u: f64) -> f64 {
     1.0 / (1.0 + (-u).exp())
 }
 
-/// The units of the ranges.
+/// The scales of the curves, from which the ranges are computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Units {
     /// The highest rate.
@@ -71,7 +72,7 @@ pub(super) struct Units {
 }
 
 impl Units {
-    /// Finds the units of curves.
+    /// Finds the scales of the given curves.
     pub(super) fn of(curves: &[Curve]) -> Self {
         let rates = curves.iter().flat_map(|curve| curve.schedule().points());
         let losses = curves.iter().flat_map(Curve::losses).copied();
@@ -90,7 +91,8 @@ impl Units {
 pub(super) fn ranges(kind: LawKind, units: Units) -> Vec<Range> {
     let Units { peak, sum, loss } = units;
     let exponent = Range::of(0.01, 5.0);
-    // For the smallest and the largest α, A·S1^−α is compared with the loss at the largest sum.
+    // The range of A contains every A for which A·S1^−α, at the largest sum, is between 10⁻⁴ and
+    // 10⁴ times the loss, for the smallest and for the largest α.
     let (one, other) = (sum.powf(0.01), sum.powf(5.0));
     let scale = Range::of(1e-4 * loss * one.min(other), 1e4 * loss * one.max(other));
     let mut ranges = vec![Range::of(1e-3 * loss, 2.0 * loss), scale, exponent];
@@ -106,7 +108,7 @@ pub(super) fn ranges(kind: LawKind, units: Units) -> Vec<Range> {
             Range::of(1e-6 * loss / peak, 1e3 * loss / peak),
             Range::of(1e-6, 1e6),
             Range::of(0.02, 5.0),
-            // With 1 or more, ever smaller rates would make drops act ever faster.
+            // γ stays below 1: with γ > 1, a drop to a lower rate would act within fewer steps.
             Range::of(0.02, 1.0),
         ],
     });

@@ -1,7 +1,8 @@
-//! The Huber loss on log loss, as a sum of squares.
+//! The objective of a fit: the Huber loss of the log losses, as a sum of squares.
 //!
-//! With `r = ln L_predicted − ln L` the objective is `Σ ρ(r)`, ρ(r) = r²/2 up to δ and δ·(|r| − δ/2)
-//! above. It is half the sum of the squares of `q = sign(r)·√(2ρ(r))`, whose derivative is ρ'(r)/q.
+//! With the residual `r = ln L_predicted − ln L`, the objective is `Σ ρ(r)`, where ρ(r) is r²/2 up
+//! to |r| = δ, and δ·(|r| − δ/2) above. The objective is half the sum of the squares of
+//! `q = sign(r)·√(2ρ(r))`, whose derivative is ρ'(r)/q.
 
 use levenberg_marquardt::{LeastSquaresProblem, LevenbergMarquardt};
 use nalgebra::storage::Owned;
@@ -34,7 +35,7 @@ impl Fitted {
         self.log_losses.len()
     }
 
-    /// Returns at most `most` points of the curve, evenly chosen.
+    /// Returns at most `most` points of the curve, evenly spaced from the first to the last.
     pub(super) fn chosen(&self, most: usize) -> Chosen<'_> {
         let points = self.prepared.points();
         let count = points.len().min(most);
@@ -52,7 +53,7 @@ impl Fitted {
     }
 }
 
-/// Points of a curve, and the log losses to fit there.
+/// Some points of a curve, and the log losses that the fit has to reach there.
 pub(super) struct Chosen<'a> {
     prepared: &'a Prepared,
     pub(super) places: Vec<usize>,
@@ -82,7 +83,7 @@ pub(super) struct Problem<'a> {
 }
 
 impl<'a> Problem<'a> {
-    /// Chooses at most `most` points of each curve.
+    /// Takes at most `most` points of each curve.
     pub(super) fn new(curves: &'a [Fitted], most: usize, ranges: &'a [Range], u: &[f64]) -> Self {
         let mut problem = Self {
             curves: curves.iter().map(|curve| curve.chosen(most)).collect(),
@@ -94,8 +95,8 @@ impl<'a> Problem<'a> {
         problem
     }
 
-    /// Minimises the objective with about `patience` evaluations per constant; returns the problem
-    /// at the minimum, and the objective.
+    /// Minimises the objective with at most `patience · (constants + 1)` evaluations. Returns the
+    /// problem at the minimum, and the value of the objective.
     pub(super) fn minimised(self, patience: usize) -> (Self, f64) {
         let minimiser = LevenbergMarquardt::new()
             .with_tol(1e-12)
@@ -104,15 +105,15 @@ impl<'a> Problem<'a> {
         (problem, report.objective_function)
     }
 
-    /// Moves constants at an end of their range back inside, to ±`most` in free coordinates, where
-    /// their slopes are not zero.
+    /// Moves constants that are at an end of their range back inside: each free coordinate is
+    /// limited to ±`most`, where a constant still changes with its free coordinate.
     pub(super) fn off_the_ends(mut self, most: f64) -> Self {
         self.u.apply(|u| *u = u.clamp(-most, most));
         self.evaluate();
         self
     }
 
-    /// Returns the objective.
+    /// Returns the value of the objective.
     pub(super) fn huber(&self) -> f64 {
         let roots = self
             .residuals
@@ -121,7 +122,7 @@ impl<'a> Problem<'a> {
         roots.map(|root| root * root / 2.0).sum()
     }
 
-    /// Returns the constants in free coordinates.
+    /// Returns the free coordinates u of the constants.
     pub(super) fn place(&self) -> &[f64] {
         self.u.as_slice()
     }
@@ -137,7 +138,8 @@ impl<'a> Problem<'a> {
         self.curves.iter().map(|curve| curve.places.len())
     }
 
-    /// Returns r of every point, and its derivatives with respect to the free coordinates.
+    /// Returns the residual r of every point, with its derivatives with respect to the free
+    /// coordinates.
     pub(super) fn residuals_by_place(&self) -> &[Residual] {
         &self.residuals
     }
@@ -147,7 +149,8 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// Returns r at the points of curves, for the constants at u.
+/// Returns the residual r of every point of the curves, for the constants at the free coordinates
+/// u.
 pub(super) fn residuals(curves: &[Chosen<'_>], ranges: &[Range], u: &[f64]) -> Vec<Residual> {
     let pairs = || ranges.iter().zip(u);
     let constants: Vec<f64> = pairs().map(|(range, u)| range.value(*u)).collect();
@@ -156,7 +159,8 @@ pub(super) fn residuals(curves: &[Chosen<'_>], ranges: &[Range], u: &[f64]) -> V
     for curve in curves {
         let values = curve.evaluate(&constants);
         for (value, log_loss) in values.iter().zip(&curve.log_losses) {
-            // Constants that predict a loss at or below zero get a large residual, not an error.
+            // If the constants predict a loss at or below zero, the residual is large; that is not
+            // an error.
             let loss = value.loss.max(f64::MIN_POSITIVE);
             let slopes = value.slopes.iter().zip(&by_place);
             residuals.push(Residual {
@@ -168,7 +172,7 @@ pub(super) fn residuals(curves: &[Chosen<'_>], ranges: &[Range], u: &[f64]) -> V
     residuals
 }
 
-/// Returns q and dq/dr of a residual.
+/// Returns q and dq/dr for a residual r (see the formulas at the top of the file).
 fn huber_root(r: f64) -> (f64, f64) {
     if r.abs() <= DELTA {
         return (r, 1.0);

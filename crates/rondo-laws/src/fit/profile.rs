@@ -1,10 +1,10 @@
 //! How far a constant can move when the others are fitted again.
 //!
 //! If the curves hardly determine the constants, the law's predictions are far from linear in them,
-//! and an interval computed from slopes at one place is wrong. The interval here is that of a
-//! profile: the most distant values of one constant for which the others, fitted again, bring the
-//! predicted log losses within a given distance of the fitted ones. If the law is linear, both
-//! intervals are the same.
+//! and an interval computed from slopes at one place is wrong. The interval here is a profile
+//! interval: it ends at the most distant values of one constant for which the other constants,
+//! fitted again, keep the predicted log losses within a given distance of the fitted ones. For a
+//! law that is linear in its constants, both intervals are the same.
 
 use levenberg_marquardt::{LeastSquaresProblem, LevenbergMarquardt};
 use nalgebra::storage::Owned;
@@ -14,18 +14,18 @@ use super::SLOPING;
 use super::bounds::Range;
 use super::problem::{Chosen, Fitted, Residual, residuals};
 
-/// The number of points per curve that represent all of its points.
+/// The maximum number of points of a curve that stand for all of its points.
 const POINTS: usize = 48;
-/// The limit of evaluations when the others are fitted again: this number times (constants + 1).
+/// The fit of the other constants makes at most this number times (constants + 1) evaluations.
 const PATIENCE: usize = 12;
-/// How often the last step outward is halved.
+/// How often the last step outward is halved to find the end of the interval.
 const HALVINGS: usize = 4;
 
-/// A fit's predictions, and the allowed distance from them.
+/// A fit's predictions, and the allowed distance from these predictions.
 pub(super) struct Profile<'a> {
     /// Points with the predicted log losses.
     curves: Vec<Chosen<'a>>,
-    /// The root of the number of points that each residual represents.
+    /// For each residual, the square root of the number of points that the residual stands for.
     weights: Vec<f64>,
     ranges: &'a [Range],
     place: &'a [f64],
@@ -34,8 +34,8 @@ pub(super) struct Profile<'a> {
 }
 
 impl<'a> Profile<'a> {
-    /// Allows a `distance` from the fit: the root of the summed squared differences of log losses
-    /// at all points. Free coordinates of constants are searched up to ±`end`.
+    /// Allows a `distance` from the fit: the square root of the summed squared differences of the
+    /// log losses, over all points. The search does not move a free coordinate beyond ±`end`.
     pub(super) fn new(
         fitted: &'a [Fitted],
         ranges: &'a [Range],
@@ -63,8 +63,9 @@ impl<'a> Profile<'a> {
         }
     }
 
-    /// Returns the most distant free coordinate of a constant in one direction, or `reach` from the
-    /// start if that is farther. The first steps outward are short, so that the others can follow.
+    /// Returns the most distant allowed free coordinate of a constant, in the direction of the sign
+    /// of `reach`. If `start + reach` is farther away, returns that. The first steps outward are
+    /// short, so that the refitted other constants can follow.
     pub(super) fn end(&self, constant: usize, reach: f64) -> f64 {
         let start = self.place[constant];
         let straight = start + reach;
@@ -96,11 +97,11 @@ impl<'a> Profile<'a> {
         }
     }
 
-    /// Returns whether the others can follow a constant to `target`; if so, stores them in
-    /// `others`.
+    /// Returns whether the other constants can be fitted within the allowed distance while one
+    /// constant is held at `target`. If they can, stores their free coordinates in `others`.
     fn holds(&self, constant: usize, target: f64, others: &mut Vec<f64>) -> bool {
-        // Constants at an end of their range start where their slope is not zero, so that they can
-        // move back.
+        // A constant at an end of its range hardly changes with its free coordinate, so the fit
+        // starts from a place inside the range.
         let mut u: Vec<f64> = others.iter().map(|u| u.clamp(-SLOPING, SLOPING)).collect();
         u[constant] = target;
         let mut follow = Follow {
@@ -122,7 +123,7 @@ impl<'a> Profile<'a> {
     }
 }
 
-/// The fit of the other constants for a fixed value of one.
+/// The fit of the other constants while one constant is held fixed.
 struct Follow<'a> {
     profile: &'a Profile<'a>,
     constant: usize,
@@ -135,7 +136,7 @@ impl Follow<'_> {
         self.residuals = residuals(&self.profile.curves, self.profile.ranges, &self.u);
     }
 
-    /// Returns the index of a free constant among all constants.
+    /// Returns the index, among all constants, of the fitted constant number `free`.
     fn index(&self, free: usize) -> usize {
         free + usize::from(free >= self.constant)
     }

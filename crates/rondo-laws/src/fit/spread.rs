@@ -1,20 +1,21 @@
 //! The uncertainty of the constants of a fit.
 //!
-//! The fit is an M-estimator. With ψ = ρ' the residuals clipped at ±δ, and J their derivatives with
-//! respect to the free coordinates u of the constants, the covariance of u is
+//! The fit is an M-estimator. Let ψ = ρ' be the residuals clipped at ±δ, J the derivatives of the
+//! residuals with respect to the free coordinates u of the constants, n the number of points, and p
+//! the number of constants. The covariance of u is
 //!
 //! ```text
 //! τ · K² · [Σ ψ² / (n − p)] / m² · (Jᵀ·J)⁻¹,   m the share of residuals below δ,   K = 1 + p/n·(1 − m)/m
 //! ```
 //!
 //! (Huber, Robust Statistics, section 7.6). τ ≥ 1 is the autocorrelation time of ψ along the
-//! curves: a law's errors are similar at many consecutive points, so the points count as fewer. If
-//! this formula determines every constant, the intervals are symmetric in u. If it leaves one of
-//! them loose, each interval is extended to that of a profile with the same distance from the fit,
-//! if that is wider.
+//! curves: a law has similar errors at many consecutive points, so n points carry less information
+//! than n independent ones. If these intervals determine every constant, they are used: they are
+//! symmetric in u. If they leave any constant loose, every interval is extended to the profile
+//! interval with the same distance from the fit, where that is wider.
 //!
-//! The quantile is Bonferroni's: each of the p constants is outside its interval with a probability
-//! of 5 % / p.
+//! The quantile has Bonferroni's correction: each of the p constants is outside its interval with a
+//! probability of 5 % / p.
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use serde::Serialize;
@@ -24,26 +25,26 @@ use super::bounds::Range;
 use super::problem::{DELTA, Fitted, Problem, Residual};
 use super::profile::Profile;
 
-/// The ratio of an interval's ends above which a constant is hardly determined.
+/// A constant is hardly determined if the ends of its interval differ by more than this factor.
 const LOOSE: f64 = 2.0;
-/// Directions with less than this share of the largest eigenvalue of JᵀJ are undetermined.
+/// A direction is undetermined if its eigenvalue of JᵀJ is below this share of the largest one.
 const UNDETERMINED: f64 = 1e-14;
 
 /// A constant of a fitted law.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Estimate {
-    /// Its name, of [`LawKind::symbols`](crate::LawKind::symbols).
+    /// The name of the constant, from [`LawKind::symbols`](crate::LawKind::symbols).
     pub symbol: &'static str,
-    /// Its value.
+    /// The fitted value.
     pub value: f64,
-    /// Its standard error: that of a normal distribution with an interval of the same width.
+    /// The standard error: half the width of the interval, divided by the quantile.
     pub deviation: f64,
-    /// The lower end of its interval. With 95 % probability all constants are in their intervals.
+    /// The lower end of the interval. With 95 % probability all constants are in their intervals.
     pub low: f64,
-    /// The upper end of its interval.
+    /// The upper end of the interval.
     pub high: f64,
-    /// Whether the curves hardly determine it: the ends of the interval differ by more than a
-    /// factor 2 (for λ, the ends of 1 − λ).
+    /// Whether the curves hardly determine the constant: the ends of the interval differ by more
+    /// than a factor of 2 (for λ, the values of 1 − λ at the ends do).
     pub loose: bool,
 }
 
@@ -79,7 +80,7 @@ pub(super) fn estimates(
         students.inverse_cdf(1.0 - 0.025 / free)
     });
     let place = problem.place();
-    // Without a reach above 0 the search for the end would not move.
+    // With a reach of 0 the search for the end of the interval would not move.
     let reach =
         |index: usize| (quantile * (noise * variances[index]).sqrt()).clamp(1e-9, 2.0 * end);
     let factor = |index: usize, ends: [f64; 2]| ranges[index].factor(ends[0], ends[1]);
@@ -104,7 +105,7 @@ pub(super) fn estimates(
     ((0..ranges.len()).map(estimate).collect(), tau)
 }
 
-/// Returns the diagonal of `(JᵀJ)⁻¹`; it is very large for undetermined directions.
+/// Returns the diagonal of `(JᵀJ)⁻¹`, which is very large where a direction is undetermined.
 fn inverse_diagonal(residuals: &[Residual], free: usize) -> Vec<f64> {
     let jacobian = DMatrix::from_fn(residuals.len(), free, |i, j| residuals[i].slopes[j]);
     let norms: Vec<f64> = jacobian
@@ -124,8 +125,8 @@ fn inverse_diagonal(residuals: &[Residual], free: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Returns `1 + 2·Σ_l r_l`, with r_l the correlation between values l points apart on a curve; the
-/// sum stops before the first negative term.
+/// Returns the autocorrelation time `1 + 2·Σ_l r_l`, with r_l the correlation of values that are l
+/// points apart on a curve. The sum stops before the first negative r_l.
 fn autocorrelation_time(values: &[f64], lengths: impl Iterator<Item = usize>) -> f64 {
     let mut curves = Vec::new();
     let mut rest = values;
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn values_that_come_in_pairs_count_half() {
-        // In + + − − neighbours agree in half of the pairs, and values two apart never agree.
+        // In the sequence + + − −, half of the neighbours agree, and values two apart never agree.
         let pairs: Vec<f64> = (0..4000)
             .map(|i| if i % 4 < 2 { 1.0 } else { -1.0 })
             .collect();

@@ -1,6 +1,7 @@
-//! The starting places of the minimiser. L0, A and the scale of the drops are linear in a law: for
-//! each combination of exponents in a list, a least-squares fit of the relative error gives these
-//! three, which are kept positive.
+//! The starting places of the minimiser. The file lists combinations of the constants in which a
+//! law is not linear. For each combination, a least-squares fit of the relative error gives the
+//! other three constants, in which the law is linear: L0, A and the scale of the drops. These three
+//! are kept positive.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -11,18 +12,18 @@ use crate::law::LawKind;
 const ALPHAS: [f64; 3] = [0.25, 0.5, 1.0];
 /// The starting values of 1 − λ.
 const FORGOTTEN: [f64; 4] = [0.05, 0.01, 2e-3, 4e-4];
-/// The starting values of β, of γ, and of C·x for the largest sum at the highest rate. The first
-/// triple is near the published fits.
+/// Starting values of β, of γ, and of C·x for the largest sum at the highest rate (x as in the
+/// Multi-Power Law's G). The first triple is near the published fits.
 const SHAPES: [(f64, f64, f64); 4] = [
     (0.6, 0.65, 2500.0),
     (0.6, 0.3, 50.0),
     (0.2, 0.65, 5000.0),
     (1.5, 0.5, 50.0),
 ];
-/// The points of each curve used to solve for the linear constants.
+/// The maximum number of points of each curve used to solve for the linear constants.
 const POINTS: usize = 48;
 
-/// Returns starting places in free coordinates.
+/// Returns starting places, as free coordinates of the constants.
 pub(super) fn starts(
     kind: LawKind,
     units: Units,
@@ -49,7 +50,7 @@ pub(super) fn starts(
     starts
 }
 
-/// Solves for L0, A and the scale of the drops.
+/// Replaces L0, A and the scale of the drops by their least-squares solution.
 fn solve_linear(constants: &mut [f64], units: Units, curves: &[Fitted]) {
     let mut rows = Vec::new();
     for curve in curves {

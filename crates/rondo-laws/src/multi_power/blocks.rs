@@ -1,13 +1,14 @@
 //! Approximates sums over many drops by a few of their terms.
 //!
 //! The steps are divided into blocks by repeated halving, at logged points where possible. The
-//! contribution of a distant block to `Σ_k (η_{k−1} − η_k)·F(k)` is `Σ_j w_j·F(k_j)` over eight of
-//! its steps, placed like the zeros of a Chebyshev polynomial. F is replaced by the polynomial
-//! through these eight values; the drops, however they vary, are in the weights
-//! `w_j = Σ_k (η_{k−1} − η_k)·ℓ_j(k)`, with ℓ_j the Lagrange polynomials. F depends on k only
-//! through ln η_k and the summed rate, so the same polynomials must approximate both of these
-//! within the block. If they do not, as at a jump of the rate, the block's halves are used. Near
-//! steps are summed one by one.
+//! contribution of a distant block to `Σ_k (η_{k−1} − η_k)·F(k)` is approximated by
+//! `Σ_j w_j·F(k_j)` over eight of the block's steps k_j, placed like the zeros of a Chebyshev
+//! polynomial. This replaces F by the polynomial through these eight values. The drops may vary in
+//! any way: they are in the weights `w_j = Σ_k (η_{k−1} − η_k)·ℓ_j(k)`, with ℓ_j the Lagrange
+//! polynomials. F depends on k only through ln η_k and the summed rate, so polynomials through the
+//! same steps must approximate ln η_k and the summed rate within the block. If they do not, as at a
+//! jump of the rate, the two halves of the block are used instead. Steps that are not distant are
+//! summed one by one.
 
 use std::f64::consts::PI;
 
@@ -15,13 +16,14 @@ use crate::schedule::Steps;
 
 /// The number of steps that represent a block.
 const NODES: usize = 8;
-/// A block with at most this many steps is summed one by one.
+/// The steps of a block with at most this many steps are summed one by one.
 const FEW: usize = 16;
-/// A block is distant if the summed rates since its steps differ by at most this factor,
-/// `(z − 1)/(z + 1)` with z = 5: there, polynomials of degree 7 converge as
-/// `(z + √(z² − 1))^−8 = 10⁻⁸`.
+/// A block is distant if the summed rate since its first step is at most this factor times the
+/// summed rate since its last step. The factor is `(z + 1)/(z − 1)` with z = 5, where the error of
+/// polynomials of degree 7 is about `(z + √(z² − 1))^−8 = 10⁻⁸`.
 const FAR: f64 = 1.5;
-/// The allowed error of the polynomials in ln η, and in the summed rate relative to the block's.
+/// The allowed error of the polynomials: absolute for ln η, and relative to the block's own summed
+/// rate for the summed rate.
 const SMOOTH: f64 = 1e-9;
 
 /// The blocks of a schedule; the last one contains all steps.
@@ -41,7 +43,7 @@ enum Content {
     Still,
     /// Few steps, which are summed one by one.
     Single,
-    /// Two halves, and if the block is smooth the steps that represent it, with their weights.
+    /// Two halves. If the block is smooth, also the steps that represent it, with their weights.
     Halves([usize; 2], Option<Box<[(usize, f64); NODES]>>),
 }
 
@@ -55,8 +57,8 @@ impl Blocks {
         Self(blocks)
     }
 
-    /// Lists steps with weights that represent every drop up to step `place`, for a sum at that
-    /// step.
+    /// Lists steps, with weights, that represent every drop up to step `place` in a sum evaluated
+    /// at that step.
     pub(super) fn cover(&self, steps: &Steps, place: usize, out: &mut Vec<(usize, f64)>) {
         if let Some(all) = self.0.len().checked_sub(1) {
             self.cover_block(all, steps, place, out);
@@ -93,7 +95,8 @@ impl Block {
     }
 }
 
-/// Adds the halves of the block `first ..= last` and then the block itself; returns its index.
+/// Appends first the halves of the block `first ..= last` to `blocks`, then the block; returns the
+/// block's index.
 fn divide(steps: &Steps, first: usize, last: usize, blocks: &mut Vec<Block>) -> usize {
     let still = steps.drops[first..=last]
         .iter()
@@ -118,8 +121,9 @@ fn divide(steps: &Steps, first: usize, last: usize, blocks: &mut Vec<Block>) -> 
     blocks.len() - 1
 }
 
-/// Returns the first step of a block's second half: the logged point nearest to the middle, so that
-/// the rate is smooth in each half; the middle if there is no logged point inside.
+/// Returns the first step of the second half of a block. It is the logged point nearest to the
+/// middle, because the rate is smooth between logged points; if no logged point is inside the
+/// block, it is the middle.
 fn seam(logged: &[usize], first: usize, last: usize) -> usize {
     let middle = first + (last - first).div_ceil(2);
     let after = logged.partition_point(|place| *place < middle);
@@ -158,7 +162,7 @@ fn rule(steps: &Steps, first: usize, last: usize) -> Option<[(usize, f64); NODES
         };
         let log_error = (through(&logs) - steps.rates[k].ln()).abs();
         let sum_error = (through(&sums) - steps.sum_before(k)).abs();
-        // A rate of zero has no logarithm, so it fails this test.
+        // The logarithm of a rate of zero is infinite, so such a block fails this test.
         if !(log_error <= SMOOTH && sum_error <= SMOOTH * spread) {
             return None;
         }
@@ -169,7 +173,7 @@ fn rule(steps: &Steps, first: usize, last: usize) -> Option<[(usize, f64); NODES
     Some(std::array::from_fn(|j| (nodes[j], weights[j])))
 }
 
-/// Returns ℓ_j(k) for every node, by the barycentric formula.
+/// Returns ℓ_j(k) of every node j at one step k, by the barycentric formula.
 fn basis(
     nodes: &[usize; NODES],
     inverse: &[f64; NODES],

@@ -1,29 +1,30 @@
 //! Descends from one schedule until the predicted loss falls no further.
 //!
-//! The rates at the knots are moved down the gradient of the loss, and then to the nearest sequence
-//! that never rises. The step length is that of Barzilai and Borwein, shortened until the loss
-//! falls. Distances are weighted by mass: the number of steps that a knot represents.
+//! Each move takes the rates at the knots down the gradient of the loss, and then to the nearest
+//! sequence that never rises. The step length is that of Barzilai and Borwein; it is halved until
+//! the loss falls. In distances, each knot is weighted by its mass: the number of steps that it
+//! represents.
 
 use super::knots::Knots;
 use super::{Horizon, monotone};
 use crate::law::Law;
 
-/// The most moves from one start.
+/// The maximum number of moves from one start.
 const MOVES: usize = 400;
-/// The descent stops after a move that lowers the loss by less than this share.
+/// The descent stops after a move that lowers the loss by no more than this share of the loss.
 const ENOUGH: f64 = 1e-11;
-/// The most halvings of one move.
+/// The maximum number of trial lengths of one move; each is half the one before.
 const HALVINGS: i32 = 40;
 
-/// Rates at the knots, the resulting loss, and its derivatives with respect to the rates per unit
-/// of mass.
+/// Rates at the knots, the predicted loss, and the derivatives of the loss with respect to the
+/// rates. Each derivative is divided by the mass of its knot.
 pub(super) struct State {
     pub(super) rates: Vec<f64>,
     pub(super) loss: f64,
     slopes: Vec<f64>,
 }
 
-/// The parts that all descents share.
+/// The data that all descents share.
 pub(super) struct Descent<'a> {
     law: &'a Law,
     horizon: &'a Horizon,
@@ -42,7 +43,7 @@ impl<'a> Descent<'a> {
         }
     }
 
-    /// Returns the end of the descent from the given rates.
+    /// Descends from the given rates and returns the final state.
     pub(super) fn down_from(&self, start: Vec<f64>) -> State {
         let mut state = self.evaluate(start);
         let steepest = state.slopes[1..]
@@ -79,8 +80,9 @@ impl<'a> Descent<'a> {
         }
     }
 
-    /// Returns a state with a lower loss, and the step to it: `longest`, half of it, a quarter of
-    /// it, and so on.
+    /// Returns a state with a lower loss, and the change of the rates that leads to it. Tries the
+    /// step lengths `longest`, `longest/2`, `longest/4` and so on. Returns `None` if none of them
+    /// lowers the loss.
     fn lower(&self, state: &State, longest: f64) -> Option<(State, Vec<f64>)> {
         (0..HALVINGS).find_map(|halvings| {
             let next = self.evaluate(self.moved(state, longest * 0.5_f64.powi(halvings)));
@@ -91,7 +93,8 @@ impl<'a> Descent<'a> {
         })
     }
 
-    /// Moves `length` down the gradient and returns the nearest rates that never rise.
+    /// Moves the rates by `length` down the gradient, then returns the nearest rates that never
+    /// rise.
     fn moved(&self, state: &State, length: f64) -> Vec<f64> {
         let Horizon { peak, floor, .. } = *self.horizon;
         let pairs = state.rates.iter().zip(&state.slopes);

@@ -1,21 +1,21 @@
-//! Schedules of few numbers: rates at knots, with lines between them.
+//! Schedules given by a few numbers: rates at knots, with straight lines between them.
 
 use super::Horizon;
 use crate::schedule::{Steps, sum_before_peak};
 
-/// The number of pieces of a searched schedule.
+/// The maximum number of pieces of a searched schedule.
 const PIECES: u64 = 64;
 
-/// The steps of the knots, denser toward the end, where a cooldown is.
+/// The steps of the knots. They are denser toward the end of the run, where the cooldown is.
 #[derive(Clone, Debug)]
 pub(super) struct Knots {
-    /// Step indices; 0 is the first step at the peak.
+    /// The step indices of the knots; index 0 is the first step at the peak.
     places: Vec<usize>,
     before: f64,
 }
 
 impl Knots {
-    /// Places knots at `length·(1 − (1 − i/n)²)` steps after the peak.
+    /// Places the knots i = 0 … n at `length·(1 − (1 − i/n)²)` steps after the peak.
     pub(super) fn new(horizon: &Horizon) -> Self {
         let length = horizon.steps - horizon.first();
         let count = length.min(PIECES);
@@ -35,14 +35,14 @@ impl Knots {
         &self.places
     }
 
-    /// Returns every step of the schedule with these rates at the knots.
+    /// Returns every step of the schedule that has these rates at its knots.
     pub(super) fn steps(&self, rates: &[f64]) -> Steps {
         Steps::through(self.before, &self.places, rates)
     }
 
-    /// Distributes a number per step to the knots on both sides, with the weights of linear
-    /// interpolation, and returns the sums. This turns derivatives with respect to steps into
-    /// derivatives with respect to knots.
+    /// Distributes the number of each step to the two knots around that step, with the weights of
+    /// linear interpolation, and returns the sums. This turns derivatives with respect to the rates
+    /// of steps into derivatives with respect to the rates of knots.
     pub(super) fn gathered(&self, by_step: &[f64]) -> Vec<f64> {
         let mut sums = vec![0.0; self.places.len()];
         sums[0] += by_step[0];
@@ -58,8 +58,8 @@ impl Knots {
     }
 }
 
-/// Returns the indices of the points that are needed so that lines between them miss no other point
-/// by more than `tolerance`.
+/// Returns the indices of a subset of the points. Straight lines through this subset miss no other
+/// point by more than `tolerance`.
 pub(super) fn needed(places: &[usize], rates: &[f64], tolerance: f64) -> Vec<usize> {
     let mut kept = vec![0];
     let mut open = vec![(0, places.len() - 1)];
@@ -112,7 +112,8 @@ mod tests {
             places: vec![0, 4, 5],
             before: 0.0,
         };
-        // The sums of the shares: 1 + ¾ + ½ + ¼, then the remaining shares, and 1 for the last.
+        // The sums of the steps' weights: 1 + ¾ + ½ + ¼ for the first knot, the remaining weights
+        // for the second, and 1 for the last.
         assert_eq!(knots.gathered(&[1.0; 6]), [2.5, 2.5, 1.0]);
         let sum = |rates: &[f64]| knots.steps(rates).sums[5];
         assert!((sum(&[1.0, 0.0, 0.0]) - 2.5).abs() < 1e-12);

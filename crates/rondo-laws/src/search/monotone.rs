@@ -1,9 +1,9 @@
-//! Finds the nearest sequence that never rises, by pooling adjacent violators.
+//! Finds the nearest sequence that never rises, by the pool-adjacent-violators algorithm.
 
-/// Moves `values` to the nearest sequence that never rises and stays in `low ..= high`. Distances
-/// are weighted by `masses`, which are positive.
+/// Moves `values` to the nearest sequence that never rises and stays in `low ..= high`. Each
+/// squared distance is weighted by the value's mass in `masses`, which must be positive.
 pub(super) fn project(values: &mut [f64], masses: &[f64], low: f64, high: f64) {
-    // Pools of neighbours that share their mean: sum, mass and length.
+    // Each pool holds neighbouring values that are replaced by their mean: sum, mass and length.
     let mut pools: Vec<(f64, f64, usize)> = Vec::with_capacity(values.len());
     for (value, mass) in values.iter().zip(masses) {
         let mut pool = (value * mass, *mass, 1);

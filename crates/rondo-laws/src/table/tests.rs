@@ -61,7 +61,7 @@ fn columns_may_be_separated_by_semicolons_and_tabs() {
     }
     assert!(refused("step;loss\n1;2").contains("no column `lr` in `step,loss`"));
     assert!(refused("step|lr|loss\n1|2|3").contains("no column `step` in `step|lr|loss`"));
-    // A decimal comma is refused: as a separator of thousands it would mean another number.
+    // A decimal comma is refused: read as a separator of thousands, it would change the number.
     let comma = refused("step;lr;loss\n10;0,0003;3,5");
     assert!(
         comma.ends_with("line 2: lr: expected a number, found `0,0003`"),
