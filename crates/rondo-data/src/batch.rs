@@ -12,16 +12,16 @@ pub const IGNORE: u32 = u32::MAX;
 /// `inputs[..=t]`, or [`IGNORE`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// What the model reads, `[batch, seq]`.
+    /// The tokens that the model reads, `[batch, seq]`.
     pub inputs: Vec<u32>,
-    /// What the model must predict, `[batch, seq]`.
+    /// The tokens that the model must predict, `[batch, seq]`.
     pub targets: Vec<u32>,
-    /// Number of rows.
+    /// The number of rows.
     pub batch: usize,
-    /// Positions in a row.
+    /// The number of positions in a row.
     pub seq: usize,
-    /// The token that ends a document, if a position attends only within its own document; none if
-    /// it attends to its whole row.
+    /// The token that ends a document, if each position attends only within its own document.
+    /// `None` if each position attends to its whole row.
     pub document_end: Option<u32>,
 }
 
@@ -37,8 +37,7 @@ impl Batch {
         }
     }
 
-    /// Returns the same rows with attention limited to each document; the token `end` ends a
-    /// document.
+    /// Limits attention in these rows to each document. The token `end` ends a document.
     #[must_use]
     pub fn within_documents(self, end: u32) -> Self {
         Self {
@@ -57,7 +56,7 @@ impl Batch {
         self.batch += 1;
     }
 
-    /// Appends a row of `(input, target)` pairs, `seq` of them.
+    /// Appends a row of `seq` pairs `(input, target)`.
     pub(crate) fn push_pairs(&mut self, pairs: impl Iterator<Item = (u32, u32)>) {
         for (input, target) in pairs {
             self.inputs.push(input);
@@ -94,9 +93,9 @@ impl Batch {
     }
 }
 
-/// Cuts rows into consecutive windows of at most `seq` targets, and gathers consecutive windows of
-/// equal length in batches of at most `batch`. Every token is predicted once, except the first of
-/// each row.
+/// Cuts rows into consecutive windows of at most `seq` targets. Consecutive windows of equal length
+/// form batches of at most `batch` windows. Every token is predicted once, except the first token
+/// of each row.
 pub fn batches_of_rows(rows: &[Vec<u32>], batch: usize, seq: usize) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     for row in rows {
@@ -119,8 +118,8 @@ pub fn batches_of_rows(rows: &[Vec<u32>], batch: usize, seq: usize) -> Vec<Batch
     batches
 }
 
-/// Returns the mean number of text bytes per target of the batches; `None` if the targets have no
-/// text, like the ends of documents.
+/// Returns the mean number of text bytes per target of the batches. `None` if no target stands for
+/// text; tokens that end a text do not.
 ///
 /// # Errors
 ///

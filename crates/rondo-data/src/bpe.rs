@@ -1,12 +1,12 @@
 //! Training of a byte-level BPE (Sennrich, Haddow and Birch, 2016; bytes as in GPT-2).
 //!
-//! `tokenizers` splits the text into words, loads the result and encodes with it. The merges are
-//! found here, because the library's trainer breaks ties between two entries of the same pair by
-//! the order of a randomly seeded hash table, so it may not give the same file twice. Here the next
-//! merge is the most frequent pair, and among equals the smallest; nothing iterates over a hash
-//! table.
+//! The library `tokenizers` splits the text into words; later it loads the trained file and encodes
+//! with it. The merges are found here, because the library's own trainer breaks ties between two
+//! entries of the same pair by the order of a randomly seeded hash table, so it may not give the
+//! same file twice. Here the next merge is the most frequent pair, and of equally frequent pairs
+//! the smallest. No loop here iterates over a hash table.
 //!
-//! Ids: `0..256` the bytes, 256 the end of a text, then the merges in order.
+//! Ids `0..256` are the bytes, id 256 is the end of a text, and the merges follow in their order.
 
 mod merger;
 
@@ -65,7 +65,7 @@ impl Seams for BetweenWords {
     }
 }
 
-/// Trains a tokenizer of `vocab_size` tokens, fewer where the text has no pair left to merge.
+/// Trains a tokenizer of `vocab_size` tokens, or of fewer if the text has no more pairs to merge.
 ///
 /// `progress` receives the number of finished merges and the number of all merges.
 pub(crate) fn train(
@@ -87,8 +87,8 @@ pub(crate) fn train(
         };
         let (left, right) = (&spelling[pair.0 as usize], &spelling[pair.1 as usize]);
         let merged = format!("{left}{right}");
-        // Two pairs may spell the same token and share its id. A pair that was merged before can
-        // then come up again; its first rank stays.
+        // Two pairs may spell the same token and share its id. Then a pair that is already merged
+        // can be found again; it keeps its first rank.
         if known.insert(pair) {
             merges.push(json!([left, right]));
         }
@@ -138,7 +138,8 @@ fn file_of(spelling: &[String], merges: &[serde_json::Value]) -> Result<Vec<u8>,
             "ignore_merges": false, "vocab": vocab, "merges": merges,
         },
     });
-    // The library writes its own layout, with ids in order; that text is hashed and stored.
+    // The library rewrites the file in its own layout, with ids in order. This text is hashed and
+    // stored.
     guarded(|| tokenizers::Tokenizer::from_bytes(file.to_string())?.to_string(false))
         .map(String::into_bytes)
         .map_err(refuse)
@@ -188,7 +189,8 @@ mod tests {
 
     #[test]
     fn merges_come_by_count_and_of_equals_the_smallest_first() {
-        // ab occurs four times; then (ab, c) and (x, y) occur twice each, and x < ab as an id.
+        // ab occurs four times. Then (ab, c) and (x, y) occur twice each, and (x, y) comes first,
+        // because x < ab as an id.
         let tokenizer = trained(&["abc\nabc\nab\nab\nxy\nxy"], 260);
         let tokens = |text| tokenizer.encode(text).expect("bytes encode anything");
         assert_eq!(tokens("ab"), [257]);

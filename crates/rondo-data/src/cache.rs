@@ -1,4 +1,4 @@
-//! A cache of prepared folders: a second start reads no text.
+//! A cache of prepared folders: a run that starts again with the same data reads no text.
 //!
 //! The folder's name is a hash of everything that decides its content: the fingerprint of the
 //! corpus (names and versions, or paths, sizes and times), the tokenizer, the split, the format.
@@ -14,17 +14,17 @@ use crate::prepared::TOKENIZER_FILE;
 use crate::text::TextData;
 use crate::tokenizer::Tokenizer;
 
-/// Must change whenever the content of prepared folders changes: shard format, reading, split,
-/// tokenizer training.
+/// This text must change whenever the code would prepare other folders: if the shard format, the
+/// reading, the split or the training of tokenizers changes.
 const FORMAT: &str = "rondo-data prepared 2";
 
-/// Opens the text that a `text` or `prepared` configuration names, and prepares it if it is not in
-/// the cache.
+/// Opens the text that a `text`, `prepared`, `tokens` or `mixture` configuration names. Prepares a
+/// `text` if it is not in the cache.
 ///
 /// # Errors
 ///
-/// When the configuration is neither, the corpus cannot be prepared, or a prepared folder is
-/// damaged.
+/// When the configuration names no text, a corpus cannot be prepared, or a prepared folder or token
+/// file is damaged.
 pub(crate) fn open_or_prepare(
     config: &DataConfig,
     progress: Tell<'_>,
@@ -76,9 +76,10 @@ pub(crate) fn open_or_prepare(
     }
 }
 
-/// Opens text encoded with the tokenizer of a file, even if the configuration would now give
-/// another: a BPE is not trained again, and a tokenizer file at another path is not read. `bytes`
-/// and prepared folders are opened as they are; the caller compares their tokenizer.
+/// Opens text encoded with the tokenizer of the file `tokenizer`, even if the configuration would
+/// now give a different one: a BPE is not trained again, and a tokenizer file at another path is
+/// not read. `bytes` and prepared folders are opened as they are; the caller compares their
+/// tokenizer with the file.
 ///
 /// # Errors
 ///
@@ -94,7 +95,7 @@ pub(crate) fn open_with_tokenizer(
     let Some(encoded) = config.with_tokenizer_of(tokenizer) else {
         return open_or_prepare(config, progress);
     };
-    // Usually nothing has changed, and the configuration itself leads to the folder. If the
+    // Usually nothing has changed, and the folder that the configuration gives exists. If the
     // tokenizer's file has been removed, the folder's name cannot be computed.
     if let Ok(Some(folder)) = folder(config, progress)
         && folder.exists()
@@ -107,8 +108,8 @@ pub(crate) fn open_with_tokenizer(
     open_or_prepare(&encoded, progress)
 }
 
-/// Opens the texts of a mixture, each encoded with `tokenizer` or, if that is none, with the
-/// tokenizer of the first.
+/// Opens the texts of a mixture. Each is encoded with `tokenizer` or, if `tokenizer` is `None`,
+/// with the tokenizer of the first text.
 fn open_mixture(
     sources: &[MixtureSource],
     tokenizer: Option<&Path>,
@@ -149,7 +150,7 @@ fn open_mixture(
     TextData::mixed(sources, opened)
 }
 
-/// Returns the cache folder of a text; none if the configuration names no text.
+/// Returns the cache folder of a text; `None` if the configuration names no text.
 fn folder(config: &DataConfig, progress: Tell<'_>) -> Result<Option<PathBuf>, DataError> {
     let DataConfig::Text {
         tokenizer,
@@ -168,7 +169,7 @@ fn folder(config: &DataConfig, progress: Tell<'_>) -> Result<Option<PathBuf>, Da
     Ok(Some(Path::new(cache).join(&key[..16])))
 }
 
-/// Returns the error for opening the data of a model that has none.
+/// Returns the error for data of the kind `none`, which cannot be opened.
 pub(crate) fn no_corpus() -> DataError {
     DataError::Config(
         "kind: `none` names no corpus; give one with `text`, `prepared` or a task".to_owned(),
@@ -183,7 +184,7 @@ pub(crate) fn key(
     max_bytes: Option<u64>,
 ) -> Result<String, DataError> {
     let kind = match tokenizer {
-        // Its end of text is part of the hash below.
+        // The token that ends a text is part of the hash below.
         TokenizerConfig::File { path, .. } => format!("File {{ path: {path:?} }}"),
         other => format!("{other:?}"),
     };
@@ -194,8 +195,9 @@ pub(crate) fn key(
     if let TokenizerConfig::File { path, end_of_text } = tokenizer {
         let tokenizer = Tokenizer::load_with(Path::new(path), end_of_text.as_deref().into())?;
         parts.push(blake3::Hash::from_bytes(tokenizer.hash()).to_string());
-        // A folder with a doubtful end of text prints a warning whenever it is opened. If the end
-        // of text is named in the configuration, even as the same token, it is another folder.
+        // If it is in doubt which token ends a text, the folder holds a warning, which is printed
+        // whenever it is opened. A configuration that names the token needs another folder, without
+        // the warning, even if it names the same token.
         parts.extend(tokenizer.doubt());
     }
     if let CorpusSource::Paths {

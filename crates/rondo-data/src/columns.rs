@@ -44,8 +44,8 @@ impl Columns {
     ///
     /// # Errors
     ///
-    /// Where the file is damaged or has no text column of that name, and where a row has no text
-    /// and such rows may not be skipped.
+    /// If the file is damaged or has no text column of that name, or if a row has no text and such
+    /// rows may not be skipped.
     #[cfg(feature = "columns")]
     pub(crate) fn for_each(
         self,
@@ -108,10 +108,10 @@ mod rows {
         pub(super) path: &'a Path,
         pub(super) reading: &'a Reading,
         pub(super) notices: &'a mut Notices,
-        /// Bytes of the file that were read.
+        /// The number of bytes of the file that were read.
         pub(super) read: &'a Cell<u64>,
         pub(super) each: Each<'a>,
-        /// Rows passed on so far.
+        /// The number of rows passed on so far.
         pub(super) row: usize,
     }
 

@@ -13,7 +13,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The first four bytes of a skippable frame lie in this range (RFC 8878, section 3.1.2).
 const SKIPPABLE: std::ops::RangeInclusive<u32> = 0x184d_2a50..=0x184d_2a5f;
 
-/// A reader preceded by `N` bytes that were read to look at them.
+/// A reader, preceded by up to `N` bytes that were taken from it to inspect them.
 type After<const N: usize, R> = Chain<io::Take<Cursor<[u8; N]>>, R>;
 
 /// Reads up to `N` bytes; returns them and their number.
@@ -39,7 +39,7 @@ fn put_back<const N: usize, R: Read>(head: [u8; N], count: usize, reader: R) -> 
 /// Reads gzip members one after another. Bytes after the last member are ignored, as in `zcat`;
 /// bytes that begin like a member must be a whole member.
 pub(crate) struct GzMembers<R: BufRead> {
-    /// None after the last member.
+    /// `None` after the last member.
     member: Option<GzDecoder<After<2, R>>>,
     ignored: Rc<Cell<bool>>,
 }

@@ -25,7 +25,8 @@ pub(crate) use self::validate::val_fraction_violation;
 pub enum DataConfig {
     /// Text files, tokenized once and kept in a cache folder.
     Text {
-        /// Files, folders and globs; if there are none, the sources of the pinned dependencies.
+        /// Files, folders and globs. If the list is empty, the sources of the pinned dependencies
+        /// are used.
         #[serde(default)]
         paths: Vec<String>,
         /// Files of a data set on the Hugging Face Hub, instead of paths.
@@ -37,14 +38,15 @@ pub enum DataConfig {
         /// Share of the corpus, in bytes, for validation.
         #[serde(default = "val_fraction")]
         val_fraction: f64,
-        /// The most bytes of text that are read; by default everything.
+        /// The maximum number of bytes of text that are read; by default all text is read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_bytes: Option<u64>,
         /// Folder of prepared corpora, with one subfolder for each.
         #[serde(default = "cache")]
         cache: String,
-        /// Where the document's text is: the key in every record of a `.jsonl` or `.json` file, the column of a
-        /// Parquet or Arrow file; `a.b` is `b` inside `a`. Earlier versions call it `json_field`.
+        /// Where a document's text is: a key of every record in a `.jsonl` or `.json` file, or a
+        /// column of a Parquet or Arrow file. `a.b` is `b` inside `a`. Earlier versions call this
+        /// setting `json_field`.
         #[serde(default = "field", alias = "json_field")]
         field: String,
         /// Whether lines of a `.jsonl` file that are not documents are skipped and counted.
@@ -69,13 +71,13 @@ pub enum DataConfig {
     Tokens {
         /// Files, folders and globs of training tokens.
         train: Vec<String>,
-        /// Files, folders and globs of validation tokens; without them the last training tokens are
-        /// used for validation.
+        /// Files, folders and globs of validation tokens. If the list is empty, the last training
+        /// tokens are used for validation.
         #[serde(default)]
         val: Vec<String>,
-        /// The tokenizer that made them, `file` or `bytes`.
+        /// The tokenizer that made the tokens: `file` or `bytes`.
         tokenizer: TokenizerConfig,
-        /// Share of the training tokens for validation, if `val` names none.
+        /// Share of the training tokens that is used for validation, if `val` is empty.
         #[serde(default = "val_fraction")]
         val_fraction: f64,
         /// The width of the tokens in files without a header.
@@ -88,10 +90,10 @@ pub enum DataConfig {
     },
     /// Several texts, each with its share of the rows.
     Mixture {
-        /// The texts. If a tokenizer is trained, it is trained on the first.
+        /// The texts. If a tokenizer is trained, it is trained on the first text.
         sources: Vec<MixtureSource>,
         /// Whether a token only attends within its own document, and positions restart in each
-        /// document. One setting for all sources.
+        /// document. The setting applies to all sources.
         #[serde(default, skip_serializing_if = "is_false")]
         document_mask: bool,
     },
@@ -109,7 +111,7 @@ pub enum DataConfig {
     Nothing {},
     /// Nested arithmetic over `Z_modulus`.
     Arithmetic {
-        /// The number of digits of the ring.
+        /// The modulus: the ring has this many elements, each written as one digit.
         #[serde(default = "modulus")]
         modulus: u32,
         /// Tokens in a row, which contains as many trees as fit.
@@ -125,9 +127,9 @@ pub enum DataConfig {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct MixtureSource {
-    /// Its name in metrics: letters, digits, `-` and `_`.
+    /// The name of the text in metrics: letters, digits, `-` and `_`.
     pub name: String,
-    /// Its share of the rows, divided by the sum of all weights.
+    /// The share of the rows, relative to the sum of all weights.
     pub weight: f64,
     /// The text: `text`, `prepared` or `tokens`.
     pub data: DataConfig,
@@ -149,8 +151,8 @@ pub enum TokenizerConfig {
     File {
         /// The file, or the folder that holds it.
         path: String,
-        /// The token that ends a text; by default `eos_token` of the `tokenizer_config.json` beside
-        /// the file, else the first of the known names.
+        /// The token that ends a text. By default it is the `eos_token` of the
+        /// `tokenizer_config.json` beside the file, or else the first of the known names.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         end_of_text: Option<String>,
     },
@@ -242,8 +244,8 @@ impl Default for TokenizerConfig {
 }
 
 impl DataConfig {
-    /// Returns the same configuration with the text encoded by the tokenizer of a file; none if the
-    /// tokenizer cannot be chosen: bytes, existing tokens, a task.
+    /// Returns the same configuration with the text encoded by the tokenizer of a file. `None` if
+    /// the tokenizer cannot be chosen, as for bytes, existing tokens and tasks.
     pub(crate) fn with_tokenizer_of(&self, file: &Path) -> Option<Self> {
         let mut config = self.clone();
         match &mut config {
@@ -256,8 +258,8 @@ impl DataConfig {
         Some(config)
     }
 
-    /// Returns the corpus of a text; none for other data. Files of the Hub are read from the cache,
-    /// and are downloaded if they are not there.
+    /// Returns the corpus of a text; `None` for other data. Files of the Hub that are not in the
+    /// cache are downloaded.
     pub(crate) fn corpus(&self, progress: Tell<'_>) -> Result<Option<CorpusSource>, DataError> {
         let Self::Text {
             paths,
@@ -293,7 +295,7 @@ impl DataConfig {
         matches!(self, Self::WordProblem { .. } | Self::Arithmetic { .. })
     }
 
-    /// Returns the accuracy of guessing a task's answer; none for text.
+    /// Returns the accuracy of guessing a task's answer; `None` for text.
     pub fn chance_accuracy(&self) -> Option<f64> {
         match self {
             Self::Nothing {}
@@ -313,8 +315,8 @@ impl DataConfig {
 }
 
 impl TokenizerConfig {
-    /// Returns the tokenizer of a file; its end of text is the one that a file beside it names, or
-    /// a known name.
+    /// Returns the configuration for the tokenizer of a file. A file beside it, or the list of
+    /// known names, decides which token ends a text.
     pub(crate) fn of_file(path: &Path) -> Self {
         Self::File {
             path: path.display().to_string(),

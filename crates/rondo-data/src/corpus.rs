@@ -21,7 +21,8 @@ pub enum CorpusSource {
     Dependencies,
     /// Files, folders and globs.
     Paths {
-        /// Read in this order; a folder's files are sorted, hidden ones left out.
+        /// The paths, in reading order. The files of a folder are sorted, and hidden files are left
+        /// out.
         paths: Vec<String>,
         /// Key or column of the document's text in files of records.
         field: String,
@@ -44,17 +45,17 @@ impl CorpusSource {
         }
     }
 
-    /// Returns the source of files of the Hub; they are downloaded if they are not in the cache.
+    /// Returns a source with files of the Hub. Files that are not in the cache are downloaded.
     ///
     /// # Errors
     ///
-    /// Where this build has no Hub client, and where a file is neither in the cache nor can be
-    /// downloaded; [`DataError::Interrupted`] where `progress` stops it.
+    /// If this build has no Hub client, or if a file is neither in the cache nor can be downloaded;
+    /// [`DataError::Interrupted`] if `progress` stops the download.
     pub fn of_hub(files: &HubFiles, field: &str, progress: Tell<'_>) -> Result<Self, DataError> {
         Ok(Self::new(&files.paths(progress)?, field))
     }
 
-    /// Returns the same source; lines that are not documents are skipped if `skip` is true.
+    /// Sets whether lines that are not documents are skipped.
     #[must_use]
     pub fn skipping_bad_lines(mut self, skip: bool) -> Self {
         if let Self::Paths { skip_bad_lines, .. } = &mut self {
@@ -87,12 +88,13 @@ pub(crate) struct Corpus {
 /// A document as it is read, or a part of a long one.
 #[derive(Clone, Copy)]
 pub(crate) struct Document<'a> {
-    /// The number of its file, counted from zero.
+    /// The index of the file that holds the document.
     pub(crate) file: usize,
     pub(crate) text: &'a str,
-    /// What follows; [`Then::IsCut`] if the text continues after the last byte that may be read.
+    /// What follows the text. [`Then::IsCut`] means that the document continues, but that no more
+    /// bytes may be read.
     pub(crate) then: Then,
-    /// Bytes on disk that were read of all files so far.
+    /// The number of bytes on disk that were read so far, over all files.
     pub(crate) read: u64,
     /// Notices about everything before this file.
     pub(crate) notices: &'a Notices,
@@ -103,15 +105,15 @@ pub(crate) struct Document<'a> {
 pub(crate) struct Span {
     /// The first file that is read.
     pub(crate) from_file: usize,
-    /// Bytes of text that may be read.
+    /// The maximum number of bytes of text that are read.
     pub(crate) bytes: u64,
-    /// Notices about everything before the first file; none if that is the first file of the
-    /// corpus.
+    /// Notices about everything before the first file of the span; `None` if that file is the first
+    /// of the corpus.
     pub(crate) notices: Option<Notices>,
 }
 
 impl Span {
-    /// Returns the whole corpus, or its first bytes.
+    /// Returns the span of the whole corpus, or of its first `max_bytes` bytes.
     pub(crate) fn all(max_bytes: Option<u64>) -> Self {
         Self {
             from_file: 0,
@@ -123,7 +125,7 @@ impl Span {
 
 /// How the reading of a corpus ended.
 pub(crate) struct Ended {
-    /// Whether it ended because no more bytes may be read.
+    /// Whether reading ended because no more bytes may be read.
     pub(crate) full: bool,
     pub(crate) notices: Notices,
 }
@@ -156,7 +158,7 @@ impl Corpus {
         self.files.len()
     }
 
-    /// Returns the error that a file has changed since it was read before.
+    /// Returns the error that a file has changed since the last reading.
     pub(crate) fn changed(&self, file: usize) -> DataError {
         DataError::Document {
             path: self.files.get(file).cloned().unwrap_or_default(),
@@ -166,7 +168,7 @@ impl Corpus {
         }
     }
 
-    /// Returns the bytes of all files on disk.
+    /// Returns the size of all files on disk, in bytes.
     pub(crate) fn size(&self) -> Result<u64, DataError> {
         self.files.iter().map(size).sum()
     }
@@ -223,7 +225,7 @@ impl Corpus {
                     }
                     open = then == Then::GoesOn;
                     left -= end as u64;
-                    // Up to three bytes, less than one character, may be left over.
+                    // Up to three bytes may be left over, if the next character does not fit.
                     full = then == Then::IsCut || (left == 0 && !open);
                     Ok(if full { Stop::Here } else { stop })
                 },

@@ -2,10 +2,10 @@
 //!
 //! A tokenizer needs about 150 bytes of memory for each byte that it encodes at once, so long texts
 //! are encoded in pieces. Which cuts change no token depends on the tokenizer. Most tokenizers
-//! first split the text into words, and a cut between two words is safe; but they differ in what a
-//! word is, and some put a space before every text. So the tokenizer is asked whether a cut at a
-//! place changes anything, given the text on both sides ([`Seams`]). A text without such a place
-//! stays whole.
+//! first split the text into words, and a cut between two words is safe. But tokenizers differ in
+//! what a word is, and some put a space before every text. So for every possible place, the
+//! tokenizer tests whether a cut there would change any token, given the text on both sides
+//! ([`Seams`]). A text without a safe place stays whole.
 
 use std::ops::Range;
 
@@ -23,18 +23,18 @@ const CONTEXT_BYTES: usize = 256;
 /// The number of candidates of one kind that are tried in a stretch.
 const TRIES: usize = 8;
 
-/// How the tokens of a piece inside a text follow from encoding the piece.
+/// How to get the tokens of a piece within the text by encoding the piece alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// The tokens of the piece.
+    /// Encode the piece.
     Plain,
-    /// The tokens of the piece without its first byte, a space that the tokenizer adds itself.
+    /// Encode the piece without its first byte, a space that the tokenizer adds itself.
     WithoutSpace,
-    /// The tokens of the piece without the first token, which the tokenizer puts before every text.
+    /// Encode the piece and drop the first token, which the tokenizer puts before every text.
     WithoutToken,
 }
 
-/// Says where a text may be cut.
+/// Decides where a text may be cut.
 pub(crate) trait Seams {
     /// Returns how the tokens of `right` follow if the text `left` + `right` is cut between the
     /// two; `None` if the cut would change the tokens.
@@ -66,7 +66,8 @@ pub(crate) struct Piece {
     pub(crate) start: Start,
 }
 
-/// Cuts a text that arrives in stretches; the cuts do not depend on the stretches.
+/// Cuts a text that arrives in stretches. The cuts do not depend on how the text is divided into
+/// stretches.
 pub(crate) struct Cutter<'s, S> {
     seams: &'s S,
     text: String,
@@ -95,7 +96,7 @@ impl<'s, S: Seams> Cutter<'s, S> {
         self.text.push_str(stretch);
     }
 
-    /// Returns the next piece; none if more of the text is needed, or if the text has `ended` and
+    /// Returns the next piece. `None` if more of the text is needed, or if the text has `ended` and
     /// was returned completely. After the last piece another text may begin.
     pub(crate) fn next(&mut self, ended: bool) -> Option<Piece> {
         let rest = &self.text[self.begin..];
@@ -114,8 +115,8 @@ impl<'s, S: Seams> Cutter<'s, S> {
     }
 }
 
-/// Finds the first stretch with a safe cut, and in it a cut of the best kind. The text before
-/// `from` was searched earlier.
+/// Finds the first stretch with a safe cut, and in this stretch a cut of the best kind. The text
+/// before `from` was already searched.
 fn cut(text: &str, from: &mut usize, ended: bool, seams: &impl Seams) -> Option<(usize, Start)> {
     while *from < text.len() {
         // The tokenizer also needs the text after a cut.
@@ -123,7 +124,8 @@ fn cut(text: &str, from: &mut usize, ended: bool, seams: &impl Seams) -> Option<
             return None;
         }
         let to = text.len().min(*from + STRETCH_BYTES);
-        // In the short rest after the first piece only a line start is worth a cut.
+        // If less than a stretch follows the smallest possible piece, only a line start is worth a
+        // cut.
         let last = *from == PIECE_BYTES && to - *from < STRETCH_BYTES;
         let kinds = if last {
             &Place::ALL[..1]
@@ -146,7 +148,7 @@ fn cut(text: &str, from: &mut usize, ended: bool, seams: &impl Seams) -> Option<
     None
 }
 
-/// A kind of candidate between two characters, the best first.
+/// The kinds of places for a cut, all between two characters. The best kind is first.
 #[derive(Clone, Copy)]
 enum Place {
     /// After a line feed, with a visible ASCII character on both sides.

@@ -19,7 +19,7 @@ use crate::columns::Columns;
 use crate::file::read_regular;
 use crate::notices::{Notice, Notices};
 
-/// Chooses among the sorted files of a folder; if it has no tables, all files stay.
+/// Chooses from the sorted files of a folder. If the folder has no tables, all files are chosen.
 pub(crate) fn choose(folder: &Path, files: Vec<PathBuf>, notices: &mut Notices) -> Vec<PathBuf> {
     if !files.iter().any(|file| Columns::of_name(file).is_some()) {
         return files;
@@ -53,7 +53,7 @@ pub(crate) fn choose(folder: &Path, files: Vec<PathBuf>, notices: &mut Notices) 
     kept
 }
 
-/// Returns the Arrow files of a folder written by `save_to_disk`; none for another folder.
+/// Returns the Arrow files of a folder written by `save_to_disk`; `None` for another folder.
 fn saved_table(folder: &Path, files: &[PathBuf]) -> Option<Vec<PathBuf>> {
     let there = |name: &str| {
         let path = folder.join(name);
@@ -86,7 +86,8 @@ enum Split {
 }
 
 impl Split {
-    /// Returns the part that a table's name, or a folder between the table and `folder`, gives.
+    /// Returns the part that the file name of a table says, or else a folder between `folder` and
+    /// the table.
     fn of(folder: &Path, file: &Path) -> Option<Self> {
         Columns::of_name(file)?;
         let below = file.strip_prefix(folder).unwrap_or(file);

@@ -17,7 +17,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::error::DataError;
 
-/// The crates, in the order in which they are read. None of them is in the lock twice.
+/// The crates, in the order in which they are read. Each is in the lock file only once.
 pub const CRATES: [&str; 25] = [
     "burn-tensor",
     "burn-core",
@@ -48,17 +48,17 @@ pub const CRATES: [&str; 25] = [
 
 /// The hash of the corpus, recorded when the versions last changed; see `CorpusInfo::corpus_hash`.
 ///
-/// Another version in the lock gives another corpus. Then `corpus.json` has
+/// If the lock file has other versions, the corpus is different. Then `corpus.json` has
 /// `matches_recorded: false`, and results measured on the recorded corpus are no longer comparable
 /// to the last digit.
 pub const EXPECTED_HASH: &str = "bce306217f15e5e9e26b3ec614041ca232d34740c5138ba21570da1727a232a7";
 
-/// Larger files are taken for generated tables.
+/// Files with more bytes are treated as generated tables.
 const MAX_FILE_BYTES: u64 = 200_000;
 
-/// Texts with a smaller share of letters and blanks are taken for tables too: half of the Rust and
-/// Markdown files have a share above 0.82, all but tables are above 0.65, and tables of code points
-/// are below 0.6.
+/// Texts with a smaller share of letters and blanks are treated as tables too. Half of the Rust and
+/// Markdown files have a share above 0.82. All files except tables have a share above 0.65, and
+/// tables of code points have a share below 0.6.
 const MIN_LETTERS: f64 = 0.6;
 
 /// Folders with inputs and expected outputs of programs rather than programs.

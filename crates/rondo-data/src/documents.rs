@@ -26,12 +26,12 @@ const MAX_UNPACKED: u64 = 4 << 30;
 /// The mark that some editors put before UTF-8 text; it does not belong to the text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Whether the callback wants more documents.
+/// Whether reading stops after a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// It wants more.
+    /// Reading continues.
     No,
-    /// It wants no more.
+    /// Reading stops here.
     Here,
 }
 
@@ -40,7 +40,7 @@ pub(crate) enum Stop {
 pub(crate) enum Then {
     /// The document ends.
     Ends,
-    /// Another part of it follows.
+    /// Another part of the document follows.
     GoesOn,
     /// The document continues, but its rest is not read.
     IsCut,
@@ -73,9 +73,9 @@ enum Form {
     List,
 }
 
-/// Passes every non-empty document of a file to `each`. Of a file that is one document, it passes
-/// at most `most` bytes and one character. `read` is updated with the bytes of the file that were
-/// read so far.
+/// Passes every non-empty document of a file to `each`. If the whole file is one document, passes
+/// at most `most` bytes and one more character. `read` is updated with the number of bytes of the
+/// file that were read so far.
 pub(crate) fn for_each(
     path: &Path,
     reading: &Reading,
@@ -106,7 +106,7 @@ pub(crate) fn for_each(
     Ok(stop)
 }
 
-/// Returns whether the whole file is one document; false if it cannot be read.
+/// Returns whether the whole file is one document; false if the file cannot be read.
 pub(crate) fn is_plain(path: &Path, reading: &Reading) -> bool {
     Columns::of_name(path).is_none()
         && Documents::open(path, Rc::default()).is_ok_and(|file| file.form(reading) == Form::Text)
@@ -134,11 +134,11 @@ fn form_of_json(path: &Path, field: &str) -> Form {
 /// The uncompressed bytes of a file, with a limit to the size of a document.
 struct Documents<'p> {
     path: &'p Path,
-    /// The extension that decides the form, in lower case.
+    /// The file name's extension that decides the form, in lower case.
     ending: String,
-    /// The first bytes.
+    /// The first bytes of the file.
     head: Vec<u8>,
-    /// All bytes, without a byte order mark.
+    /// All uncompressed bytes of the file, without a byte order mark.
     reader: Box<dyn BufRead>,
     most: u64,
     /// Whether bytes after the last gzip member were ignored.
@@ -209,7 +209,7 @@ impl<'p> Documents<'p> {
         Ok(count > 0)
     }
 
-    /// Passes on the whole file, or its first `most` bytes and one character, as one document.
+    /// Passes on the whole file, or its first `most` bytes and one more character, as one document.
     fn text(mut self, most: u64, each: Each<'_>) -> Result<Stop, DataError> {
         let whole_head = self.head.len() < foreign::HEAD_BYTES - BYTE_ORDER_MARK.len();
         self.check(&self.head, 0, whole_head)?;
@@ -252,7 +252,8 @@ impl<'p> Documents<'p> {
         }
     }
 
-    /// Refuses bytes that are not text and names their format; `before` bytes precede them.
+    /// Returns an error with the format of the file if the bytes are not text. `before` is the
+    /// number of bytes in front of them.
     fn check(&self, bytes: &[u8], before: u64, whole: bool) -> Result<(), DataError> {
         match foreign::defect(bytes, before, whole) {
             None => Ok(()),
@@ -292,7 +293,7 @@ impl<'p> Documents<'p> {
             if !self.read(Some(b'\n'), &mut buffer)? {
                 break;
             }
-            // Concatenated files may each begin with the mark, before their first line.
+            // If several files were concatenated, the first line of each may begin with the mark.
             let record = buffer.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&buffer);
             if record.trim_ascii().is_empty() {
                 continue;
@@ -310,7 +311,7 @@ impl<'p> Documents<'p> {
         notices: &mut Notices,
         each: Each<'_>,
     ) -> Result<Stop, DataError> {
-        // The list borrows the reader, and the messages borrow the rest.
+        // The list borrows the reader mutably, while the messages borrow the rest of `self`.
         let mut reader = std::mem::replace(&mut self.reader, Box::new(std::io::empty()));
         let mut list = Elements::new(&mut reader, self.most);
         let mut record = Vec::new();

@@ -7,7 +7,7 @@ use std::io::{self, BufRead};
 pub(crate) enum Fault {
     /// The file cannot be read.
     Io(io::Error),
-    /// The text is not a list of records; with the line, counted from one.
+    /// The text is not a list of records. Holds the line, counted from one, and what is wrong.
     Form(usize, String),
 }
 
@@ -20,11 +20,11 @@ impl From<io::Error> for Fault {
 /// Reads `[{..}, {..}]` record by record, without parsing the records.
 pub(crate) struct Elements<'r> {
     reader: &'r mut dyn BufRead,
-    /// The largest record in bytes.
+    /// The maximum size of a record, in bytes.
     most: u64,
     /// The number of the current line, counted from one.
     line: usize,
-    /// Records read so far; none before the list begins.
+    /// The number of records read so far; `None` before the list begins.
     count: Option<usize>,
 }
 

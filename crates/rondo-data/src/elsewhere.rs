@@ -1,5 +1,5 @@
-//! Token files of other trainers, opened as a text: the files of both parts, and the tokenizer that
-//! made them.
+//! Token files of other trainers, opened as a text: training files, validation files, and the
+//! tokenizer that made the tokens.
 
 use std::path::{Path, PathBuf};
 

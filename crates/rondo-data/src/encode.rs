@@ -1,4 +1,4 @@
-//! Encodes texts: cuts them into pieces, encodes these in parallel, and returns the tokens in
+//! Encodes texts: cuts them into pieces, encodes the pieces in parallel, and returns the tokens in
 //! order.
 
 use rayon::prelude::*;
@@ -12,11 +12,11 @@ use crate::tokenizer::Tokenizer;
 /// Pieces are gathered up to this size before they are encoded together.
 const GATHERED_BYTES: usize = 1 << 20;
 
-/// The bytes of text that are read at first if a number of tokens is requested: enough for several
-/// pieces.
+/// If a number of tokens is requested, at least this many bytes of text are read first. They are
+/// enough for several pieces.
 const FIRST_BYTES: u64 = 256 << 10;
 
-/// The bytes of text that are read for each requested token.
+/// For each requested token, this many bytes of text are read first.
 const BYTES_PER_TOKEN: u64 = 8;
 
 /// A piece of a document, to be encoded.
@@ -43,8 +43,8 @@ impl<'a> Gatherer<'a> {
         }
     }
 
-    /// Adds the next part of a document to the pieces. If the document is cut, its last piece is
-    /// dropped and no end-of-text token is added, because neither is known yet.
+    /// Adds the next part of a document to the pieces. If the document is cut, the tokens at its
+    /// end are not known, so its last piece is dropped and no end-of-text token is added.
     pub(crate) fn push(&mut self, text: &str, then: Then, pieces: &mut Vec<Gathered>) {
         self.cutter.push(text);
         let first = pieces.len();
@@ -71,7 +71,8 @@ impl<'a> Gatherer<'a> {
             }
             Then::Ends => match pieces[first..].last_mut() {
                 Some(last) => last.ends = true,
-                // The pieces were complete before the end of the document was known.
+                // All pieces were taken before the end of the document was known, so an empty piece
+                // carries it.
                 None => pieces.push(Gathered {
                     text: String::new(),
                     start: Start::Plain,
@@ -84,7 +85,8 @@ impl<'a> Gatherer<'a> {
     }
 }
 
-/// Encodes pieces on all threads; returns the tokens of each, with its opening and its end of text.
+/// Encodes pieces on all threads. Returns the tokens of each piece, including the opening of its
+/// document and the end-of-text token, where the piece has them.
 pub(crate) fn encode_pieces(
     tokenizer: &Tokenizer,
     pieces: &[Gathered],
@@ -114,14 +116,14 @@ pub(crate) fn encode_pieces(
 pub struct EncodedText {
     /// The tokens of its documents, each followed by the end-of-text token.
     pub tokens: Vec<u32>,
-    /// Bytes of text that were encoded.
+    /// The number of bytes of text that were encoded.
     pub bytes: u64,
     /// What the user should know about the text, one line each.
     pub warnings: Vec<String>,
 }
 
 /// Tokenizes a text, one document after another. With `max_tokens` it reads and encodes little more
-/// text than they need, and returns at most that many tokens.
+/// text than needed, and returns at most that many tokens.
 ///
 /// # Errors
 ///
@@ -154,7 +156,7 @@ pub fn encode_source(
     }
 }
 
-/// Encodes at most `max_bytes` of a corpus; also returns whether there is more.
+/// Encodes at most `max_bytes` of a corpus. Also returns whether the corpus continues.
 fn encode_up_to(
     tokenizer: &Tokenizer,
     corpus: &Corpus,

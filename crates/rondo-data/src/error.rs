@@ -14,12 +14,12 @@ pub enum DataError {
     Io {
         /// What was attempted, as a verb: `read`, `write`, `rename`.
         action: &'static str,
-        /// The file or folder it was attempted on.
+        /// The file or folder on which it was attempted.
         path: PathBuf,
         /// The system's answer.
         cause: io::Error,
     },
-    /// A file of a corpus is not what its name says.
+    /// A file of a corpus cannot be read as documents.
     #[error("{}: {message}", path.display())]
     Document {
         /// The file.
@@ -79,7 +79,7 @@ pub enum DataError {
         position: String,
         /// The id.
         id: u64,
-        /// Number of tokens in the vocabulary.
+        /// The number of tokens in the vocabulary.
         vocab_size: usize,
     },
     /// There are too few tokens to make one row.
@@ -89,17 +89,17 @@ pub enum DataError {
         seq + 1
     )]
     TooShort {
-        /// `training` or `validation`, and which source of a mixture.
+        /// `training` or `validation`, and in a mixture the name of the source.
         part: String,
-        /// Positions in a row.
+        /// The number of positions in a row.
         seq: usize,
-        /// Number of tokens found.
+        /// The number of tokens found.
         tokens: usize,
     },
     /// One source of a mixture cannot be used.
     #[error("source `{name}`: {cause}")]
     Source {
-        /// The source.
+        /// The name of the source.
         name: String,
         /// What is wrong with it.
         cause: Box<DataError>,

@@ -10,7 +10,7 @@ use crate::error::DataError;
 ///
 /// # Errors
 ///
-/// Where the system refuses, and where the path is not a regular file.
+/// If the system refuses, or if the path is not a regular file.
 pub(crate) fn open_regular(path: &Path) -> Result<File, DataError> {
     let about = fs::metadata(path).map_err(DataError::io("read", path))?;
     if !about.is_file() {

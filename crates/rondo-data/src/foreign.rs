@@ -16,7 +16,8 @@ const ENDING: &str = "add the ending to its name, or unpack it";
 const LEAVE_OUT: &str = "name the text files alone, for example with a glob like `FOLDER/**/*.txt`";
 const TO_TEXT: &str = "convert it to text first";
 
-/// Marks from the formats' specifications. If one mark begins like another, the longer comes first.
+/// Marks from the formats' specifications. If one mark begins like another, the longer one comes
+/// first.
 const MARKS: [Mark; 35] = [
     (0, b"PAR1", "a Parquet file", PARQUET),
     (0, b"ARROW1", "an Arrow file", ARROW),
@@ -95,8 +96,8 @@ const MARKS: [Mark; 35] = [
     (0, b"\x80\x04", "a pickle of Python", TO_TEXT),
 ];
 
-/// Returns the format of a file that is not UTF-8 text, and what to do with it, from its first
-/// bytes and its name; `None` if neither is known.
+/// Recognises the format of a file that is not UTF-8 text by its first bytes or its name. Returns
+/// the format and what to do with the file; `None` if the format is not recognised.
 pub(crate) fn name_of(head: &[u8], file_name: &str) -> Option<String> {
     let convert = |encoding: &str| {
         Some(format!(
@@ -135,15 +136,15 @@ fn marked(head: &[u8]) -> Option<&'static Mark> {
         .find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)))
 }
 
-/// Returns the name of the format whose mark a file begins with, if the mark is too long to occur
-/// in numbers by chance.
+/// Returns the name of the format whose mark is at the start of a file. The mark must be so long
+/// that numbers cannot begin with it by chance.
 pub(crate) fn name_of_mark(head: &[u8]) -> Option<&'static str> {
     let &(at, mark, name, _) = marked(head)?;
     (at == 0 && mark.len() >= 4).then_some(name)
 }
 
-/// Returns which byte of two is zero in nearly every pair, as in UTF-16 of Latin letters; `None` if
-/// neither is, or if the other bytes are not ASCII text.
+/// Returns which of the two bytes of each pair is zero nearly always, as in UTF-16 of Latin
+/// letters. `None` if neither is, or if the other bytes are not ASCII text.
 fn zero_halves(head: &[u8]) -> Option<usize> {
     let (pairs, _) = head.as_chunks::<2>();
     (0..2).find(|&half| {
@@ -156,8 +157,9 @@ fn zero_halves(head: &[u8]) -> Option<usize> {
     })
 }
 
-/// Returns what is wrong with a part of a text: bytes that are not UTF-8, or a NUL; `None` if it is
-/// correct. `before` bytes precede the part; `whole` is false if the text continues after it.
+/// Returns what is wrong with a part of a text: bytes that are not UTF-8, or a NUL. `None` if the
+/// part is correct. `before` is the number of bytes in front of the part; `whole` is false if the
+/// text continues after it.
 pub(crate) fn defect(head: &[u8], before: u64, whole: bool) -> Option<String> {
     if let Some(at) = head.iter().position(|&byte| byte == 0) {
         return Some(format!(

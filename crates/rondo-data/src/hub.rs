@@ -45,8 +45,7 @@ impl HubFiles {
     ///
     /// # Errors
     ///
-    /// Where a file is neither in the cache nor can be downloaded, and where a pattern matches no
-    /// file.
+    /// If a file is neither in the cache nor can be downloaded, or if a pattern matches no file.
     #[cfg(feature = "hub")]
     pub(crate) fn paths(&self, progress: Tell<'_>) -> Result<Vec<String>, DataError> {
         client::Client::from_env()?.paths(self, progress)
@@ -92,7 +91,7 @@ mod client {
     /// The cache and, unless the environment excludes it, the server.
     pub(super) struct Client {
         pub(super) cache: Cache,
-        /// None if the environment allows only the cache.
+        /// `None` if the environment allows only the cache.
         pub(super) api: Option<Api>,
     }
 
@@ -210,7 +209,7 @@ mod client {
             Ok(paths)
         }
 
-        /// Returns the files in the cache, or what is missing.
+        /// Returns the paths of the files in the cache, or says what is missing.
         fn cached(&self, wanted: &HubFiles) -> Result<Vec<String>, String> {
             let folder = self.snapshot(wanted).ok_or_else(|| {
                 format!(
@@ -281,8 +280,8 @@ mod client {
         matches!(error, ApiError::RequestError(error) if matches!(**error, ureq::Error::StatusCode(_)))
     }
 
-    /// Returns the names that match each pattern: in the order of the patterns, and sorted for
-    /// each.
+    /// Returns the names that match the patterns: in the order of the patterns, and sorted within
+    /// each pattern.
     fn choose(wanted: &HubFiles, mut names: Vec<String>) -> Result<Vec<String>, String> {
         names.sort();
         let mut chosen: Vec<String> = Vec::new();

@@ -1,4 +1,5 @@
-//! The identity of a tokenized corpus. A run stores it, so that other data is noticed on resume.
+//! The identity of a tokenized corpus. A run stores it, so that a resume with other data is
+//! noticed.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +15,12 @@ pub struct CorpusIdentity {
     pub tokenizer_hash: String,
     /// BLAKE3 of the documents, in hexadecimal: `corpus_hash` of `corpus.json`.
     pub corpus_hash: String,
-    /// BLAKE3 of the training and validation tokens, in hexadecimal: it changes with the split of
-    /// the same documents.
+    /// BLAKE3 of the training and validation tokens, in hexadecimal. A different split of the same
+    /// documents changes this hash.
     pub tokens_hash: String,
-    /// Training tokens.
+    /// The number of training tokens.
     pub train_tokens: u64,
-    /// Validation tokens.
+    /// The number of validation tokens.
     pub val_tokens: u64,
 }
 
@@ -68,7 +69,7 @@ impl CorpusIdentity {
         tokens.finalize().to_hex().to_string()
     }
 
-    /// Describes how `now` differs from this corpus; none if they are equal.
+    /// Describes how `now` differs from this corpus; `None` if they are equal.
     pub fn difference(&self, now: &Self) -> Option<String> {
         if self == now {
             return None;

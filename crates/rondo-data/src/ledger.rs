@@ -10,13 +10,14 @@ use crate::error::DataError;
 /// One document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// BLAKE3 of its text.
+    /// BLAKE3 of the document's text.
     pub(crate) hash: [u8; 32],
-    /// Bytes of its text.
+    /// The number of bytes of the text.
     pub(crate) bytes: u64,
-    /// Its number of tokens, with the one that ends it; zero if it was not encoded.
+    /// The number of its tokens, including the token that ends it; zero if the document was not
+    /// encoded.
     pub(crate) tokens: u64,
-    /// The number of its file.
+    /// The index of the file that holds the document.
     pub(crate) file: u32,
 }
 
@@ -54,7 +55,7 @@ pub(crate) struct LedgerWriter {
 }
 
 impl LedgerWriter {
-    /// Opens a ledger after its first `entries`; later entries are dropped.
+    /// Opens a ledger to append after its first `entries` entries. Later entries are dropped.
     pub(crate) fn open(path: &Path, entries: u64) -> Result<Self, DataError> {
         let open = || {
             let mut file = OpenOptions::new()
@@ -124,7 +125,7 @@ impl Ledger {
             .map_err(DataError::io("read", &self.path))
     }
 
-    /// Returns the next entry; none after the last.
+    /// Returns the next entry; `None` after the last one.
     pub(crate) fn next_entry(&mut self) -> Result<Option<Entry>, DataError> {
         if self.left == 0 {
             return Ok(None);

@@ -2,7 +2,7 @@
 //!
 //! Every batch is a pure function of its source, the seed and the number of its first row:
 //! `train_rows(seed, first_row, rows, ..)`. Sources have no position and no state, so a resumed run
-//! asks for its row and gets the same tokens.
+//! gets the same tokens for the same rows.
 //!
 //! # Modules, in reading order
 //!
@@ -23,11 +23,12 @@
 //!   [`curriculum`](tasks::curriculum)
 //! * [`error`]; `file` (regular ones only), `seed` (named random streams)
 //!
-//! # What this crate does not know
+//! # Limits
 //!
-//! Burn, devices and tensors, except the file format of token rows; the clock; the terminal
-//! (progress goes to a callback); ambient randomness; the network, which only `hub` uses (cargo is
-//! called with `--offline --locked`); the iteration order of a hash table.
+//! The crate uses no Burn, no devices and no tensors, except for the file format of token rows. It
+//! has no clock, no terminal (progress goes to a callback) and no ambient randomness. Only `hub`
+//! uses the network (cargo is called with `--offline --locked`). Nothing depends on the iteration
+//! order of a hash table.
 
 pub mod batch;
 mod bpe;

@@ -9,10 +9,10 @@ use rayon::prelude::*;
 use crate::error::DataError;
 use crate::file::open_regular;
 
-/// Bytes that one thread checks at a time.
+/// The number of bytes that one thread checks at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// Bytes of one token; integers are little endian.
+/// The number of bytes of one token; integers are little endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
     One = 1,
@@ -57,7 +57,7 @@ pub(crate) fn map(path: &Path) -> Result<Mmap, DataError> {
 #[derive(Debug)]
 pub(crate) struct MappedTokens {
     map: Mmap,
-    /// Their byte range in the file.
+    /// The byte range of the tokens in the file.
     at: Range<usize>,
     width: Width,
 }
@@ -67,7 +67,7 @@ impl MappedTokens {
     ///
     /// # Panics
     ///
-    /// When `at` reaches beyond the file.
+    /// When `at` goes beyond the file.
     pub(crate) fn new(map: Mmap, at: Range<usize>, width: Width) -> Self {
         assert!(at.end <= map.len(), "{at:?} of {} bytes", map.len());
         Self { map, at, width }
@@ -82,7 +82,7 @@ impl MappedTokens {
     ///
     /// # Panics
     ///
-    /// When `range` reaches beyond `len`.
+    /// When `range` goes beyond `len`.
     pub(crate) fn read(&self, range: Range<usize>, tokens: &mut Vec<u32>) {
         tokens.extend(self.iter(range));
     }
@@ -103,7 +103,7 @@ impl MappedTokens {
         &self.map[self.at.clone()]
     }
 
-    /// Returns the first token outside a vocabulary and its position.
+    /// Returns the position and the id of the first token outside a vocabulary.
     pub(crate) fn beyond(&self, vocab_size: u64) -> Option<(usize, u64)> {
         let chunk = CHUNK_BYTES / self.width as usize * self.width as usize;
         let chunks = self.bytes().par_chunks(chunk).enumerate();

@@ -1,25 +1,26 @@
 //! Mixes several texts in fixed shares: the source of a row is a function of seed and row.
 //!
-//! Rows come in blocks of 1,000. Every block has the same number of rows of each source: its weight
-//! in thousandths, rounded by largest remainders. The order within a block is a keyed permutation
-//! of `0..1000`: values below the first source's count are rows of the first source, and so on. So
-//! a row's number within its source is known without counting, and a resumed run needs no table.
+//! Rows come in blocks of 1,000. Every block has the same number of rows of each source: the
+//! source's weight in thousandths, rounded by largest remainders. The order within a block is a
+//! keyed permutation of `0..1000`: values below the first source's count stand for rows of the
+//! first source, the next values for rows of the second source, and so on. So a row's number within
+//! its source is known without counting, and a resumed run needs no table.
 
 use crate::order::Permutation;
 
-/// Rows in a block.
+/// The number of rows in a block.
 pub(crate) const BLOCK: usize = 1000;
 
 /// The shares of several sources.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Mixture {
-    /// Rows of each source in a block.
+    /// The number of rows of each source in a block.
     counts: Vec<usize>,
 }
 
 impl Mixture {
-    /// Returns the shares of these weights, which are above zero; an error with the source's index
-    /// if its share is less than one row per block.
+    /// Returns the shares for these weights, which must be above zero. If the share of a source is
+    /// less than one row per block, returns the source's index as an error.
     pub(crate) fn new(weights: &[f64]) -> Result<Self, usize> {
         let counts = apportion(BLOCK, weights);
         match counts.iter().position(|&count| count == 0) {
@@ -48,9 +49,9 @@ impl Mixture {
         unreachable!("the counts of the sources add up to a block")
     }
 
-    /// Divides about `most` rows of an evaluation among sources that have `there` rows each: at
-    /// least one row per source, and in the shares of the mixture if every source has enough rows.
-    /// Without `most`, the total is the largest for which every source has enough.
+    /// Divides about `most` rows of an evaluation among sources that have `there` rows each. Every
+    /// source gets at least one row. If every source has enough rows, the shares are those of the
+    /// mixture. Without `most`, the total is the largest for which every source has enough rows.
     pub(crate) fn shares(&self, there: &[usize], most: Option<usize>) -> Vec<usize> {
         // The largest total for which no source's share exceeds its rows.
         let whole = self
@@ -69,8 +70,8 @@ impl Mixture {
     }
 }
 
-/// Divides `total` in the ratio of the weights: each part is rounded down, and the parts with the
-/// largest remainders get one more; among equals the first.
+/// Divides `total` in the ratio of the weights. Each part is rounded down, and the parts with the
+/// largest remainders get one more; of equal remainders, the first comes first.
 fn apportion(total: usize, weights: &[f64]) -> Vec<usize> {
     let sum: f64 = weights.iter().sum();
     let exact: Vec<f64> = weights

@@ -10,9 +10,9 @@ use crate::seed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WindowOrder {
     seq: u64,
-    /// Windows in an epoch.
+    /// The number of windows in an epoch.
     windows: u64,
-    /// Largest offset that keeps every window inside the shard.
+    /// The largest offset that keeps every window inside the shard.
     max_offset: u64,
 }
 
@@ -23,7 +23,7 @@ impl WindowOrder {
             return None;
         }
         let (len, seq) = (len as u64, seq as u64);
-        // Using one window less than would fit leaves room for every offset below seq.
+        // Using one window less than would fit leaves room for every offset below `seq`.
         let windows = ((len - seq) / seq).max(1);
         let slack = len - 1 - windows * seq;
         Some(Self {
@@ -45,9 +45,10 @@ impl WindowOrder {
 
 const ROUNDS: usize = 6;
 
-/// A keyed bijection of `0..n`: a balanced Feistel network over the next even power of two, walked
-/// along its cycle until it falls back below `n` (Black and Rogaway, 2002, "Ciphers with arbitrary
-/// finite domains"). The domain is below `4 n`, so the walk takes four steps or fewer on average.
+/// A keyed bijection of `0..n`. A balanced Feistel network over the next even power of two is
+/// applied to a value, again and again until the result is below `n` (Black and Rogaway, 2002,
+/// "Ciphers with arbitrary finite domains"). The domain is below `4 n`, so this takes four steps or
+/// fewer on average.
 pub(crate) struct Permutation {
     n: u64,
     half_bits: u32,

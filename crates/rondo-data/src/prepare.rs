@@ -77,8 +77,7 @@ impl Recipe<'_> {
         }
     }
 
-    /// Returns a key for a staged folder, which distinguishes it from one of another corpus or
-    /// other settings.
+    /// Returns the key of a staged folder. Another corpus and other settings have another key.
     fn key(&self) -> Result<String, DataError> {
         let key = cache::key(
             self.sources,
@@ -119,8 +118,8 @@ pub fn prepare(
     }
     let corpus = Corpus::open(recipe.sources)?;
     let key = recipe.key()?;
-    // If another process prepares the same folder, this one uses a folder of its own; the first to
-    // finish is kept.
+    // If another process prepares the same folder, this process uses a staged folder of its own.
+    // The first process to finish determines the result.
     let folder = match StagedFolder::resume(&FileSystem, out)? {
         Some(folder) => folder,
         None => StagedFolder::create(&FileSystem, out)?,
@@ -140,7 +139,7 @@ pub fn prepare(
             Ok(info)
         }
         Err(error) => {
-            // An unreadable file or a full disk can be fixed before a resume; another error would
+            // An unreadable file or a full disk can be fixed before a resume. Any other error would
             // occur again.
             let can_go_on = matches!(error, DataError::Interrupted | DataError::Io { .. });
             if can_go_on && preparation.state.has_begun() {
@@ -151,7 +150,7 @@ pub fn prepare(
     }
 }
 
-/// What is known about the split.
+/// The split, once it is known.
 struct Known {
     split: Split,
     /// The byte at which a single document is cut.
@@ -211,7 +210,7 @@ impl Preparation<'_> {
         }
     }
 
-    /// Finds the byte at which a single document is cut.
+    /// Finds the byte at which a single document is cut, and adds it to the split.
     fn known(&self, split: Split) -> Result<Known, DataError> {
         let bytes = split.train_bytes + split.val_bytes;
         let cut = match split.is_single {

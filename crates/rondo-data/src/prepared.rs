@@ -26,7 +26,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    /// Returns the name of its only token file.
+    /// Returns the name of the part's token file, if there is only one.
     pub(crate) fn file(self) -> &'static str {
         match self {
             Self::Train => TRAIN_FILE,
@@ -34,7 +34,7 @@ impl Part {
         }
     }
 
-    /// Returns the name of one of its token files.
+    /// Returns the name of one of several token files of the part.
     pub(crate) fn numbered(self, number: usize) -> String {
         let name = match self {
             Self::Train => "train",
@@ -58,11 +58,11 @@ pub struct Shards {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct ShardFile {
-    /// Its name in the folder.
+    /// The name of the file in the folder.
     pub file: String,
-    /// Its tokens.
+    /// The number of tokens in the file.
     pub tokens: u64,
-    /// BLAKE3 of its tokens, in hexadecimal.
+    /// BLAKE3 of the file's tokens, in hexadecimal.
     pub hash: String,
 }
 
@@ -72,23 +72,23 @@ pub struct ShardFile {
 pub struct CorpusInfo {
     /// Where the text came from: the paths as given, or the crates with their versions.
     pub sources: Vec<String>,
-    /// Files read.
+    /// The number of files read.
     pub files: usize,
-    /// Documents read, exact copies included.
+    /// The number of documents read, exact copies included.
     pub documents: usize,
-    /// Exact copies that were dropped.
+    /// The number of exact copies that were dropped.
     pub duplicates: usize,
-    /// Documents for training; a single document that is cut counts for both parts.
+    /// The number of documents for training. A single document that is cut counts for both parts.
     pub train_documents: usize,
-    /// Documents for validation.
+    /// The number of documents for validation.
     pub val_documents: usize,
-    /// Bytes of training text.
+    /// The number of bytes of training text.
     pub train_bytes: u64,
-    /// Bytes of validation text.
+    /// The number of bytes of validation text.
     pub val_bytes: u64,
-    /// Training tokens.
+    /// The number of training tokens.
     pub train_tokens: u64,
-    /// Validation tokens.
+    /// The number of validation tokens.
     pub val_tokens: u64,
     /// The files of the training tokens; absent if `train.tokens` holds them all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,7 +98,7 @@ pub struct CorpusInfo {
     pub val_shards: Option<Shards>,
     /// The requested validation share of the bytes.
     pub val_fraction: f64,
-    /// Tokens in the vocabulary.
+    /// The number of tokens in the vocabulary.
     pub vocab_size: usize,
     /// BLAKE3 of the tokenizer, in hexadecimal.
     pub tokenizer_hash: String,
@@ -108,7 +108,7 @@ pub struct CorpusInfo {
     /// [`EXPECTED_HASH`](crate::dependencies::EXPECTED_HASH); absent for any other corpus.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matches_recorded: Option<bool>,
-    /// Lines and records that were skipped because they are not documents.
+    /// The number of lines and records that were skipped because they are not documents.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub skipped_lines: usize,
     /// What the user should know about the corpus, one line each: what was skipped or read as plain

@@ -16,7 +16,7 @@ use crate::notices::{Notice, Notices};
 ///
 /// # Errors
 ///
-/// Where a path matches nothing, names something that cannot be read twice, or is a folder without
+/// If a path matches nothing, names something that cannot be read twice, or is a folder without
 /// files.
 pub(crate) fn files(paths: &[String], notices: &mut Notices) -> Result<Vec<PathBuf>, DataError> {
     let mut files = Vec::new();
@@ -51,8 +51,9 @@ fn is_dangling(path: &Path) -> bool {
         && fs::metadata(path).is_err_and(|error| error.kind() != ErrorKind::PermissionDenied)
 }
 
-/// Returns what a glob matches, sorted. A component that exists literally is not treated as a
-/// pattern, because names may contain brackets, asterisks and question marks.
+/// Returns the paths that match a glob, sorted. If a component of the glob is the name of an
+/// existing file or folder, it is not treated as a pattern, because names may contain brackets,
+/// asterisks and question marks.
 fn matches(pattern: &str) -> Result<Vec<PathBuf>, DataError> {
     let parts: Vec<&OsStr> = Path::new(pattern)
         .components()

@@ -1,4 +1,5 @@
-//! Named, independent random streams: everything random is a pure function of seed, name, index.
+//! Named, independent random streams: everything random is a pure function of a seed, a name and
+//! indices.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};

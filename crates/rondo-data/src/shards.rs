@@ -1,7 +1,8 @@
 //! Token files: a header that describes the tokens, and the tokens, mapped into memory.
 //!
-//! [`ShardWriter`] writes one and [`Shard`] reads it; `header` defines the format. Opening checks
-//! the whole file, the body included; tens of megabytes take well under a second.
+//! [`ShardWriter`] writes a token file and [`Shard`] reads it; `header` defines the format. Opening
+//! a file checks all of it, including the tokens; for tens of megabytes this takes well under a
+//! second.
 
 mod header;
 mod writer;

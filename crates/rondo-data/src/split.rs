@@ -1,8 +1,9 @@
 //! Divides documents into training and validation; no document is in both.
 //!
 //! Exact copies are dropped. The other documents are visited in the order of their BLAKE3 hashes,
-//! and go to validation while they fit its share of the bytes. So the split depends only on the
-//! texts, not on names or order. A single document is cut, and its tail is the validation part.
+//! and go to validation while they fit the validation share of the bytes. So the split depends only
+//! on the texts, not on names or order. A single document is cut, and its tail is the validation
+//! part.
 //!
 //! Memory holds two bits per document. A large ledger is sorted in 256 parts, one at a time.
 
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::error::DataError;
 use crate::ledger::Ledger;
 
-/// The most documents that are sorted in memory at once.
+/// The maximum number of documents that are sorted in memory at once.
 const IN_MEMORY: u64 = 1 << 20;
 
 /// The part that a document belongs to.
@@ -33,13 +34,13 @@ pub(crate) struct Split {
     documents: u64,
     duplicate: Bits,
     val: Bits,
-    /// Documents that are copies.
+    /// The number of documents that are copies.
     pub(crate) duplicates: u64,
-    /// Validation documents.
+    /// The number of validation documents.
     pub(crate) val_documents: u64,
-    /// Bytes of training text.
+    /// The number of bytes of training text.
     pub(crate) train_bytes: u64,
-    /// Bytes of validation text.
+    /// The number of bytes of validation text.
     pub(crate) val_bytes: u64,
     /// Whether there is only one document, without copies. It counts as training until it is cut.
     pub(crate) is_single: bool,
@@ -183,10 +184,10 @@ impl Item {
     const BYTES: usize = 48;
 }
 
-/// All documents in the order of their hashes; copies are in reading order.
+/// All documents in the order of their hashes; copies of one document are in reading order.
 enum Sorted {
     InMemory(Vec<Item>),
-    /// One file for each first byte of the hashes; removed when dropped.
+    /// One file for each possible first byte of a hash. The files are removed when this is dropped.
     OnDisk(Vec<PathBuf>),
 }
 
@@ -236,7 +237,8 @@ impl Sorted {
         Ok(sorted)
     }
 
-    /// Calls `each` for every document, with whether it is a copy of the one before.
+    /// Calls `each` for every document, and tells it whether the document is a copy of the one
+    /// before.
     fn for_each(&self, each: &mut dyn FnMut(Item, bool)) -> Result<(), DataError> {
         let mut of = |items: &[Item]| {
             let mut before = None;

@@ -86,7 +86,7 @@ impl Task {
     }
 
     /// Returns `rows_total` rows of the largest difficulty in batches of `batch`; the last batch
-    /// may be smaller. They share no random stream with the training rows.
+    /// may be smaller. Validation rows and training rows come from different random streams.
     pub fn val_batches(&self, seed: u64, batch: usize, rows_total: usize) -> Vec<Batch> {
         (0..rows_total)
             .step_by(batch.max(1))

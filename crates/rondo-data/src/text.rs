@@ -32,7 +32,7 @@ pub struct TextData {
 /// One text of a mixture, or the only one.
 #[derive(Clone, Debug)]
 pub(crate) struct TextSource {
-    /// Its name; empty if there is only one text.
+    /// The name of the text; empty if there is only one text.
     pub(crate) name: String,
     pub(crate) train: Tokens,
     pub(crate) val: Tokens,
@@ -85,7 +85,7 @@ impl TextData {
         })
     }
 
-    /// Opens tokens that were not prepared here; their files are in `folder`.
+    /// Opens tokens that were not prepared by this crate. Their files are in `folder`.
     pub(crate) fn from_elsewhere(
         folder: PathBuf,
         tokenizer: Tokenizer,
@@ -115,7 +115,7 @@ impl TextData {
     ///
     /// # Errors
     ///
-    /// When there are no sources, or the share of one is too small.
+    /// When there are no sources, or the share of a source is too small.
     pub(crate) fn mixed(sources: &[MixtureSource], texts: Vec<Self>) -> Result<Self, DataError> {
         let weights: Vec<f64> = sources.iter().map(|source| source.weight).collect();
         let mixture = Mixture::new(&weights).map_err(|source| {
@@ -162,12 +162,13 @@ impl TextData {
         })
     }
 
-    /// Returns the folder that was opened; for a mixture, that of the first source.
+    /// Returns the folder that was opened; for a mixture, the folder of the first source.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Returns the content of `corpus.json`; none for tokens that were not prepared here.
+    /// Returns the content of `corpus.json`; `None` for tokens that were not prepared by this
+    /// crate.
     pub fn info(&self) -> Option<&CorpusInfo> {
         self.info.as_ref()
     }
@@ -247,8 +248,8 @@ impl TextData {
             .collect())
     }
 
-    /// Returns the validation rows as [`TextData::val_batches`] does, by source; a single source
-    /// has an empty name.
+    /// Returns the same rows as [`TextData::val_batches`], by source. If there is only one source,
+    /// its name is empty.
     ///
     /// # Errors
     ///
@@ -292,7 +293,7 @@ impl TextData {
             .collect())
     }
 
-    /// Returns a batch with room for `rows` rows.
+    /// Returns an empty batch with room for `rows` rows.
     fn no_rows(&self, rows: usize, seq: usize) -> Batch {
         Batch {
             document_end: self.document_end,

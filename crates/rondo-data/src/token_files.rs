@@ -6,7 +6,7 @@
 //! | llm.c for Llama 3 `.bin` | 20240801, version 7, as i32; 1,024 bytes in all | u32 |
 //! | NumPy `.npy` | `\x93NUMPY` and a description | integers of 1 to 8 bytes |
 //! | Megatron `.bin` with `.idx` | the index begins with `MMIDIDX\0\0` | as the index says |
-//! | ours | `RONDOTOK` | u16 or u32 |
+//! | Rondo's | `RONDOTOK` | u16 or u32 |
 //! | nanoGPT `.bin` | tokens | [`RawWidth`] |
 //!
 //! All integers are little endian.
@@ -90,8 +90,8 @@ pub(crate) fn open(
     checked(path, tokens, vocab_size, doubt)
 }
 
-/// Refuses tokens outside the vocabulary; for a file without a header, the message suggests the
-/// other width.
+/// Returns an error if a token is outside the vocabulary. For a file without a header, the message
+/// suggests the other width.
 fn checked(
     path: &Path,
     tokens: MappedTokens,

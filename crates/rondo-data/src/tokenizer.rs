@@ -122,8 +122,8 @@ impl Tokenizer {
             message,
         };
         let mut inner = library(name, &json)?;
-        // The name of the end-of-text token inside a document must not end the document, and ids
-        // must not depend on a length in the file.
+        // The name of the end-of-text token inside a document must not end the document. Ids must
+        // not depend on a padding or truncation length in the tokenizer's file.
         inner.set_encode_special_tokens(true);
         inner.with_padding(None);
         let unlimited = guarded(|| inner.with_truncation(None).map(|_| ()));
@@ -296,7 +296,7 @@ fn hash(json: &[u8], ending: &Ending) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// Returns the tokens that stand for bytes.
+/// Returns the bytes that tokens stand for. Other tokens are dropped.
 fn plain_bytes(tokens: &[u32]) -> Vec<u8> {
     tokens
         .iter()

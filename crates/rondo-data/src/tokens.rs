@@ -9,15 +9,15 @@ use crate::mapped::MappedTokens;
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {
     files: Arc<[MappedTokens]>,
-    /// The number of tokens before each file.
+    /// For each file, the number of tokens in the files before it.
     before: Arc<[usize]>,
     range: Range<usize>,
     checksum: [u8; 32],
 }
 
 impl Tokens {
-    /// Joins the tokens of several files; `checksum` is the BLAKE3 of their bytes and is computed
-    /// if absent.
+    /// Joins the tokens of several files. `checksum` is the BLAKE3 of their bytes; if it is `None`,
+    /// it is computed.
     pub(crate) fn new(files: Vec<MappedTokens>, checksum: Option<[u8; 32]>) -> Self {
         let mut count = 0;
         let before = files.iter().map(|file| {

@@ -11,12 +11,13 @@ use super::{Pair, WordCounts};
 pub(super) struct Merger {
     words: Vec<(Vec<u32>, u64)>,
     counts: HashMap<Pair, u64>,
-    /// The words that contain the pair now or did earlier; a word may occur twice.
+    /// For each pair, the words that contain it, or that contained it earlier. A word may be listed
+    /// twice.
     places: HashMap<Pair, Vec<usize>>,
     /// Pairs whose count rose since the queue was last filled.
     raised: Vec<Pair>,
-    /// Every pair, with a count that is at least its current one; outdated entries are corrected
-    /// when they are popped.
+    /// Every pair, with a count that is at least its current count. An outdated entry is corrected
+    /// when it is popped.
     queue: BinaryHeap<(u64, Reverse<Pair>)>,
 }
 
@@ -60,7 +61,8 @@ impl Merger {
         }
     }
 
-    /// Returns the most frequent pair, and among equals the smallest, if it occurs at least twice.
+    /// Returns the most frequent pair, and of equally frequent pairs the smallest. `None` if no
+    /// pair occurs twice.
     pub(super) fn most_frequent(&mut self) -> Option<Pair> {
         while let Some((claimed, Reverse(pair))) = self.queue.pop() {
             let count = self.counts.get(&pair).copied().unwrap_or(0);

@@ -58,7 +58,8 @@ fn the_second_start_prepares_nothing_and_a_change_prepares_again() {
 fn another_end_of_text_is_other_data_and_comes_back_from_the_folder() {
     with_texts(|folder| {
         let path = folder.join("tokenizer.json").display().to_string();
-        // The file of bytes with a second special token, which stands for the letter a.
+        // Takes the file of the bytes tokenizer, and adds a second special token: token 97, the
+        // letter a.
         let bytes = Tokenizer::bytes();
         let json = bytes.file().expect("the library writes it");
         let mut file: serde_json::Value = serde_json::from_slice(&json).expect("JSON");

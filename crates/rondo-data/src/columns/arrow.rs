@@ -58,9 +58,9 @@ pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
 
 /// The column that is read.
 struct Column {
-    /// Its number at the outermost level.
+    /// The index of the outermost field.
     at: usize,
-    /// The names of the fields inside it, down to the texts.
+    /// The names of the nested fields, from the child of the outermost field down to the texts.
     inside: Vec<String>,
 }
 
@@ -77,7 +77,8 @@ fn column(rows: &Rows<'_>, fields: &Fields) -> Result<Column, DataError> {
     Ok(Column { at, inside: path })
 }
 
-/// Returns the number of the outermost field, and the type at the end of the path.
+/// Finds a field by its name or path. Returns the index of the outermost field and the type of the
+/// innermost field; `inside` receives the names of the fields below the outermost one.
 fn find(fields: &Fields, name: &str, inside: &mut Vec<String>) -> Option<(usize, DataType)> {
     if let Some((at, field)) = fields.find(name) {
         return Some((at, field.data_type().clone()));
@@ -127,7 +128,8 @@ fn push_batch(
         outer.push(array);
         array = inner;
     }
-    // A dictionary holds each text once; the rows hold indices into it, unless all rows are null.
+    // A dictionary stores each text once, and each row holds the index of its text. A dictionary
+    // without texts has only null rows; `normalized_keys` would panic for it.
     let places = array.as_any_dictionary_opt().map(|dictionary| {
         let texts = dictionary.values().clone();
         let places = match texts.is_empty() {
@@ -151,7 +153,7 @@ fn push_batch(
     Ok(Stop::No)
 }
 
-/// Returns the bytes of a text; none if it is null.
+/// Returns the bytes of a text; `None` if the text is null.
 fn text_at(array: &dyn Array, row: usize) -> Option<&[u8]> {
     if array.is_null(row) {
         return None;

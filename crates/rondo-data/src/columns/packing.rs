@@ -17,7 +17,7 @@ pub(super) enum Packing {
 }
 
 impl Packing {
-    /// Returns the largest uncompressed size of the given number of compressed bytes.
+    /// Returns the largest size to which `packed` compressed bytes can expand.
     fn most(self, packed: u64) -> u64 {
         match self {
             // A match of 258 bytes takes at least two bits.
@@ -26,7 +26,7 @@ impl Packing {
             Self::Lz4 => packed.saturating_mul(255),
             // A copy of 64 bytes takes three bytes.
             Self::Snappy => packed.saturating_mul(64),
-            // A block has a header of three bytes; a block of equal bytes has one more byte.
+            // A block takes at least four bytes: a header of three, and one byte that is repeated.
             Self::Zstd => (packed / 4 + 1).saturating_mul(ZSTD_BLOCK),
         }
     }

@@ -18,7 +18,7 @@ use crate::file::open_regular;
 /// The name of the format in messages.
 const FORMAT: &str = "Parquet file";
 
-/// Rows that are taken from a page at once.
+/// The number of rows that are read at once.
 const ROWS_AT_ONCE: usize = 256;
 
 /// Passes on every row of the file.
@@ -56,7 +56,8 @@ pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
             }
             let mut present = values.iter();
             for row in 0..count {
-                // A level below the deepest one says which of the nested groups is null.
+                // A text is present if its definition level is the deepest one. A lower level means
+                // that the text, or a group around it, is null.
                 let there = deepest == 0 || levels.get(row) == Some(&deepest);
                 let text = if there { present.next() } else { None };
                 if rows.push(text.map(parquet::data_type::ByteArray::data))? == Stop::Here {
@@ -74,7 +75,7 @@ pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
     }
 }
 
-/// Finds the requested column; returns its number and the definition level of values that are not
+/// Finds the requested column. Returns its index, and the definition level of values that are not
 /// null.
 fn column(rows: &Rows<'_>, schema: &SchemaDescriptor) -> Result<(usize, i16), DataError> {
     let columns = schema.columns();

@@ -183,7 +183,7 @@ fn a_file_that_was_cut_is_refused_wherever_that_happened() {
                     assert!(error.contains(name), "{error}");
                     assert!(!error.contains("error:"), "{error}");
                 }
-                // A stream may end between two of its batches; a notice reports it.
+                // A stream that ends between two batches is read, and a notice says so.
                 Ok((_, notices)) => {
                     assert_eq!(name, "plain.arrow", "cut at {length}");
                     assert!(notices[0].contains("may have been cut"), "{notices:?}");
@@ -262,8 +262,8 @@ fn a_packed_arrow_buffer_that_names_any_length_is_refused_before_there_is_room_f
                 }
             }
         }
-        // A size that is possible is compared with the actual uncompressed size, here of the texts,
-        // which come last.
+        // A declared size that is possible is compared later with the actual uncompressed size.
+        // This changes the declared size of the last buffer, which holds the texts.
         let texts = packed[packed.len() - 1];
         assert!(read_changed(name, texts - 8, &3_i64.to_le_bytes()).is_err());
     }

@@ -21,7 +21,7 @@ fn skippable(magic: u32, content: &[u8]) -> Vec<u8> {
     [&magic.to_le_bytes(), &length.to_le_bytes(), content].concat()
 }
 
-/// Returns one byte per read, so that no magic number lies whole in a buffer.
+/// A reader that returns one byte per read, so that no buffer holds a whole magic number.
 struct Dripping<'a>(&'a [u8]);
 
 impl Read for Dripping<'_> {

@@ -6,7 +6,7 @@ use super::*;
 use crate::bpe::{self, WordCounts};
 use crate::cut::PIECE_BYTES;
 
-/// Kinds of text; the tests repeat each.
+/// Kinds of text, which the tests repeat to make long texts.
 const TEXTS: [&str; 12] = [
     "The cat sat on the mat.\nA cat, on a mat.\n",
     "The cat sat on the mat.\r\na cat on a mat\r\n",

@@ -24,7 +24,7 @@ fn online(cache: &Path, server: &str) -> Client {
     Client::of(cache, Some(server.to_owned()), None).expect("a client")
 }
 
-/// The paths of files in the cache; the progress is ignored.
+/// Returns the paths of files in the cache; the progress is ignored.
 fn paths_of(client: &Client, files: &HubFiles) -> Result<Vec<String>, DataError> {
     client.paths(files, &mut |_| ControlFlow::Continue(()))
 }
@@ -36,7 +36,7 @@ fn offline(cache: &Path) -> Client {
     }
 }
 
-/// The texts of files, with their paths relative to the folder.
+/// Returns the texts of files, with their paths relative to the folder.
 fn contents(paths: &[String], folder: &Path) -> Vec<(String, String)> {
     let read = |path: &String| {
         let text = std::fs::read_to_string(path).expect("in the cache");

@@ -25,11 +25,11 @@ use crate::mapped::Width;
 use crate::notices::Notices;
 use crate::tokenizer::Tokenizer;
 
-/// Bytes of text that are encoded together, per thread: several pieces, so that the threads have
+/// Each thread gets this many bytes of text in a batch: several pieces, so that all threads have
 /// about the same work.
 const BATCH_BYTES: usize = 256 << 10;
 
-/// Bytes of text between two commits: a few seconds of encoding.
+/// The number of bytes of text between two commits: a few seconds of encoding.
 const COMMIT_BYTES: usize = 64 << 20;
 
 /// Encodes a corpus.
@@ -39,8 +39,8 @@ pub(super) struct Encoding<'a> {
     pub(super) max_bytes: Option<u64>,
     /// The staged folder.
     pub(super) folder: &'a Path,
-    /// The byte at which the only document is cut: nothing is read after its two parts, which are
-    /// listed as two documents.
+    /// The byte at which a single document is cut. Its two parts are listed as two documents, and
+    /// nothing is read after them.
     pub(super) cut: Option<u64>,
 }
 
@@ -49,11 +49,11 @@ struct Batch {
     pieces: Vec<Gathered>,
     /// The entries of the documents that end in one of the pieces, in order.
     entries: Vec<Entry>,
-    /// Bytes of text.
+    /// The number of bytes of text.
     bytes: usize,
     /// The position after the batch.
     position: Position,
-    /// Bytes on disk that were read so far.
+    /// The number of bytes on disk that were read so far.
     read: u64,
 }
 
@@ -104,8 +104,7 @@ impl Encoding<'_> {
             state.position.notices = Some(notices.clone());
         }
         sink.commit(state)?;
-        // If the consumer has failed, the producer stopped because of it, so the consumer's error
-        // comes first.
+        // If writing fails, the producer stops too. So the consumer's error comes first.
         consumed?;
         produced?;
         Ok(())
@@ -159,7 +158,7 @@ struct Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    /// Opens the files and drops what was written after the state.
+    /// Opens the files, and drops everything that was written after `state` was saved.
     fn open(encoding: &Encoding<'a>, state: &State) -> Result<Self, DataError> {
         let folder = encoding.folder;
         let path = spool(folder);
@@ -217,12 +216,12 @@ struct Producer<'a> {
     hashing: Hashing,
     batch: Batch,
     batch_bytes: usize,
-    /// Bytes of text of the current file.
+    /// The number of bytes of text of the current file.
     bytes_of_file: u64,
-    /// Documents of the first file, and pieces of its next document, that an earlier process has
-    /// encoded.
+    /// How many documents of the first file, and how many pieces of the next document, an earlier
+    /// process has encoded.
     skipped: (u64, u64),
-    /// Bytes of the current part of a document that is cut.
+    /// The number of bytes of the current part, if the document is cut.
     bytes_of_part: u64,
 }
 
@@ -255,7 +254,7 @@ impl<'a> Producer<'a> {
         }
     }
 
-    /// Reads the corpus to its end; returns what was skipped.
+    /// Reads the corpus to its end. Returns notices about what was skipped.
     fn run(mut self, mut seen: Option<Seen<'_>>) -> Result<Notices, DataError> {
         let most = self.encoding.max_bytes.unwrap_or(u64::MAX);
         let span = Span {
@@ -325,7 +324,7 @@ impl<'a> Producer<'a> {
         self.gatherer.push(text, then, &mut pieces);
         for piece in pieces {
             self.batch.position.pieces += 1;
-            // A part of a document that is cut gets an entry without a hash.
+            // If a document is cut, each of its parts gets an entry without a hash.
             let of_part = Entry {
                 hash: [0; 32],
                 bytes: self.bytes_of_part,
@@ -357,7 +356,7 @@ impl<'a> Producer<'a> {
             position: self.batch.position.clone(),
             read: self.batch.read,
         };
-        // The receiver is only gone if writing has failed, and then that error is returned.
+        // The receiver is only gone if writing has failed. Then the error of writing is returned.
         self.sender.send(batch).map_err(|_| DataError::Interrupted)
     }
 }

@@ -9,7 +9,7 @@ use crate::error::DataError;
 pub enum PreparePhase {
     /// Downloading a file of the Hub; counts bytes.
     Downloading {
-        /// Its number among the files, counted from 1.
+        /// The number of the file, counted from 1.
         file: usize,
         /// How many files there are.
         files: usize,
@@ -29,13 +29,13 @@ pub enum PreparePhase {
 pub struct PrepareProgress {
     /// The phase.
     pub phase: PreparePhase,
-    /// Units done.
+    /// The number of units that are done.
     pub done: u64,
-    /// Units in all.
+    /// The number of units in all.
     pub total: u64,
 }
 
-/// Receives the progress, and returns whether to continue.
+/// Receives the progress. Returns whether to continue.
 pub type Tell<'a> = &'a mut dyn FnMut(PrepareProgress) -> ControlFlow<()>;
 
 impl PrepareProgress {

@@ -5,8 +5,9 @@ use crate::corpus::{Corpus, Span};
 use crate::documents::{Stop, Then};
 use crate::error::DataError;
 
-/// Returns how many of the document's `bytes` are used for training: up to the last line start at
-/// or before the training share, or up to a character if a line would leave nothing to train on.
+/// Returns how many of the document's `bytes` are used for training. The tail begins at the last
+/// line start at or before the end of the training share. If that line start is in the first half
+/// of the share, the tail begins at the end of the share instead, between two characters.
 ///
 /// # Errors
 ///
@@ -33,11 +34,11 @@ pub(super) fn cut(corpus: &Corpus, recipe: &Recipe<'_>, bytes: u64) -> Result<u6
 struct Tail {
     /// The byte near which the tail begins.
     wanted: u64,
-    /// Bytes of the parts so far.
+    /// The number of bytes of text so far.
     before: u64,
-    /// The last boundary between two characters at or before that byte.
+    /// The last boundary between two characters at or before `wanted`.
     share: u64,
-    /// The last line start at or before that byte.
+    /// The last line start at or before `wanted`.
     line: Option<u64>,
 }
 
@@ -78,12 +79,13 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Divides after the first `cut` bytes; not at all if there is no cut.
+    /// Divides the document after its first `cut` bytes; `None` divides nothing.
     pub(super) fn new(cut: Option<u64>) -> Self {
         Self { cut, before: 0 }
     }
 
-    /// Returns which text of the next stretch belongs to the first part, and which to the second.
+    /// Returns the text of the next stretch that belongs to the first part, and the text that
+    /// belongs to the second part.
     pub(super) fn of<'t>(&mut self, text: &'t str, then: Then) -> [Option<(&'t str, Then)>; 2] {
         let before = self.before;
         self.before += text.len() as u64;

@@ -19,13 +19,13 @@ const STATE_FILE: &str = "state.json";
 pub(super) struct Position {
     /// The number of the file.
     pub(super) file: usize,
-    /// Documents of the file that are encoded.
+    /// The number of documents of the file that are encoded.
     pub(super) documents: u64,
-    /// Pieces of the following document that are encoded.
+    /// The number of pieces of the following document that are encoded.
     pub(super) pieces: u64,
-    /// Bytes of text in the files before.
+    /// The number of bytes of text in the earlier files.
     pub(super) bytes_before: u64,
-    /// Notices about the files before; at the end, about all files.
+    /// Notices about the earlier files; at the end, about all files.
     pub(super) notices: Option<Notices>,
 }
 
@@ -35,14 +35,14 @@ pub(super) struct Position {
 pub(super) struct State {
     /// The key of the corpus and the settings.
     key: String,
-    /// Notices from listing the documents; none if they were not listed.
+    /// Notices from listing the documents before the encoding; `None` if they were not listed.
     pub(super) surveyed: Option<Notices>,
     pub(super) position: Position,
-    /// Entries of the ledger.
+    /// The number of entries in the ledger.
     pub(super) entries: u64,
-    /// Tokens in the spool.
+    /// The number of tokens in the spool.
     pub(super) tokens: u64,
-    /// Tokens of the current document, which are in the spool too.
+    /// The number of tokens of the current document, which are in the spool too.
     pub(super) tokens_of_document: u64,
     /// Whether everything is encoded.
     pub(super) encoded: bool,
@@ -93,7 +93,7 @@ impl State {
         Ok(atomic_write(&path, &json)?)
     }
 
-    /// Keeps the list of documents as that of a survey, and restarts the encoding.
+    /// Uses the list of documents as the list of a survey, and restarts the encoding.
     pub(super) fn start_again(&mut self, folder: &Path, notices: Notices) -> Result<(), DataError> {
         let (from, to) = (ledger(folder), survey_ledger(folder));
         fs::rename(&from, &to).map_err(DataError::io("rename", &from))?;

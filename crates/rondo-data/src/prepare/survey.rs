@@ -15,8 +15,8 @@ use crate::ledger::{Entry, Ledger, LedgerWriter};
 use crate::notices::Notices;
 use crate::split::{Part, Split};
 
-/// The sample is spread over slices of at most this size. A longer piece, which has no place
-/// between two words, is cut anywhere.
+/// The sample is spread over slices of at most this size. A piece that has no place between two
+/// words may be longer; it is cut anywhere.
 const SLICE_BYTES: usize = 4 * PIECE_BYTES;
 
 /// Hashes documents that arrive in parts.
@@ -61,12 +61,12 @@ impl<'a> Seen<'a> {
         self.entries.skip_entries(documents)
     }
 
-    /// Checks that the next document is the same as before.
+    /// Checks that the next document is the same as in the earlier reading.
     pub(super) fn check(&mut self, now: &Entry) -> Result<(), DataError> {
         let file = now.file as usize;
         match self.entries.next_entry()? {
             Some(before) if before.file == now.file && before.hash == now.hash => Ok(()),
-            // A file that has lost its last documents is noticed only in the file after it.
+            // If a file has lost its last documents, this is noticed only in the file after it.
             Some(before) => Err(self.corpus.changed(file.min(before.file as usize))),
             None => Err(self.corpus.changed(file)),
         }
@@ -81,7 +81,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Lists every document; returns what was skipped.
+/// Lists every document. Returns notices about what was skipped.
 pub(super) fn survey(
     corpus: &Corpus,
     max_bytes: Option<u64>,
@@ -107,8 +107,8 @@ pub(super) fn survey(
     Ok(ended.notices)
 }
 
-/// Counts the words in about `sample` bytes of the training part, which in a single document is the
-/// text before `cut`.
+/// Counts the words in about `sample` bytes of the training part. In a single document, the
+/// training part is the text before `cut`.
 pub(super) fn sample_words(
     corpus: &Corpus,
     max_bytes: Option<u64>,

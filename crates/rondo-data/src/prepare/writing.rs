@@ -14,7 +14,7 @@ use crate::shards::ShardWriter;
 use crate::split::{self, Split};
 use crate::tokenizer::Tokenizer;
 
-/// Tokens that are copied at once.
+/// The number of tokens that are copied at once.
 const COPIED_TOKENS: u64 = 1 << 16;
 
 /// The results of writing both parts.
@@ -26,12 +26,12 @@ pub(super) struct Written {
 /// The result of writing a part.
 pub(super) struct WrittenPart {
     pub(super) tokens: u64,
-    /// Its files, if there are several.
+    /// The files of the part, if there are several.
     pub(super) shards: Option<Shards>,
 }
 
-/// Writes the token files of both parts. Without a split, the ledger lists the two parts of one
-/// document.
+/// Writes the token files of both parts. If a single document was cut, the ledger lists its two
+/// parts instead of documents.
 pub(super) fn write_parts(
     folder: &Path,
     tokenizer: &Tokenizer,
@@ -104,7 +104,7 @@ struct Series<'a> {
     folder: &'a Path,
     part: Part,
     tokenizer: &'a Tokenizer,
-    /// The most tokens in a file.
+    /// The maximum number of tokens in a file.
     most: u64,
     writer: Option<(ShardWriter, u64)>,
     files: Vec<ShardFile>,

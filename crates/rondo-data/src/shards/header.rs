@@ -101,7 +101,8 @@ impl Header {
     }
 }
 
-/// Returns a constructor for the errors of one file: what, expected, actual.
+/// Returns a function that makes an error about this file from three arguments: the wrong quantity,
+/// the expected value and the actual value.
 pub(super) fn refusal(
     path: &Path,
 ) -> impl Fn(&'static str, &dyn Display, &dyn Display) -> DataError {

@@ -1,10 +1,11 @@
 //! Nested arithmetic: the value of every subtree of complete binary expression trees over `Z_m`.
 //!
 //! A tree of depth `d` is written in postfix order, `2^(d + 1) − 1` tokens: leaves are digits,
-//! inner nodes are operators. There is one token for each operation and level (the height of the
-//! node), so that a reader knows how many operands an operator closes. The target at an operator is
-//! the value of the subtree that it closes; leaves have no target. Subtraction prevents flattening
-//! a tree: `(a − b) − c ≠ a − (b − c)`. A row contains as many trees as fit; the rest is padding.
+//! inner nodes are operators. Each pair of an operation and a level (the height of the node) has
+//! its own token, so the token of an operator shows how many operands it closes. The target at an
+//! operator is the value of the subtree that it closes; leaves have no target. Subtraction prevents
+//! flattening a tree: `(a − b) − c ≠ a − (b − c)`. A row contains as many trees as fit; the rest is
+//! padding.
 //!
 //! | ids | token |
 //! |---|---|

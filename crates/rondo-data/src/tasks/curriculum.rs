@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 
 /// When and how far the difficulty of a task rises.
 ///
-/// Without it both tasks are learnt far more slowly: the long rows give no signal before the short
-/// ones are solved.
+/// Without a curriculum both tasks are learnt far more slowly: the long rows give no signal before
+/// the short ones are solved.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Curriculum {
-    /// Difficulty of the first step.
+    /// Difficulty of the training rows at the first step.
     pub start: usize,
     /// By how much the difficulty rises.
     pub step: usize,
-    /// Largest difficulty, and that of the validation rows.
+    /// Largest difficulty. The validation rows have this difficulty.
     pub max: usize,
     /// Training accuracy from which the current difficulty counts as mastered, in `0..=1`.
     #[serde(default = "pass_accuracy")]
     pub pass_accuracy: f64,
-    /// Smallest recurrence depth whose accuracy counts, in iterations: a shallow step cannot be
-    /// expected to solve a deep row.
+    /// Steps with fewer iterations than this recurrence depth do not count: a shallow step cannot
+    /// be expected to solve a deep row.
     #[serde(default = "pass_recurrence")]
     pub pass_recurrence: usize,
 }
@@ -35,7 +35,8 @@ fn pass_recurrence() -> usize {
 }
 
 impl Curriculum {
-    /// Returns the curriculum that rises from `start` by `step` to `max` at the default bar.
+    /// Returns the curriculum that rises from `start` by `step` to `max`, with the default
+    /// thresholds.
     pub fn new(start: usize, step: usize, max: usize) -> Self {
         Self {
             start,
@@ -94,7 +95,8 @@ impl CurriculumState {
     }
 
     /// Returns the next state if a step with `recurrence` iterations and this training `accuracy`
-    /// has mastered the current one; `None` otherwise, or at the end.
+    /// has mastered the current difficulty. `None` if it has not, or if the difficulty is the
+    /// largest.
     #[must_use]
     pub fn advance(
         &self,

@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Group {
-    /// `Z_n`, the rotations of `n` points: abelian, solvable by counting, the easy control.
+    /// `Z_n`, the rotations of `n` points. It is abelian, so counting solves the word problem: the
+    /// easy control.
     Cyclic {
-        /// Number of points, which is the order.
+        /// Number of points, which is also the number of elements.
         n: usize,
     },
     /// `S_n`, all permutations of `n` points, of order `n!`.
@@ -38,8 +39,8 @@ pub enum Group {
 }
 
 impl Group {
-    /// Returns the smallest and largest `n` of the family; the largest keeps the table below
-    /// 720² entries.
+    /// Returns the smallest and largest `n` of the family. The largest `n` keeps the multiplication
+    /// table below 720² entries.
     fn bounds(self) -> (usize, usize) {
         match self {
             Self::Cyclic { .. } => (2, 128),

@@ -5,7 +5,7 @@ use super::*;
 use crate::config::TokenizerConfig;
 use crate::corpus::CorpusSource;
 
-/// Opens one document whose last part is for validation.
+/// Opens a text of one document; its last part is used for validation.
 fn with_text(text: &str, val_fraction: f64, check: impl FnOnce(&TextData)) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("t.txt");

@@ -6,11 +6,11 @@
 //! | 9 | `MMIDIDX\0\0` |
 //! | 8 | version, 1 |
 //! | 1 | type of the numbers |
-//! | 8 | sequences |
-//! | 8 | documents, with one more for the end of the last |
-//! | 4 × sequences | tokens in each, i32 |
-//! | 8 × sequences | where each begins, in bytes, i64 |
-//! | 8 × documents | the sequence with which each begins, i64 |
+//! | 8 | number of sequences |
+//! | 8 | number of documents, with one more for the end of the last |
+//! | 4 × sequences | number of tokens in each sequence, i32 |
+//! | 8 × sequences | where each sequence begins, in bytes, i64 |
+//! | 8 × documents | the sequence with which each document begins, i64 |
 //!
 //! The tokens are read from the first byte to the last, so the sequences must be contiguous.
 

@@ -11,7 +11,7 @@ use crate::cut::PIECE_BYTES;
 use crate::documents::Then;
 use crate::encode::{Gatherer, encode_pieces};
 
-/// A tokenizer, and the token that its file puts before a text.
+/// The name of each tokenizer, and the token that its file puts before a text.
 const TOKENIZERS: [(&str, Option<&str>); 7] = [
     ("byte-level", None),
     ("byte-level-split", Some("<s>")),
@@ -36,8 +36,8 @@ fn values<T: DeserializeOwned>(name: &str) -> T {
     serde_json::from_slice(&text).expect(name)
 }
 
-/// The ids of a text, its ids if names of special tokens are read as tokens, and the text of the
-/// latter.
+/// The expected values of a text: its ids, its ids if names of special tokens are read as tokens,
+/// and the text that the second ids decode to.
 type Values = (Vec<u32>, Vec<u32>, String);
 
 #[test]

@@ -17,7 +17,7 @@ pub(super) struct Beside {
     pub(super) eos: Option<String>,
     /// The token that begins a text.
     pub(super) bos: Option<String>,
-    /// Whether a text begins with `bos`; none if only the post-processor decides.
+    /// Whether a text begins with `bos`; `None` if only the post-processor decides.
     pub(super) add_bos: Option<bool>,
     /// Whether the name of a special token in a text is ordinary text.
     pub(super) split_special: bool,
@@ -42,7 +42,8 @@ pub(super) fn read(tokenizer: &Path) -> Result<Beside, DataError> {
     let map: Map<String, Value> = serde_json::from_slice(&text)
         .map_err(|error| refuse(format!("not a JSON object: {error}")))?;
     let flag = |key: &str| map.get(key).and_then(Value::as_bool);
-    // Python's general class leaves this key to the post-processor.
+    // Python's general tokenizer class ignores `add_bos_token`, and only the post-processor
+    // decides.
     let general = map
         .get("tokenizer_class")
         .is_none_or(|class| class == "PreTrainedTokenizerFast");

@@ -26,7 +26,7 @@ const NAMES: [&str; 16] = [
     "<|eos|>",
 ];
 
-/// How to find the token of a file that ends a text.
+/// How to find the token that ends a text, in the tokenizer of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EndOfText<'a> {
     /// `eos_token` of the `tokenizer_config.json` beside the file; otherwise the first known name.
@@ -48,9 +48,10 @@ impl<'a> From<Option<&'a str>> for EndOfText<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Ending {
     pub(super) id: u32,
-    /// Whether a key, a flag, a file or an id named it, rather than the list of known names.
+    /// Whether a key, a flag, a file or an id named the token. False if the list of known names
+    /// decided.
     pub(super) named: bool,
-    /// The token that the known names alone give.
+    /// The token that the list of known names alone would give.
     pub(super) first_known: Option<u32>,
     /// Other tokens of the list, if only the list decided.
     pub(super) others: Vec<&'static str>,

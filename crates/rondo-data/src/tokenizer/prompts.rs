@@ -1,8 +1,9 @@
 //! Prompts: texts in which names of special tokens can be read as tokens, with an optional first
 //! token.
 //!
-//! A corpus is encoded with neither. [`Tokenizer::with_special`] and [`Tokenizer::with_opening`]
-//! return a tokenizer with the setting changed; its hash stays the same.
+//! In a corpus, names of special tokens are ordinary text, and documents have no first token.
+//! [`Tokenizer::with_special`] and [`Tokenizer::with_opening`] return a tokenizer with the setting
+//! changed; its hash stays the same.
 
 use tokenizers::{Encoding, PostProcessor, Token};
 
@@ -11,7 +12,7 @@ use super::{Kind, Tokenizer, guarded};
 use crate::error::DataError;
 
 impl Tokenizer {
-    /// Returns the tokenizer with names of special tokens in a text read as tokens, or as ordinary
+    /// Sets whether names of special tokens in a text are read as tokens (`special`) or as ordinary
     /// text.
     #[must_use]
     pub fn with_special(mut self, special: bool) -> Self {
@@ -22,15 +23,15 @@ impl Tokenizer {
         self
     }
 
-    /// Returns the tokenizer with these tokens put before every prompt and document that does not
-    /// already begin with them.
+    /// Sets the tokens that are put before every prompt and document. A text that already begins
+    /// with these tokens stays as it is.
     #[must_use]
     pub fn with_opening(mut self, opening: Vec<u32>) -> Self {
         self.opening = opening;
         self
     }
 
-    /// Returns the tokens to put before a text that begins with the tokens `first`; by default,
+    /// Returns the tokens to put before a text whose own first tokens are `first`. By default,
     /// none.
     pub(crate) fn opening_of(&self, first: &[u32]) -> &[u32] {
         match first.starts_with(&self.opening) {

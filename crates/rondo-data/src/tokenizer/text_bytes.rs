@@ -12,9 +12,9 @@ impl Tokenizer {
     /// Returns the number of bytes of text for tokens in the middle of a text; tokens that end a
     /// text count as 0 bytes.
     ///
-    /// The number is exact for bytes and for byte-level tokenizers. For others it is the length
-    /// that each token adds to the decoded text of a preceding token, which leaves out what a
-    /// normaliser removed.
+    /// The number is exact for bytes and for byte-level tokenizers. For other tokenizers, it is the
+    /// length that each token adds to the decoded text of another token in front of it; text that a
+    /// normaliser removed is not counted.
     ///
     /// # Errors
     ///
@@ -59,8 +59,8 @@ impl Tokenizer {
         Ok(bytes)
     }
 
-    /// Returns whether further tokens can change the decoded text of these, even if it ends with a
-    /// whole character.
+    /// Returns whether further tokens can change the decoded text of these tokens, even if the text
+    /// ends with a whole character.
     ///
     /// Byte fallback decodes a run of bytes as a whole: if one byte is invalid, all become
     /// replacement characters.
@@ -81,8 +81,8 @@ impl Tokenizer {
         last.is_some_and(|spelling| is_one_byte(&spelling))
     }
 
-    /// Returns a token to put before another, so that the other decodes as it does inside a text;
-    /// empty if there is none.
+    /// Returns a token to put before another token, so that the second one decodes as it does
+    /// inside a text. Empty if there is no such token.
     fn before(&self) -> Result<Vec<u32>, DataError> {
         for id in 0..self.vocab_size as u32 {
             let text = self.decode(&[id])?;

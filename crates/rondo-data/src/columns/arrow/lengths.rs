@@ -7,16 +7,16 @@ use arrow_ipc::{CompressionType, Message, RecordBatch, root_as_message};
 
 use super::super::packing::Packing;
 
-/// The first and the last bytes of a file.
+/// The bytes with which a file begins and ends.
 const MAGIC: &[u8; 6] = b"ARROW1";
 
 /// The first bytes of a message. Before version 0.15 a message begins with its length instead.
 const CONTINUATION: u32 = u32::MAX;
 
-/// The bytes before a compressed buffer that hold its uncompressed size.
+/// The number of bytes before a compressed buffer that hold its uncompressed size.
 const PREFIX_BYTES: u64 = 8;
 
-/// Their value if the buffer is not compressed.
+/// The uncompressed size that marks a buffer as not compressed.
 const NOT_PACKED: i64 = -1;
 
 /// Where the stream begins, and whether it has an end mark.
@@ -25,7 +25,8 @@ pub(super) struct Start {
     pub(super) ended: bool,
 }
 
-/// Follows the messages of a stream without reading their bodies; returns what is wrong with them.
+/// Follows the messages of a stream without reading their bodies. Returns where the stream begins,
+/// or what is wrong with the messages.
 pub(super) fn check(file: &mut File) -> io::Result<Result<Start, String>> {
     let (start, end) = match bounds(file)? {
         Ok(bounds) => bounds,
@@ -83,8 +84,8 @@ pub(super) fn check(file: &mut File) -> io::Result<Result<Start, String>> {
     Ok(Err("it has too many messages".to_owned()))
 }
 
-/// Returns where the stream begins and where it must have ended, from the file's first bytes; or
-/// what is wrong.
+/// Finds out, from the file's first bytes, where the stream begins and where it must have ended;
+/// otherwise returns what is wrong.
 fn bounds(file: &mut File) -> io::Result<Result<(u64, u64), String>> {
     let length = file.metadata()?.len();
     let mut head = [0; 8];

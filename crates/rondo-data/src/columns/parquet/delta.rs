@@ -1,6 +1,6 @@
 //! Finds the end of delta-coded integers, Parquet's `DELTA_BINARY_PACKED`.
 
-/// Skips the integers; returns their number and the bytes after them, none if they are truncated.
+/// Skips the integers. Returns their number and the bytes after them; `None` if they are truncated.
 pub(super) fn read(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (block, rest) = number(bytes)?;
     let (miniblocks, rest) = number(rest)?;
@@ -9,7 +9,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let values = block.checked_div(miniblocks).filter(|&values| values > 0)?;
     let mut left = count.saturating_sub(1);
     while left > 0 {
-        // The smallest difference, and the bit width of each miniblock.
+        // A block begins with its smallest difference, then the bit width of each miniblock.
         (_, rest) = number(rest)?;
         let (widths, behind) = rest.split_at_checked(usize::try_from(miniblocks).ok()?)?;
         rest = behind;
@@ -25,7 +25,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<(u64, &[u8])> {
     Some((count, rest))
 }
 
-/// Reads a varint, seven bits per byte, the lowest first; returns it and the bytes after it.
+/// Reads a varint: seven bits per byte, the lowest first. Returns the number and the bytes after
+/// it.
 pub(super) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0;
     for (index, &byte) in bytes.iter().enumerate().take(10) {
@@ -43,8 +44,8 @@ mod tests {
 
     #[test]
     fn integers_are_read_over_block_by_block() {
-        // Blocks of 128 in four miniblocks; five integers from 1, whose differences take two bits:
-        // 8 bytes.
+        // Blocks of 128 values in four miniblocks, and five integers that begin with 1. Their
+        // differences take two bits each, so the first miniblock takes 8 bytes.
         let head = [0x80, 0x01, 4, 5, 2];
         let block = [&[0, 2, 0, 0, 0][..], &[0xff; 8]].concat();
         let bytes = [&head[..], &block, b"behind"].concat();

@@ -1,5 +1,5 @@
-//! The pages of a column; their headers are compared with the file before the library allocates
-//! memory for the declared sizes.
+//! Reads the pages of a column. The sizes that a page header declares are compared with the file
+//! before the library allocates memory for them.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -16,7 +16,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use super::super::packing::Packing;
 use super::delta;
 
-/// The bytes before each text of a page that hold its length.
+/// The number of bytes before each text of a page that hold the length of the text.
 const LENGTH_BYTES: u64 = 4;
 
 /// The pages of one column in one row group.
@@ -48,7 +48,8 @@ impl Pages {
     }
 }
 
-/// Returns what is wrong with a page's numbers of values, in a column with `all` values.
+/// Returns what is wrong with the number of values that a page declares, in a column with `all`
+/// values.
 fn wrong(page: &Page, all: i64, nullable: bool) -> Option<String> {
     let values = u64::from(page.num_values());
     let bytes = page.buffer().len() as u64;
@@ -66,8 +67,8 @@ fn wrong(page: &Page, all: i64, nullable: bool) -> Option<String> {
         Encoding::DELTA_BYTE_ARRAY => 2,
         _ => return None,
     };
-    // The lengths of the texts, and before them the lengths of the prefix that each text shares
-    // with the one before.
+    // The page begins with the lengths of the texts. With `DELTA_BYTE_ARRAY`, another list comes
+    // before: for each text, the length of the prefix that it shares with the text before it.
     let mut rest = behind_levels(page, nullable)?;
     for _ in 0..parts {
         let (count, behind) = delta::read(rest)?;
@@ -79,7 +80,7 @@ fn wrong(page: &Page, all: i64, nullable: bool) -> Option<String> {
     None
 }
 
-/// Returns the bytes of a page after its levels; none if the page is too short.
+/// Returns the bytes of a page after its levels; `None` if the page is too short.
 fn behind_levels(page: &Page, nullable: bool) -> Option<&[u8]> {
     let bytes: &[u8] = page.buffer();
     let levels = match page {
@@ -131,7 +132,7 @@ impl Iterator for Pages {
 /// A file that checks the sizes in a page header before the library reads the header.
 struct Headed {
     file: File,
-    /// None if pages are not compressed.
+    /// `None` if the pages are not compressed.
     packing: Option<Packing>,
 }
 
@@ -166,9 +167,9 @@ impl ChunkReader for Headed {
     }
 }
 
-/// Returns the uncompressed and the compressed size of a page. They are the second and the third
-/// field of its header, a structure in Thrift's compact protocol. Each field is a byte (field
-/// number one more than the last, type i32) and a zigzag number.
+/// Returns the uncompressed and the compressed size of a page: the second and the third field of
+/// the page header, a structure in Thrift's compact protocol. Each field is one byte (field number
+/// one more than the last, type i32) and then a zigzag number.
 fn sizes(header: &[u8]) -> Option<(u64, u64)> {
     const NEXT_INTEGER: u8 = 0x15;
     let mut rest = header;
@@ -193,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    /// A page of 5 values.
+    /// Returns a page of 5 values.
     fn data_page(encoding: Encoding, bytes: &[u8]) -> Page {
         Page::DataPage {
             buf: Bytes::copy_from_slice(bytes),
@@ -246,7 +247,7 @@ mod tests {
     #[test]
     fn a_size_that_packed_bytes_cannot_have_is_refused_before_the_page_is_read() {
         let mut file = tempfile::tempfile().expect("a file");
-        // 2^31 − 2 bytes, compressed to 20; then 300 bytes, compressed to 20.
+        // A page of 2^31 − 2 bytes, compressed to 20; then a page of 300 bytes, compressed to 20.
         file.write_all(&[0x15, 0, 0x15, 0xfc, 0xff, 0xff, 0xff, 0x0f, 0x15, 40])
             .expect("writable");
         file.write_all(&[0x15, 0, 0x15, 0xd8, 0x04, 0x15, 40, 0])
