@@ -5,10 +5,10 @@
 //! u = ln R;   C ← α·C + (1 − α)·(CE − τ);   u ← u − κ·C;   loss = CE + R · density
 //! ```
 //!
-//! This is the Lagrangian of the problem "least density with CE ≤ τ", divided by its multiplier λ =
-//! 1 / R. While CE is below τ, R grows, in the end exponentially. While CE is above τ, R falls
-//! within a few steps until CE has come back to τ (SPARTAN, Lei et al. 2024, arXiv 2411.06890;
-//! GECO, Rezende & Viola 2018, arXiv 1810.00597).
+//! This is the Lagrangian of the problem "least density with CE ≤ τ", divided by its multiplier
+//! `λ = 1 / R`. While CE is below τ, R grows, in the end exponentially. While CE is above τ, R
+//! falls within a few steps until CE has come back to τ (SPARTAN, Lei et al. 2024, arXiv
+//! 2411.06890; GECO, Rezende & Viola 2018, arXiv 1810.00597).
 //!
 //! In reading order:
 //!
@@ -21,7 +21,7 @@
 //! delay with which the penalty takes effect. [`update::pi`] is a damped rule, νPI.
 //!
 //! A [`Controller`] gets one number per observation and no gradient, so it works with any penalty.
-//! It knows neither runs nor schedules.
+//! It uses neither runs nor schedules.
 
 pub mod config;
 pub mod controller;

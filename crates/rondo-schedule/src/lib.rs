@@ -18,15 +18,14 @@
 //! | `decay`, `cycle`, `points` | [`Decay`], [`Wave`] and [`Point`]: the shapes that have parts |
 //! | `schedule` | [`Schedule`]: a schedule in one run; `rate` |
 //! | `rate_sum` | [`RateSum`]: Σ η_t, compensated |
-//! | `warnings` | [`seam_warning`], `ScheduleConfig::warnings`: parts of a schedule that a run does
-//! not reach |
+//! | `warnings` | [`seam_warning`], `ScheduleConfig::warnings`: parts of a schedule that a run does not reach |
 //! | `curriculum` | [`CurriculumConfig`]: how recurrence and backprop depth rise to their values |
 //! | [`control`] | [`control::Controller`]: a penalty's strength, from observed cross entropies |
 //!
 //! Everything except [`control`] is a pure function of configuration, run and step: a resumed run
 //! gets the same numbers as an uninterrupted one. A controller has a state, which is stored in the
-//! checkpoint. The crate knows no model, no tensor, no optimizer, no clock and no file, and draws
-//! no random number.
+//! checkpoint. The crate uses no model, no tensor, no optimizer, no clock and no file, and draws no
+//! random number.
 
 mod config;
 pub mod control;

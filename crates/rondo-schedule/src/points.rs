@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::length::{Length, Run};
 
-/// `[place, f]`: the length from the start of the run to the point, and the rate there: 0 is the
-/// floor, 1 the peak.
+/// `[place, f]`: the length from the start of the run to the point, and the rate there as a share
+/// of the way from floor to peak.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Point(pub Length, pub f64);
 

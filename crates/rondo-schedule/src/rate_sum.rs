@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Σ η_t with Neumaier's compensation, so that rounding errors do not accumulate over a long run. A
-/// checkpoint stores both numbers.
+/// checkpoint stores both fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateSum {

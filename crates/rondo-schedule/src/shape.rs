@@ -12,8 +12,8 @@ use crate::decay::Decay;
 use crate::length::{Length, Run};
 use crate::points::{Point, Points};
 
-/// The shape f of a schedule after its warm-up. With step t, warm-up w and last step T, p = (t − w)
-/// / (T − w).
+/// The shape f of a schedule after its warm-up. With step t, warm-up w and last step T,
+/// `p = (t − w) / (T − w)`.
 ///
 /// A rate is `η_min + (η − η_min)·f`, unless the shape defines the rate itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

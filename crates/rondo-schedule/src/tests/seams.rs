@@ -9,8 +9,8 @@ const STEPS: u64 = 100;
 /// Returns the continuous shapes, each with the largest change of its rate in one step. The rates
 /// go from 0.5 to 0.1 after 10 of 100 steps.
 fn continuous() -> Vec<(Shape, f64)> {
-    // The bounds are slopes of f times the way from peak to floor. For the exponential, the slope
-    // of the rate itself at its start is η·ln(η/η_min).
+    // The bounds are slopes of f, multiplied by the difference of peak and floor. For the
+    // exponential, the slope of the rate itself at its start is η·ln(η/η_min).
     let (way, ratio) = (0.4, 0.5 * 5.0_f64.ln());
     let sqrt = |steps: f64| way / steps.sqrt();
     let mut shapes = vec![
