@@ -138,12 +138,12 @@ impl Law {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Value {
     pub(crate) loss: f64,
-    /// In the order of the constants, then zeros.
+    /// The derivatives in the order of the constants, followed by zeros.
     pub(crate) slopes: [f64; MOST_CONSTANTS],
 }
 
-/// `L0 + A·S1^−α` with its derivatives with respect to L0, A and α, the first three constants of
-/// each law.
+/// Returns `L0 + A·S1^−α`, and its derivatives with respect to L0, A and α. These are the first
+/// three constants of each law.
 pub(crate) fn power_term(constants: &[f64], sum: f64) -> Value {
     let (floor, scale, exponent) = (constants[0], constants[1], constants[2]);
     let power = sum.powf(-exponent);

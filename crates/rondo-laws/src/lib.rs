@@ -24,7 +24,7 @@
 //! * [`rank`]: Spearman's rank correlation, for example between summed rates and final losses
 //! * [`error`]: the errors in a curve, in a law's constants, or in a request
 //!
-//! Numbers in, numbers out: the crate knows neither models nor run directories, opens no file and
+//! Numbers in, numbers out: the crate uses neither models nor run directories, opens no file and
 //! draws no picture. It uses no clock, no randomness and no threads, so the same curves give the
 //! same law.
 

@@ -16,8 +16,8 @@ const ROUNDING: f64 = 1e-12;
 pub struct RankCorrelation {
     /// ρ, from −1 to 1: Pearson's correlation of the ranks; tied values share their mean rank.
     pub rho: f64,
-    /// The two-sided p-value: the probability of a correlation at least as strong between unrelated
-    /// numbers.
+    /// The two-sided p-value: the probability that unrelated numbers have a correlation at least as
+    /// strong.
     pub p_value: f64,
     /// How the probability was computed.
     pub method: PValue,

@@ -10,9 +10,9 @@
 //!
 //! (Huber, Robust Statistics, section 7.6). τ ≥ 1 is the autocorrelation time of ψ along the
 //! curves: a law has similar errors at many consecutive points, so n points carry less information
-//! than n independent ones. If these intervals determine every constant, they are used: they are
-//! symmetric in u. If they leave any constant loose, every interval is extended to the profile
-//! interval with the same distance from the fit, where that is wider.
+//! than n independent ones. If the intervals from this formula leave no constant loose, they are
+//! used as they are: symmetric in u. Otherwise every interval is extended to the profile interval
+//! with the same distance from the fit, where the profile interval is wider.
 //!
 //! The quantile has Bonferroni's correction: each of the p constants is outside its interval with a
 //! probability of 5 % / p.

@@ -22,8 +22,8 @@ const FEW: usize = 16;
 /// summed rate since its last step. The factor is `(z + 1)/(z − 1)` with z = 5, where the error of
 /// polynomials of degree 7 is about `(z + √(z² − 1))^−8 = 10⁻⁸`.
 const FAR: f64 = 1.5;
-/// The allowed error of the polynomials: absolute for ln η, and relative to the block's own summed
-/// rate for the summed rate.
+/// The allowed error of the polynomials. It is absolute for ln η; for the summed rate, it is
+/// relative to the sum of the block's own rates.
 const SMOOTH: f64 = 1e-9;
 
 /// The blocks of a schedule; the last one contains all steps.

@@ -13,7 +13,7 @@ use crate::law::Law;
 const MOVES: usize = 400;
 /// The descent stops after a move that lowers the loss by no more than this share of the loss.
 const ENOUGH: f64 = 1e-11;
-/// The maximum number of trial lengths of one move; each is half the one before.
+/// The maximum number of trial lengths of one move; each is half of the length before.
 const HALVINGS: i32 = 40;
 
 /// Rates at the knots, the predicted loss, and the derivatives of the loss with respect to the

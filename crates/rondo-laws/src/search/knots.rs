@@ -40,7 +40,7 @@ impl Knots {
         Steps::through(self.before, &self.places, rates)
     }
 
-    /// Distributes the number of each step to the two knots around that step, with the weights of
+    /// Distributes each number of `by_step` to the two knots around its step, with the weights of
     /// linear interpolation, and returns the sums. This turns derivatives with respect to the rates
     /// of steps into derivatives with respect to the rates of knots.
     pub(super) fn gathered(&self, by_step: &[f64]) -> Vec<f64> {
