@@ -140,8 +140,8 @@ fn progress_ends_at_its_total_in_every_phase() {
     );
 }
 
-/// Prepares a corpus. Each try is stopped at call number `each` of the progress, until a try ends
-/// before that call. Returns the number of tries.
+/// Prepares a corpus. Each try is stopped after `each` calls of the progress; the last try ends
+/// before that. Returns the number of stopped tries.
 fn prepared_with_breaks(recipe: &Recipe<'_>, out: &Path, each: usize) -> usize {
     for tries in 0.. {
         let mut calls = 0;
