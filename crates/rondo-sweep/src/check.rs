@@ -13,7 +13,7 @@ use crate::same::{entry_form, form};
 
 /// The largest number of runs.
 const MAX_RUNS: usize = 10_000;
-/// The largest number of grid axes; each is a part of a run's name.
+/// The largest number of grid axes. Each axis adds a part to the names of the runs.
 const MAX_GRID: usize = 8;
 
 /// The largest total size of the values of all runs as text, in bytes.
@@ -200,7 +200,7 @@ fn meeting<'s>(sets: &'s Sets, path: &[String]) -> Option<(&'s Vec<String>, &'s 
     })
 }
 
-/// Checks that there is at least one value and that no two have the same form.
+/// Checks that there is at least one value, and that no two values have the same `form`.
 fn distinct<T: Display>(key: &str, values: &[T], form: fn(&T) -> String, report: Report<'_>) {
     if values.is_empty() {
         report(key, "must have at least one value".to_owned());

@@ -31,9 +31,9 @@ pub(crate) const BASE_FILE: &str = "base.toml";
 pub(crate) const RUNS: &str = "runs";
 pub(crate) const LOGS: &str = "logs";
 pub(crate) const OUTCOMES: &str = "outcomes";
-/// The file that a run writes when it finishes, or when it stops itself.
+/// The file that a run writes when it finishes or stops by itself.
 pub(crate) const SUMMARY_FILE: &str = "summary.json";
-/// The length of the end of a log that is searched for the last line, in bytes.
+/// How many bytes at the end of a log are searched for the last line.
 const TAIL: u64 = 8192;
 
 /// A sweep on disk. It can be read at any time.
@@ -56,8 +56,8 @@ impl SweepDir {
         Self::new(path, &file)
     }
 
-    /// Returns the directory as it will be when `file` is executed at `path`; changes nothing. If
-    /// runs exist there under the names of an earlier version, these names are kept.
+    /// Returns the directory as it will be when `file` is executed at `path`. Changes nothing. If
+    /// runs already exist there with names that an earlier version gave, these names are kept.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl SweepDir {
         Ok(dir)
     }
 
-    /// Whether any file or folder has the name of a run.
+    /// Returns whether any file or folder has the name of a run.
     fn has_begun(&self) -> Result<bool, SweepError> {
         let mut there = BTreeSet::new();
         for folder in [RUNS, LOGS, OUTCOMES] {
@@ -147,12 +147,12 @@ impl SweepDir {
         }
     }
 
-    /// Whether a run has written its summary.
+    /// Returns whether a run has written its summary.
     pub(crate) fn has_summary(&self, run: &Planned) -> bool {
         self.run_dir(run).join(SUMMARY_FILE).is_file()
     }
 
-    /// Whether a process is working in the directory of a run.
+    /// Returns whether a process is working in the directory of a run.
     pub(crate) fn is_busy(&self, run: &Planned) -> Result<bool, SweepError> {
         match RunLock::acquire(&self.run_dir(run)) {
             Ok(_) => Ok(false),

@@ -7,7 +7,7 @@
 
 use crate::file::{Distribution, Random};
 
-/// The hash's domain.
+/// The context of the hash, which separates it from other uses of BLAKE3.
 const CONTEXT: &str = "rondo sweep, the draws of a random axis, version 1";
 /// 2^−53.
 const UNIT: f64 = 1.0 / (1_u64 << 53) as f64;

@@ -78,7 +78,7 @@ pub enum SweepError {
     },
 }
 
-/// Adds the attempted action and the path to an I/O error.
+/// Returns a function that adds the attempted action and the path to an I/O error.
 pub(crate) fn at<'a>(
     action: &'static str,
     path: &'a Path,

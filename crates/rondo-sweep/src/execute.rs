@@ -16,15 +16,15 @@ use crate::writer::SweepWriter;
 /// The number of runs executed at the same time, and the number of cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workers {
-    /// Runs executed at the same time.
+    /// The number of runs executed at the same time.
     pub parallel: NonZeroUsize,
-    /// Cores of the machine, shared by these runs.
+    /// The number of cores of the machine, shared by these runs.
     pub cores: NonZeroUsize,
 }
 
 impl Workers {
-    /// Returns the threads of each run: at least one, and together no more than the cores if
-    /// possible.
+    /// Returns the number of threads of each run. It is at least one; if possible, all runs
+    /// together have no more threads than there are cores.
     pub fn threads(self) -> usize {
         (self.cores.get() / self.parallel).max(1)
     }
@@ -33,13 +33,13 @@ impl Workers {
 /// The number of runs in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All runs.
+    /// The number of all runs.
     pub total: usize,
-    /// Runs in a process of this sweep.
+    /// The number of runs in a process of this sweep.
     pub running: usize,
-    /// Runs that finished, in this execution or earlier.
+    /// The number of runs that finished, in this execution or earlier.
     pub finished: usize,
-    /// Runs that failed.
+    /// The number of runs that failed.
     pub failed: usize,
 }
 

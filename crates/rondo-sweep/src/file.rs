@@ -53,10 +53,10 @@ pub struct SweepFile {
     /// The seed of the draws.
     #[serde(default)]
     pub(crate) draw_seed: u64,
-    /// Axes; every combination of their values is run.
+    /// Axes with given values. Every combination of their values is run.
     #[serde(default)]
     pub(crate) grid: Vec<Grid>,
-    /// Entries of values that belong together; every entry is run.
+    /// Entries, each with values that belong together. Every entry is run.
     #[serde(default)]
     #[schemars(with = "Vec<BTreeMap<String, Any>>")]
     pub(crate) list: Vec<Entry>,
@@ -77,7 +77,7 @@ pub(crate) type Entry = BTreeMap<String, toml::Value>;
 pub struct Grid {
     /// The dotted key.
     pub key: String,
-    /// Its values.
+    /// The values of the key.
     #[schemars(with = "Vec<Any>")]
     pub values: Vec<toml::Value>,
 }
@@ -88,7 +88,7 @@ pub struct Grid {
 pub struct Random {
     /// The dotted key.
     pub key: String,
-    /// The distribution of its values.
+    /// The distribution of the key's values.
     pub distribution: Distribution,
 }
 
@@ -103,7 +103,7 @@ pub enum Distribution {
         /// The largest number.
         high: f64,
     },
-    /// Every logarithm between those of the bounds is equally likely.
+    /// The logarithm of the value is uniformly distributed between the logarithms of the bounds.
     LogUniform {
         /// The smallest number, above 0.
         low: f64,
@@ -163,7 +163,7 @@ impl SweepFile {
         self.sheet.as_ref()
     }
 
-    /// Whether another file expands to the same runs; the layout of the results is ignored.
+    /// Returns whether another file expands to the same runs. The layout of the results is ignored.
     pub(crate) fn has_the_runs_of(&self, other: &Self) -> bool {
         let bare = |file: &Self| Self {
             sheet: None,
@@ -181,7 +181,8 @@ pub(crate) struct Leaf<'a> {
     pub(crate) value: &'a toml::Value,
 }
 
-/// Returns the keys that an entry sets, sorted. A key that is not a dotted key counts as one part.
+/// Returns the keys that an entry sets, sorted. A text that is not a valid dotted key counts as one
+/// part.
 pub(crate) fn leaves(entry: &Entry) -> Vec<Leaf<'_>> {
     let mut leaves = Vec::new();
     for (key, value) in entry {
@@ -193,7 +194,7 @@ pub(crate) fn leaves(entry: &Entry) -> Vec<Leaf<'_>> {
     leaves
 }
 
-/// Adds a value, or, if it is a section, the values in it.
+/// Adds a value. If the value is a section, adds the values in the section instead.
 fn collect<'a>(leaf: Leaf<'a>, leaves: &mut Vec<Leaf<'a>>) {
     let section = leaf.value.as_table().filter(|table| !table.is_empty());
     match section.filter(|table| !table.contains_key(TAG)) {

@@ -15,13 +15,13 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Launch<'a> {
     /// The run, with its assignments.
     pub run: &'a Planned,
-    /// The configuration from which it starts.
+    /// The configuration from which the run starts.
     pub config: &'a Path,
-    /// Its run directory. If it contains a run, that run is resumed.
+    /// The run directory. If it already contains a run, that run is resumed.
     pub out: PathBuf,
-    /// The file for its standard error; an earlier file is replaced.
+    /// The file for the run's standard error. An earlier file is replaced.
     pub log: PathBuf,
-    /// The number of threads it may use.
+    /// The number of threads that the run may use.
     pub threads: usize,
 }
 
@@ -54,7 +54,8 @@ pub trait Launcher {
 
 /// A run in another process.
 pub trait Process {
-    /// Returns how the process has ended; `None` while it runs. It is not called again afterwards.
+    /// Returns how the process has ended; `None` while it runs. After the end, this is not called
+    /// again.
     ///
     /// # Errors
     ///

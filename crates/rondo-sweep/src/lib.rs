@@ -12,7 +12,7 @@
 //! In reading order:
 //!
 //! * [`file`](mod@file): the contents of a sweep file: base, seeds, axes; `check`: the rules for
-//!   it; `same`: equality of values
+//!   sweep files; `same`: equality of values
 //! * [`draw`]: random values, pure in (seed, draw, key)
 //! * [`plan`]: the runs of a file with their assignments; `name`: the names of their settings
 //! * [`outcome`]: how a run has ended, and its status

@@ -1,11 +1,11 @@
 //! The names of a sweep's settings: `mean=4,peak=1e-3`.
 //!
-//! A key is shortened to its last parts, as few as distinguish it from the other keys of the sweep:
-//! `peak` for `schedule.peak`. Keys with the same value in all settings are omitted. Numbers are
-//! written in their shortest form; lists and tables are written as their values: `1_4`,
-//! `trapezoid_0.2_linear`. Only letters, digits and `._+-=,` are used, which every file system
-//! allows. Values with other characters, and values that are too long, are distinguished by the
-//! first digits of a hash.
+//! A key is shortened to its last parts: as many as are needed to distinguish it from the other
+//! keys of the sweep, so `peak` for `schedule.peak`. Keys with the same value in all settings are
+//! omitted. Numbers are written in their shortest form; lists and tables are written as their
+//! values: `1_4`, `trapezoid_0.2_linear`. Only letters, digits and `._+-=,` are used, because every
+//! file system allows them. Values with other characters, and values that are too long, are
+//! distinguished by the first digits of a hash.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,9 +19,9 @@ const WORD: usize = 24;
 /// The longest name of a setting, in characters. With a seed and a file extension it still fits
 /// into a file name.
 const NAME: usize = 100;
-/// Hexadecimal digits of a hash in a name.
+/// The number of hexadecimal digits of a hash in a name.
 const DIGITS: usize = 8;
-/// The hash's domain.
+/// The context of the hash, which separates it from other uses of BLAKE3.
 const CONTEXT: &str = "rondo sweep, the name of a setting, version 1";
 
 /// The keys of a run with their values.
@@ -32,7 +32,8 @@ type Sets = Vec<(String, toml::Value)>;
 pub(crate) fn of_settings(settings: &[&Sets]) -> Vec<String> {
     let keys = shown_keys(settings);
     let mut names: Vec<String> = settings.iter().map(|sets| name(&keys, sets)).collect();
-    // Equal names do not distinguish their settings, so each gets the hash of its whole setting.
+    // Equal names do not distinguish settings. A hash of the whole setting is added to each of
+    // them.
     let shared = repeated(&names);
     for (name, sets) in names.iter_mut().zip(settings) {
         if shared.contains(&name.to_lowercase()) {
@@ -94,8 +95,8 @@ fn parts(key: &str) -> Vec<String> {
     path::parse(key).unwrap_or_else(|| vec![key.to_owned()])
 }
 
-/// Returns the short name of a key among all keys of a sweep: its shortest end that no other key
-/// has.
+/// Returns the short name of a key among all keys of a sweep: the shortest end of the key that no
+/// other key has.
 pub(crate) fn of_key(key: &str, keys: &[String]) -> String {
     let others = keys.iter().map(String::as_str).chain([SEED_KEY]);
     shortest(&parts(key), &others.map(parts).collect::<Vec<_>>())
@@ -137,7 +138,7 @@ fn name(keys: &BTreeMap<String, String>, sets: &Sets) -> String {
 
 /// Returns a value as one word.
 fn word_of(value: &toml::Value) -> String {
-    // Omitted parts, such as the keys of a table, are distinguished by a hash if necessary.
+    // A hash distinguishes values that differ only in omitted parts, such as the keys of a table.
     let whole = plain_values(value).join("_");
     match whole.is_empty() {
         true => "empty".to_owned(),

@@ -61,7 +61,7 @@ pub(crate) enum Outcome {
     Failed(Failure),
 }
 
-/// Returns the last line that is not empty, cut to 500 characters.
+/// Returns the last line that is not empty. A line with more than 500 characters is cut.
 pub(crate) fn last_line(text: &str) -> &str {
     /// The longest line that is kept, in characters.
     const LONGEST: usize = 500;

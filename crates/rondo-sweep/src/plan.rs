@@ -12,15 +12,16 @@ use crate::draw::draw;
 use crate::file::{SweepFile, leaves};
 use crate::name;
 
-/// The longest part of an earlier name that comes from a key, in characters.
+/// In names given by an earlier version, the part that comes from a key has at most this many
+/// characters.
 const SLUG: usize = 16;
 
 /// How runs are named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
-    /// By their values.
+    /// By the values of their keys.
     Values,
-    /// By the indices of their values, in sweeps that an earlier version started.
+    /// By the indices of their values on the axes, in sweeps that an earlier version started.
     Places,
 }
 
@@ -131,7 +132,7 @@ fn settings(file: &SweepFile) -> Vec<Setting> {
     settings
 }
 
-/// Combines every setting with every value; values change fastest.
+/// Combines every setting with every value. The values change fastest.
 fn product<T>(
     settings: &[Setting],
     values: &[T],
@@ -154,8 +155,8 @@ fn canonical(key: &str) -> String {
     path::parse(key).map_or_else(|| key.to_owned(), |path| path::dotted(&path))
 }
 
-/// Returns the form of a key in earlier names: its last part, in characters that every file system
-/// allows.
+/// Returns the form that a key has in names given by earlier versions: its last part, in characters
+/// that every file system allows.
 fn slug(key: &str) -> String {
     let last = path::parse(key).and_then(|mut path| path.pop());
     let kept = |c: &char| c.is_ascii_alphanumeric() || *c == '_';

@@ -14,7 +14,7 @@ use crate::plan::Planned;
 pub struct Results {
     /// The keys that runs set, in order of first occurrence.
     pub keys: Vec<String>,
-    /// The names of the numbers, in order of first occurrence.
+    /// The names of the runs' numbers, in order of first occurrence.
     pub numbers: Vec<String>,
     /// A row per run, in order.
     pub rows: Vec<Row>,
@@ -27,18 +27,19 @@ pub struct Row {
     pub run: Planned,
     /// Its status.
     pub status: Status,
-    /// The verdict of its diagnosis, if there is one. A run may finish although it has diverged.
+    /// The verdict of the run's diagnosis, if there is one. A run may finish although it has
+    /// diverged.
     pub verdict: Option<String>,
-    /// Its numbers by name.
+    /// The numbers of the run, by name.
     pub numbers: BTreeMap<String, f64>,
 }
 
 /// The results in a run's own records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reached {
-    /// The verdict of its diagnosis; `None` if it has none.
+    /// The verdict of the run's diagnosis; `None` if the run has none.
     pub verdict: Option<String>,
-    /// Its numbers with their names, in the order of their columns.
+    /// The numbers of the run with their names, in the order of their columns.
     pub numbers: Vec<(String, f64)>,
 }
 

@@ -3,7 +3,7 @@
 
 use crate::file::{Entry, Leaf, leaves};
 
-/// Whole numbers up to this size, 2^53, are exact as floating-point numbers.
+/// Every whole number up to this size, 2^53, is exact as a floating-point number.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// Returns a text that is equal for equal values: `1` and `1.0`, `1e-3` and `0.001`, also inside
@@ -27,7 +27,7 @@ pub(crate) fn form(value: &toml::Value) -> String {
     }
 }
 
-/// Returns a text that is equal for list entries that set the same values; the form of their keys
+/// Returns a text that is equal for list entries that set the same values. How the keys are written
 /// does not matter.
 pub(crate) fn entry_form(entry: &Entry) -> String {
     let set = |leaf: &Leaf<'_>| format!("{:?} = {}\n", leaf.path, form(leaf.value));

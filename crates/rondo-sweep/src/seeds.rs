@@ -15,9 +15,9 @@ use crate::results::{Results, Row, plain, quoted};
 /// A setting with the results of its seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting<'a> {
-    /// Its name; empty if the sweep has a single setting.
+    /// The name of the setting; empty if the sweep has a single setting.
     pub name: &'a str,
-    /// Its runs, in the order of the seeds.
+    /// The runs of the setting, in the order of the seeds.
     pub rows: Vec<&'a Row>,
 }
 
@@ -33,7 +33,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Returns mean and standard deviation; `None` if there are no numbers.
+    /// Returns the mean and the standard deviation; `None` if there are no numbers.
     pub fn of(numbers: &[f64]) -> Option<Self> {
         let count = numbers.len() as f64;
         let mean = numbers.iter().sum::<f64>() / count;
@@ -89,7 +89,7 @@ impl Results {
         settings
     }
 
-    /// Whether any setting has more than one seed.
+    /// Returns whether any setting has more than one seed.
     pub fn has_seeds(&self) -> bool {
         self.settings().iter().any(|setting| setting.rows.len() > 1)
     }
@@ -167,7 +167,8 @@ mod tests {
     use super::*;
     use crate::outcome::Failure;
 
-    /// Two settings of three seeds each. In the second, one seed has failed and one is pending.
+    /// Returns two settings of three seeds each. In the second, one seed has failed and one is
+    /// pending.
     fn results() -> Results {
         let text =
             "base = 'x.toml'\nseeds = [0, 1, 2]\n[[grid]]\nkey = 'a.peak'\nvalues = [0.001, 0.5]";

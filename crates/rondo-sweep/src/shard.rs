@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use crate::plan::Planned;
 
-/// Shard `I` of `N` has the runs whose index has remainder `I` when divided by `N`. Together, the
-/// shards `0/N` to `(N−1)/N` have every run once.
+/// A shard, written `I/N`. It has the runs whose index has the remainder `I` when divided by `N`.
+/// Together, the shards `0/N` to `(N−1)/N` have every run once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard {
     index: usize,
@@ -26,7 +26,7 @@ impl Shard {
         }
     }
 
-    /// Whether a run belongs to this shard.
+    /// Returns whether a run belongs to this shard.
     pub fn has(self, run: &Planned) -> bool {
         Self::of(run, self.count) == self
     }

@@ -6,8 +6,9 @@
 //! columns = ["schedule.peak"]
 //! ```
 //!
-//! A row is a combination of the values of its keys, and so is a column. Only combinations that
-//! occur in runs are listed, in the order of the sweep.
+//! Each row is a combination of values of the keys in `rows`, and each column a combination of
+//! values of the keys in `columns`. Only combinations that occur in runs are listed, in the order
+//! of the sweep.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +32,7 @@ pub struct Sheet {
     /// The dotted keys, or ends of them, whose values make the columns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
-    /// The metric, by its name in the records, without a depth.
+    /// The metric: its name in the records, without the depth.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
     /// Recurrence depths, for a metric measured at several; each column is repeated for each depth.
@@ -49,7 +50,8 @@ pub struct Arranged {
     pub rows: Vec<String>,
     /// The names of the columns, from the left; a single empty name if no key makes columns.
     pub columns: Vec<String>,
-    /// The indices of the runs in the plan, by row and column; empty if no run has both.
+    /// The indices of the runs in the plan, by row and column. A cell is empty if no run belongs to
+    /// both its row and its column.
     pub cells: Vec<Vec<Vec<usize>>>,
 }
 
@@ -64,7 +66,7 @@ pub enum SheetError {
         /// The keys that runs set.
         known: String,
     },
-    /// Several keys have the requested end.
+    /// Several keys end with the requested text.
     #[error("`{key}` is ambiguous, it may be {keys}; write a longer end of the key")]
     Ambiguous {
         /// The requested end.
@@ -102,8 +104,8 @@ impl Sheet {
         let varying: Vec<&String> = keys.iter().filter(|key| varies(plan, key)).collect();
         let mut rows = found(&self.rows, &keys)?;
         let mut columns = found(&self.columns, &keys)?;
-        // Without keys for rows, the first free key that varies makes them; without keys for
-        // columns, all others do.
+        // If no keys are given for the rows, the first varying key that is not a column makes them.
+        // If no keys are given for the columns, all other varying keys make them.
         let free = |taken: &[String]| -> Vec<String> {
             let free = varying.iter().filter(|key| !taken.contains(key));
             free.map(|key| (*key).clone()).collect()
@@ -146,7 +148,7 @@ impl Sheet {
         })
     }
 
-    /// Returns the name for a value's word, and adds the word to the known ones.
+    /// Returns the name that is shown for a value's word, and adds the word to the known ones.
     fn called(&self, word: String, known: &mut BTreeSet<String>) -> String {
         let name = self.names.get(&word).cloned();
         known.insert(word.clone());
@@ -170,13 +172,13 @@ fn value<'a>(run: &'a Planned, key: &str) -> Option<&'a toml::Value> {
     sets.find(|(set, _)| set == key).map(|(_, value)| value)
 }
 
-/// Whether runs have different values of a key; a missing value counts as a value.
+/// Returns whether runs have different values of a key. A missing value counts as a value.
 fn varies(plan: &[Planned], key: &str) -> bool {
     let forms = plan.iter().map(|run| value(run, key).map(form));
     forms.collect::<BTreeSet<_>>().len() > 1
 }
 
-/// Returns the requested keys; each may be given as a whole or by its end.
+/// Returns the requested keys. Each may be given as a whole or by its end.
 fn found(asked: &[String], keys: &[String]) -> Result<Vec<String>, SheetError> {
     asked.iter().map(|asked| one_of(asked, keys)).collect()
 }
@@ -217,7 +219,7 @@ fn listed<T: AsRef<str>>(words: impl IntoIterator<Item = T>) -> String {
 struct Words {
     /// The short name of each key.
     keys: BTreeMap<String, String>,
-    /// Keys with different values that would have the same word.
+    /// Keys that have different values with the same word.
     alike: BTreeSet<String>,
 }
 
@@ -241,8 +243,8 @@ impl Words {
         }
     }
 
-    /// Returns the word for a run's value of a key: a string or table alone, other values with
-    /// their key.
+    /// Returns the word for a run's value of a key. A string or a table is written alone, any other
+    /// value with its key.
     fn of_run(&self, key: &str, run: &Planned) -> String {
         let short = self.keys.get(key).map_or(key, String::as_str);
         match value(run, key) {
@@ -289,7 +291,8 @@ mod tests {
             .runs()
     }
 
-    /// Two blocks × (fixed depth, random depth) × two rates, each with two seeds.
+    /// Returns the plan of two blocks × (fixed depth, random depth) × two rates, with two seeds
+    /// each.
     fn usual() -> Vec<Planned> {
         plan(
             "[[grid]]\nkey = 'model.block'\nvalues = ['sandwich', 'pre-norm']\n\

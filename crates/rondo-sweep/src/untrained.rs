@@ -1,5 +1,5 @@
-//! Whether anything was trained in a sweep's directory. If not, its sweep file may still be
-//! changed.
+//! Finds out whether anything was trained in a sweep's directory. If not, its sweep file may still
+//! be changed.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -19,8 +19,8 @@ struct Stepped {
     step: u64,
 }
 
-/// Whether no run of a sweep has a checkpoint, a summary or the record of a step, and no run is
-/// being executed.
+/// Returns whether no run of a sweep has a checkpoint, a summary or the record of a trained step,
+/// and no run is being executed.
 ///
 /// # Errors
 ///
@@ -35,7 +35,7 @@ pub(crate) fn is_untrained(dir: &SweepDir) -> Result<bool, SweepError> {
     Ok(true)
 }
 
-/// Whether a run directory contains anything that shows a trained step.
+/// Returns whether a run directory contains anything that shows a trained step.
 fn is_trained(run: &Path) -> Result<bool, SweepError> {
     if run.join(SUMMARY_FILE).is_file() || !entries(&run.join(CHECKPOINTS))?.is_empty() {
         return Ok(true);

@@ -27,11 +27,12 @@ use crate::untrained::{clear, is_untrained};
 
 /// The folder for the locks of the shards.
 const SHARDS: &str = "shards";
-/// How often a shard tries to lock the directory while another shard begins the sweep, and the
-/// pause between tries.
+/// How often a shard tries to lock the directory while another shard begins the sweep. `PAUSE` is
+/// the time between two tries.
 const TRIES: usize = 200;
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often a shard checks whether shards of another sweep are running.
+/// While shards of another sweep seem to be running, a shard checks this many times before it gives
+/// up.
 const LOOKS: usize = 10;
 
 /// The exclusive right to execute a sweep or a shard of it, held by locks.
@@ -58,7 +59,7 @@ impl SweepWriter {
         base: &str,
         shard: Option<Shard>,
     ) -> Result<Self, SweepError> {
-        // Files that a sweep may leave if it is killed while it begins.
+        // Files that a sweep may leave behind if it is killed while it begins.
         let is_beginning =
             |name: &String| name == LOCK_FILE || name == BASE_FILE || is_leftover(name);
         // The order of the two checks matters: a shard that begins the sweep at the same time
@@ -217,8 +218,8 @@ fn share(
             Err(error @ LockError::Locked { .. }) => error,
             Err(error) => return Err(error.into()),
         };
-        // Either shards of another sweep are running, or other shards are checking the directory at
-        // this moment.
+        // Either shards of another sweep are running, or other shards are only checking the
+        // directory at this moment.
         if other.is_some() {
             tries.nth(TRIES / LOOKS);
         }

@@ -10,13 +10,13 @@ use rondo_files::RunLock;
 
 use crate::launch::{Exit, Launch, Launcher, Process};
 
-/// Steps of a fake run; each poll makes one.
+/// The number of steps of a fake run. Each poll makes one step.
 const STEPS: usize = 1;
 
 /// The state that the fakes of one execution share.
 #[derive(Default)]
 pub(super) struct World {
-    /// Operations until everything is killed.
+    /// The number of operations until everything is killed; `None` if nothing is killed.
     pub(super) left: Cell<Option<usize>>,
     /// Names of the runs that fail.
     pub(super) failing: RefCell<Vec<String>>,

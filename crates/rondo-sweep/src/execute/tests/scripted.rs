@@ -58,8 +58,8 @@ impl Process for DeafRun {
     }
 }
 
-/// A launcher with a competitor: before the first start of each run, another process takes its
-/// directory.
+/// A launcher with a competitor: before the first start of each run, another process takes the
+/// run's directory.
 #[derive(Default)]
 pub(super) struct Contested {
     other: Option<RunLock>,
