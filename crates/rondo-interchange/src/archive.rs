@@ -1,4 +1,4 @@
-//! The index of the tensors of a folder or of one file, built without reading them.
+//! An index of the tensors of a folder or of one file. Building the index reads no tensor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::layout::Layout;
 const WHOLE: &str = "model.safetensors";
 /// The index, which maps each tensor to its file.
 const INDEX: &str = "model.safetensors.index.json";
-/// The largest index that is read, in bytes; a tensor's entry has about 100.
+/// The maximum size of an index, in bytes. The entry of a tensor takes about 100 bytes.
 const MAX_INDEX_BYTES: u64 = 64 << 20;
 
 /// A tensor and its file.
@@ -34,7 +34,7 @@ impl Entry {
     }
 }
 
-/// Tensors by name.
+/// The tensors of a model, by name.
 #[derive(Debug)]
 pub(crate) struct Archive {
     pub(crate) entries: BTreeMap<String, Entry>,
@@ -66,8 +66,8 @@ impl Archive {
     }
 
     /// Opens the shards of an index. Programs that save a model often omit a derived tensor from
-    /// one place, so the index may list one that is in no shard, and a shard may contain one that
-    /// is not in the index.
+    /// the shards or from the index. So the index may list a derived tensor that is in no shard,
+    /// and a shard may contain a derived tensor that is not in the index.
     fn of_index(dir: &Path, index: &Path, layout: &dyn Layout) -> Result<Self, InterchangeError> {
         let may_be_derived = |name: &str| layout.derived(name).is_some();
         let weight_map = read_index(index)?;

@@ -1,5 +1,5 @@
-//! Copies one tensor or a part of it from a file to a stream: converted, transposed if the layouts
-//! differ, and checked.
+//! Copies a tensor, or a part of a tensor, from a file to a stream. The numbers are converted and
+//! checked, and transposed if the layouts differ.
 
 use std::hint;
 use std::io::{self, Read, Write};
@@ -9,9 +9,10 @@ use crate::element::Element;
 use crate::error::InterchangeError;
 use crate::vanished::Vanished;
 
-/// Numbers that are converted at once if their order does not change.
+/// How many numbers are converted at once, if their order does not change.
 const CHUNK: usize = 1 << 16;
-/// Rows of the result that are gathered at once from a transposed matrix; 16 f32 fill a cache line.
+/// How many rows of the result are gathered at once from a transposed matrix: 16 numbers of type
+/// f32 fill a cache line.
 const ROWS: usize = 16;
 
 /// How the numbers of a tensor are converted.
@@ -53,7 +54,7 @@ impl Source<'_> {
 
     /// Writes the tensor.
     ///
-    /// Memory: one block of numbers, or the whole stored tensor if it is transposed.
+    /// Memory holds one block of numbers, or the whole stored tensor if it is transposed.
     ///
     /// # Errors
     ///
@@ -190,10 +191,10 @@ impl Source<'_> {
     }
 }
 
-/// Whether the bytes of a number, little-endian, are those of 0 or −0.
+/// Returns whether the little-endian bytes of a number are those of 0 or −0.
 ///
-/// Floats must not be compared here, nor bytes in a way that the compiler could turn into a
-/// comparison of floats: the processor may be set to treat subnormal numbers as 0.
+/// This code must not compare floats, and must not compare bytes in a way that the compiler could
+/// turn into a comparison of floats: the processor may be set to treat subnormal numbers as 0.
 fn is_zero(bytes: &[u8]) -> bool {
     match hint::black_box(bytes).split_last() {
         Some((last, rest)) => last.trailing_zeros() >= 7 && rest.iter().all(|byte| *byte == 0),
@@ -201,11 +202,11 @@ fn is_zero(bytes: &[u8]) -> bool {
     }
 }
 
-/// Writes the tensor of `entry`; see [`Source::copy`].
+/// Writes the tensor of `entry`, as [`Source::copy`] does.
 ///
 /// # Errors
 ///
-/// As [`Source::copy`]; also returns an error if weights cannot have the tensor's type.
+/// The errors of [`Source::copy`]; also returns an error if weights cannot have the tensor's type.
 pub(crate) fn copy(entry: &Entry, into: Conversion<'_>, out: &mut dyn Write) -> io::Result<()> {
     match Source::new(entry) {
         Some(source) => source.copy(into, out),
@@ -213,7 +214,7 @@ pub(crate) fn copy(entry: &Entry, into: Conversion<'_>, out: &mut dyn Write) -> 
     }
 }
 
-/// Whether two tensors contain the same numbers; their types may differ.
+/// Returns whether two tensors contain the same numbers; their types may differ.
 pub(crate) fn same_numbers(a: &Source<'_>, b: &Source<'_>) -> io::Result<bool> {
     let (mut first, mut second) = (a.open()?, b.open()?);
     let mut left = a.count();

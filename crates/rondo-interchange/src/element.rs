@@ -12,7 +12,7 @@ pub enum Element {
     F32,
     /// 16 bits with the range of f32.
     Bf16,
-    /// 16 bits with a longer fraction; the largest number is 65504.
+    /// 16 bits with a longer fraction than bf16. The largest number is 65504.
     F16,
 }
 

@@ -36,7 +36,7 @@ pub enum InterchangeError {
         /// What is wrong with it.
         source: TensorError,
     },
-    /// Keys or tensors that this program does not support, all of them at once.
+    /// Keys or tensors that this program does not support. All of them are reported together.
     #[error("cannot import {dir}:\n  {}", problems.join("\n  "))]
     Refused {
         /// The folder.
@@ -77,7 +77,7 @@ pub enum InterchangeError {
         value: f32,
         /// Index of the element in the tensor, row major.
         position: usize,
-        /// The type.
+        /// The type to be written.
         element: Element,
     },
 }

@@ -23,7 +23,7 @@ use crate::vanished::Vanished;
 #[derive(Debug)]
 pub struct Export {
     family: Family,
-    /// The model in the layout's form.
+    /// The model, changed to the form that the layout can express.
     model: ModelConfig,
     warnings: Vec<String>,
     path: PathBuf,
@@ -35,14 +35,14 @@ pub struct Export {
 
 #[derive(Debug)]
 struct Parameter {
-    /// This program's name.
+    /// The parameter's name in this program.
     name: String,
     shape: Vec<usize>,
     transposed: bool,
     /// The part of this program's parameter; `None` for the whole parameter.
     part: Option<Part>,
-    /// The divisor of the numbers. Only token embeddings have one, if the layout and this program
-    /// multiply them by different factors.
+    /// The divisor of the numbers. Only token embeddings have a divisor, namely if the layout and
+    /// this program multiply them by different factors.
     divisor: Option<f64>,
 }
 
@@ -108,7 +108,8 @@ impl Export {
         })
     }
 
-    /// Returns how other programs that read the layout will treat this model differently.
+    /// Returns warnings: how other programs that read the layout will treat this model differently
+    /// than this program does.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

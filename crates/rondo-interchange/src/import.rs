@@ -36,8 +36,8 @@ struct Parameter {
 }
 
 impl Import {
-    /// Reads the configuration and the tensors' headers and checks that they fit. Elements are not
-    /// read, except to compare a tied head with the embedding.
+    /// Reads the configuration and the headers of the tensors, and checks that they fit together.
+    /// Elements are not read, except to compare a tied head with the embedding.
     ///
     /// # Errors
     ///
@@ -250,7 +250,8 @@ fn drop_derived(
     Ok(())
 }
 
-/// Whether a head equals the embedding; `None` if one of them is missing or cannot hold weights.
+/// Returns whether a head equals the embedding; `None` if one of the two is missing or has a type
+/// that weights cannot have.
 fn repeats(head: &Entry, embedding: Option<&Entry>) -> Result<Option<bool>, InterchangeError> {
     let (Some(embedding), Some(tied)) = (embedding.and_then(Source::new), Source::new(head)) else {
         return Ok(None);

@@ -7,16 +7,17 @@ use serde_json::{Map, Value};
 /// The largest size that is accepted, for a width, a vocabulary or a context.
 pub(crate) const MAX_SIZE: usize = 1 << 28;
 
-/// A key that would change the function, a value at which it has no effect, and what it would add.
-/// The key must be off: absent, `null`, `false`, 0, empty, or the given value.
+/// A key that would change the function of the model, a value at which the key has no effect, and
+/// what the key would add. The key must be off: absent, `null`, `false`, 0, empty, or the given
+/// value.
 pub(crate) type Off = (&'static str, Option<f64>, &'static str);
 
 /// How a layout treats keys that it does not read. Each remaining unknown key causes a warning.
 #[derive(Clone, Copy)]
 pub(crate) struct Unread {
-    /// Keys that change nothing about the function.
+    /// Keys that do not change the function of the model.
     pub(crate) harmless: &'static [&'static str],
-    /// Keys that would change the function.
+    /// Keys that would change the function of the model.
     pub(crate) off: &'static [Off],
 }
 
@@ -61,7 +62,8 @@ impl<'a> Keys<'a> {
         size
     }
 
-    /// Reads a required size. It may stand under `alias` too; both values must then agree.
+    /// Reads a required size. It may also be given under the key `alias`; if it is given twice,
+    /// both values must agree.
     pub(crate) fn needed(
         &mut self,
         key: &'static str,

@@ -48,9 +48,9 @@ pub(crate) trait Layout {
 /// A tensor of a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Its name.
+    /// The name of the tensor.
     pub name: String,
-    /// Its dimensions.
+    /// The dimensions of the tensor.
     pub shape: Vec<usize>,
 }
 
@@ -76,7 +76,7 @@ impl Counterpart {
         }
     }
 
-    /// Whether the rows of the stored matrices are the parameter's columns.
+    /// Returns whether the rows of the stored matrices are the parameter's columns.
     pub fn is_transposed(&self) -> bool {
         match self {
             Self::Same(_) | Self::Joined(_) => false,
@@ -88,14 +88,14 @@ impl Counterpart {
 /// Why a checkpoint may lack a stored tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Derived {
-    /// It is computed from `config.json`; an import does not read it.
+    /// The tensor is computed from `config.json`. An import does not read it.
     Table,
-    /// This program does not support it; an import omits it and warns.
+    /// This program does not support the tensor. An import omits it and warns.
     LeftOut {
         /// The reason.
         why: &'static str,
     },
-    /// It is the head, and it equals the tensor `embedding` if `key` of `config.json` is true.
+    /// The tensor is the head. It equals the tensor `embedding` if `key` of `config.json` is true.
     TiedHead {
         embedding: &'static str,
         key: &'static str,
@@ -105,7 +105,7 @@ pub(crate) enum Derived {
 /// A stored tensor that is computed from the configuration; exports contain it in f32.
 pub(crate) struct Table {
     pub(crate) stored: Stored,
-    /// Writes its elements.
+    /// Writes the elements of the table.
     pub(crate) write: fn(&ModelConfig, &mut dyn Write) -> io::Result<()>,
 }
 
@@ -114,7 +114,7 @@ pub(crate) struct Table {
 pub(crate) struct Expressed {
     /// The model in the layout's form.
     pub(crate) model: ModelConfig,
-    /// How other programs that read the layout will treat the model differently.
+    /// Warnings about how other programs that read the layout will treat the model differently.
     pub(crate) warnings: Vec<String>,
 }
 

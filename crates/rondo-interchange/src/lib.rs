@@ -17,7 +17,7 @@
 //! | `keys` | typed reading of the keys of `config.json` |
 //! | `settings` | converts `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
 //! | [`special`](SpecialTokens) | the ids of the tokens that begin a text and stop generation |
-//! | `archive` | the index of a folder's tensors, built without reading them |
+//! | `archive` | an index of a folder's tensors; building it reads no tensor |
 //! | [`element`](Element) | f32, bf16 and f16 as bytes |
 //! | `copying` | the copy of one tensor from a file to a stream, with conversions |
 //! | [`vanished`](Vanished) | weights that become 0 in 16 bits |
@@ -29,11 +29,11 @@
 //! [`Family`]. A family that splits a parameter in another way needs a variant of [`Counterpart`].
 //! A layout that cannot be written returns its reason from `Layout::express`.
 //!
-//! Absences: no Burn tensor and no device (numbers go from file to file), no training, no run
-//! directory, no tokenizer, no terminal. Memory holds only the parameter that is being copied; when
-//! a stack becomes a loop, it also holds that parameter of the layers that share it. Only `raven`
-//! and `llama` contain names of stored tensors and of keys. Exceptions are `model_type` and the
-//! special tokens, whose names are the same in all families.
+//! Limits: the crate uses no Burn tensor and no device (numbers go from file to file), no training,
+//! no run directory, no tokenizer and no terminal. Memory holds only the parameter that is being
+//! copied; when a stack becomes a loop, it also holds that parameter of the layers that share it.
+//! Only `raven` and `llama` contain names of stored tensors and of keys. Exceptions are
+//! `model_type` and the special tokens, whose names are the same in all families.
 
 mod archive;
 mod copying;

@@ -2,8 +2,8 @@
 //! 2 and Ouro. A stack of layers is a core without prelude, coda and injection. Ouro runs it
 //! several times, the other families once.
 //!
-//! Queries, keys and values are three matrices in these layouts and one matrix here; gate and up
-//! are two matrices there and one here.
+//! These layouts store queries, keys and values as three matrices, and gate and up as two. This
+//! program stores queries, keys and values in one matrix, and gate and up in one matrix.
 //!
 //! | module | what it holds |
 //! |---|---|

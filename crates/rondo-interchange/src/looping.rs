@@ -1,5 +1,5 @@
-//! Conversion of a stack of layers into a loop: layers share weights, and pairs of low-rank
-//! matrices add what each iteration lacks.
+//! Conversion of a stack of layers into a loop. Layers share weights. For each iteration, pairs of
+//! low-rank matrices approximate the difference between the stack's layers and the shared weights.
 //!
 //! Iteration i of a loop over b layers replaces layers i·b, …, i·b + b − 1 of the stack. Each
 //! matrix of the core is shared by a group of layers ([`Tying`]). The pair of iteration i is the
@@ -28,8 +28,8 @@ pub struct Looping<'a> {
     import: &'a Import,
     model: ModelConfig,
     shares: Shares,
-    /// The pair that was computed last, with its place. Its two halves are requested one after the
-    /// other.
+    /// The pair that was computed last, and the matrix to which it belongs. The two halves of a
+    /// pair are requested one after the other.
     last: RefCell<Option<(Place, LowRank)>>,
 }
 
@@ -38,7 +38,7 @@ type Place = (usize, LoraMatrix);
 
 impl<'a> Looping<'a> {
     /// Prepares the conversion of an imported stack into `loops` iterations. `rank` is the rank of
-    /// the pairs; without it there are no pairs.
+    /// the pairs; with `None` there are no pairs.
     ///
     /// # Errors
     ///
@@ -213,8 +213,8 @@ impl<'a> Looping<'a> {
         Ok(all)
     }
 
-    /// Returns the name of the parameter that contains a matrix, the matrix's columns in it, and
-    /// its total number of columns.
+    /// Returns the name of the parameter that contains a matrix, the columns of the matrix in this
+    /// parameter, and the parameter's total number of columns.
     fn columns(&self, matrix: LoraMatrix) -> (&'static str, std::ops::Range<usize>, usize) {
         let of = |matrix: LoraMatrix| matrix.shape(&self.model)[1];
         let (part, beside) = match matrix {

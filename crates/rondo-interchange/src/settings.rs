@@ -14,7 +14,7 @@ use crate::special::{self, SpecialTokens};
 
 /// The name of the file.
 pub(crate) const CONFIG_FILE: &str = "config.json";
-/// The largest file that is read, in bytes; a real configuration has about two thousand.
+/// The maximum size of the file, in bytes. A real configuration has about two thousand bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// The contents of `config.json`.
@@ -35,7 +35,7 @@ pub(crate) struct Settings {
 ///
 /// # Errors
 ///
-/// Returns an error if the file is missing, is not JSON, or is of an unknown type of model.
+/// Returns an error if the file is missing, is not JSON, or has an unknown `model_type`.
 pub(crate) fn read(dir: &Path) -> Result<Settings, InterchangeError> {
     let path = dir.join(CONFIG_FILE);
     let refuse = |message: String| InterchangeError::malformed(&path, message);

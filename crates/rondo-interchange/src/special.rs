@@ -52,13 +52,14 @@ pub struct SpecialTokens {
     /// The token between two texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sep_token_id: Option<u32>,
-    /// `eos_token_id` of `generation_config.json`; it takes precedence for generation.
+    /// `eos_token_id` of `generation_config.json`. If it is given, it is used for generation
+    /// instead of the field `eos_token_id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation_eos_token_id: Option<Ids>,
 }
 
 impl SpecialTokens {
-    /// Returns special tokens that consist of the end-of-text token alone, if there is one.
+    /// Returns special tokens with only the token that ends a text, if there is one.
     pub fn ending(end_of_text: Option<u32>) -> Self {
         Self {
             eos_token_id: end_of_text.map(Ids::One),
@@ -73,7 +74,7 @@ impl SpecialTokens {
             .map_or(&[], Ids::as_slice)
     }
 
-    /// Adds to `config.json` the ids that it has a key for.
+    /// Adds to `config.json` each id for which this file has a key.
     pub(crate) fn describe(&self, config: &mut Value) {
         let mut put = |key: &str, ids: Option<Value>| {
             if let Some(ids) = ids {

@@ -13,21 +13,23 @@
 /// A published rule of sharing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tying {
-    /// Layers that take turns share weights, which start as their mean.
+    /// Layers at the same position in different iterations share weights. The weights start as the
+    /// mean of these layers.
     CycleAverage,
-    /// Layers that take turns share weights, which start as one layer for each group, spread evenly
-    /// over the stack.
+    /// Layers at the same position in different iterations share weights. The weights of each group
+    /// start as one layer of the stack; these layers are spread evenly over the stack.
     CycleStepwise,
-    /// Neighbouring layers share weights, which start as their mean.
+    /// Neighbouring layers share weights. The weights start as the mean of these layers.
     SequenceAverage,
-    /// As in a cycle, without the first and the last layer; each group starts as its first layer.
+    /// Like a cycle, without the first and the last layer. The weights of each group start as its
+    /// first layer.
     MiddleCycleLower,
 }
 
 /// Layers that share weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// Their indices in the stack, in rising order.
+    /// The indices of these layers in the stack, in ascending order.
     pub layers: Vec<usize>,
     /// The initial values of the shared weights.
     pub start: Start,
@@ -36,7 +38,7 @@ pub struct Group {
 /// The initial values of a group's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// The mean of its layers.
+    /// The mean of the group's layers.
     Mean,
     /// One layer of the stack, which may belong to another group.
     Layer(usize),
@@ -108,7 +110,7 @@ fn evenly(index: usize, steps: usize, layers: usize) -> usize {
     }
 }
 
-/// Returns the elementwise mean of vectors of the same length.
+/// Returns the mean of vectors of the same length, for each element separately.
 pub(crate) fn mean(of: &[Vec<f32>]) -> Vec<f32> {
     let length = of.first().map_or(0, Vec::len);
     let count = of.len() as f64;

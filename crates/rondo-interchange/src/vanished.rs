@@ -9,8 +9,8 @@ use crate::element::Element;
 #[derive(Debug, Default)]
 pub struct Vanished {
     count: Cell<u64>,
-    /// The bits of the largest weight without its sign. As integers they have the order of the
-    /// numbers, even if the processor treats subnormal numbers as 0.
+    /// The bits of the largest of these weights, without its sign. Compared as integers, the bits
+    /// have the same order as the numbers, even if the processor treats subnormal numbers as 0.
     largest: Cell<u32>,
     tensors: RefCell<BTreeSet<String>>,
 }

@@ -11,7 +11,7 @@ pub(crate) enum Kind {
     Qwen2,
     /// Adds a norm to each head of queries and keys (arXiv 2505.09388).
     Qwen3,
-    /// Has its norms after the branches (arXiv 2501.00656).
+    /// Has its norms after the branches instead of before (arXiv 2501.00656).
     Olmo2,
     /// Runs its stack several times (arXiv 2510.25741).
     Ouro,
@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    /// Returns the ε of norms if the file does not contain it.
+    /// Returns the ε of norms that is used if the file does not contain it.
     pub(super) fn default_eps(self) -> f64 {
         match self {
             Self::Olmo2 => 1e-5,
@@ -74,7 +74,7 @@ impl Kind {
         }
     }
 
-    /// Returns where the final norm is applied, besides the end.
+    /// Returns where the final norm is applied, in addition to the end of the model.
     pub(super) fn boundary_norm(self) -> BoundaryNorm {
         match self {
             Self::Ouro => BoundaryNorm::Iteration,

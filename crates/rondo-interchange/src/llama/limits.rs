@@ -77,7 +77,7 @@ fn inexpressible(kind: Kind, model: &ModelConfig) -> Vec<String> {
     let depth = model.recurrence.planned().total();
     let norms = match (kind, depth) {
         (Kind::Ouro, _) => vec![BoundaryNorm::Iteration],
-        // If the stack runs once, both choices are one norm at the end.
+        // If the stack runs once, both choices are the same: one norm at the end.
         _ => vec![BoundaryNorm::None, BoundaryNorm::Iteration],
     };
     only(

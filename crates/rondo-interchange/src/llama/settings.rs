@@ -12,7 +12,7 @@ use super::Kind;
 use crate::keys::{Keys, MAX_SIZE};
 use crate::settings::CONFIG_FILE;
 
-/// The most layers that are accepted in a stack.
+/// The maximum number of layers in a stack.
 const MAX_LAYERS: usize = 1 << 12;
 /// The base of the rotary embedding if the file does not contain it.
 const DEFAULT_BASE: f64 = 10_000.0;
@@ -25,8 +25,8 @@ pub(super) fn model(
 ) -> Option<ModelConfig> {
     let d_model = keys.needed("hidden_size", None, MAX_SIZE);
     let n_heads = keys.needed("num_attention_heads", None, MAX_SIZE);
-    // A key is required if the default of the library's class is a fixed number. The other defaults
-    // follow from other keys.
+    // A key is required if the library's class uses a fixed number as its default. The other keys
+    // have defaults that follow from other keys.
     let (kv_heads, d_head) = match kind {
         Kind::Qwen3 => (
             keys.needed("num_key_value_heads", None, MAX_SIZE),
@@ -128,7 +128,7 @@ fn steps(kind: Kind, keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> usize {
     keys.needed("total_ut_steps", None, MAX_SIZE).unwrap_or(1)
 }
 
-/// Reads base and scaling of the rotary embedding; newer files have both in one table.
+/// Reads base and scaling of the rotary embedding. Newer files have both in one table of keys.
 fn rotary(keys: &mut Keys<'_>) -> (f64, Option<RopeScaling>) {
     let base = keys.number("rope_theta");
     let mut table = None;

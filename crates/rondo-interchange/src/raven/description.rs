@@ -8,7 +8,7 @@ use crate::element::Element;
 use crate::special::SpecialTokens;
 
 /// Returns the whole `config.json` of a model from [`there`](super::limits::there). Derived keys
-/// are included, since readers differ in which of them they compute.
+/// are included, because some readers do not compute them.
 pub(super) fn describe(model: &ModelConfig, element: Element, special: &SpecialTokens) -> Value {
     let layers = model.layers;
     let depth = model.effective_depth(model.recurrence.mean);

@@ -93,7 +93,7 @@ pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
     reasons
 }
 
-/// Passes every choice of attention to `only`, with whether the reference supports it.
+/// Passes every choice of attention to `only`, and says for each whether the reference supports it.
 fn attention_elsewhere(model: &ModelConfig, only: &mut impl FnMut(bool, &str, String, &str)) {
     only(
         model.n_kv_heads == model.n_heads,
@@ -133,13 +133,13 @@ fn attention_elsewhere(model: &ModelConfig, only: &mut impl FnMut(bool, &str, St
     );
 }
 
-/// Whether the reference multiplies token embeddings by another factor.
+/// Returns whether the reference multiplies token embeddings by a different factor than the model.
 fn scaled_otherwise(model: &ModelConfig) -> bool {
     (model.embedding_scale() - there(model).embedding_scale()).abs() > f64::EPSILON
 }
 
-/// Returns a model, which the layout can express, in the reference's form: with its factor on
-/// embeddings, and with a law of depth that it has.
+/// Changes a model that the layout can express to the reference's form: with the reference's factor
+/// for token embeddings, and with a depth sampler that the reference has.
 pub(super) fn there(model: &ModelConfig) -> ModelConfig {
     let mut there = model.clone();
     there.init.scheme = InitScheme::Takase;
@@ -149,7 +149,7 @@ pub(super) fn there(model: &ModelConfig) -> ModelConfig {
     there
 }
 
-/// Whether the reference has this law of depth under the same name.
+/// Returns whether the reference has this depth sampler under the same name.
 fn knows(sampler: DepthSampler) -> bool {
     match sampler {
         DepthSampler::PoissonLognormalFilling

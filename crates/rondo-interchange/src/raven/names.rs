@@ -24,8 +24,8 @@ const HEAD: &str = "lm_head.weight";
 /// The cosines and sines of the rotary embedding, which follow from the configuration.
 pub(super) const ROTARY: &str = "freqs_cis";
 
-/// Returns why a checkpoint may lack a tensor: rotary tables, at any depth of the module tree,
-/// follow from the configuration, and a tied head from the embedding.
+/// Returns why a checkpoint may lack a tensor. Rotary tables, at any depth of the module tree,
+/// follow from the configuration; a tied head equals the embedding.
 pub(super) fn derived(name: &str) -> Option<Derived> {
     if name.rsplit('.').next() == Some(ROTARY) {
         return Some(Derived::Table);

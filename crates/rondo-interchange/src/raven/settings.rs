@@ -12,10 +12,10 @@ use serde_json::Value;
 use crate::keys::{Keys, MAX_SIZE};
 use crate::settings::CONFIG_FILE;
 
-/// The most layers that are accepted in one stack.
+/// The maximum number of layers in one stack.
 const MAX_LAYERS: usize = 1 << 12;
-/// The largest relative difference between a value in the file and the value derived from the
-/// width.
+/// Some values follow from the width. This is the largest accepted relative difference between such
+/// a value in the file and the computed value.
 const DERIVED_TOLERANCE: f64 = 1e-4;
 
 /// Reads the model; `None` if a size is missing.
@@ -152,7 +152,8 @@ fn recurrence(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> RecurrenceConf
     }
 }
 
-/// Returns the meaning in the reference of a name that stands for another law here.
+/// Returns what a name means in the reference, if it stands for a different depth sampler in this
+/// program.
 fn another_law(scheme: Option<&str>) -> Option<&'static str> {
     match scheme? {
         "full" => Some(
