@@ -1,4 +1,4 @@
-//! Axes: map values to shares of a length, and have ticks at readable numbers.
+//! Axes: they map values to shares of a length, and have ticks at round numbers.
 //!
 //! This file makes linear axes; the module `log` makes log axes of values, `steps` log axes of
 //! steps and depths. A log axis places `v` at `ln(v / low) / ln(high / low)`. Values below the
@@ -10,8 +10,8 @@ mod steps;
 pub(crate) use self::steps::Second;
 use crate::ticks::{Tick, number, round_ticks};
 
-/// If the range of the values is below this share of their size, they are drawn as a constant:
-/// rounding of a constant in single precision must not look like a curve.
+/// If the range of the values is below this share of their size, the values are drawn as a
+/// constant: rounding errors of a constant in single precision must not look like a curve.
 const FLAT: f64 = 1e-5;
 
 /// The scale of an axis.
@@ -24,11 +24,11 @@ enum Scale {
 /// Which values a log axis clamps, and where it draws them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clamp {
-    /// Values at or below zero, at the smallest positive value.
+    /// Values at or below zero are drawn at the smallest positive value.
     Smallest,
-    /// Values below a given floor, at that floor.
+    /// Values below a given floor are drawn at this floor.
     Floor,
-    /// Values before the first step, at step 1.
+    /// Values before the first step are drawn at step 1.
     FirstStep,
 }
 
@@ -37,7 +37,7 @@ enum Clamp {
 pub(crate) struct Axis {
     pub(crate) label: String,
     pub(crate) ticks: Vec<Tick>,
-    /// Places of unlabelled grid lines.
+    /// The places of unlabelled grid lines.
     pub(crate) minor: Vec<f64>,
     scale: Scale,
     low: f64,
@@ -48,8 +48,8 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// Spans finite values linearly, with a margin of `margin` times the span on both sides;
-    /// returns `None` if no value is finite.
+    /// Makes a linear axis that spans the finite values, with a margin of `margin` times the span
+    /// on both sides. Returns `None` if no value is finite.
     pub(crate) fn linear(
         label: &str,
         values: impl IntoIterator<Item = f64>,
@@ -86,8 +86,8 @@ impl Axis {
         Self::new(label, Scale::Linear, low, high).with_ticks(ticks.collect())
     }
 
-    /// Makes an axis of `count` items. The first is at the far end, so at the top of a vertical
-    /// axis.
+    /// Makes an axis of `count` items. The first item is at the far end; on a vertical axis this is
+    /// the top.
     pub(crate) fn listed(label: &str, count: usize, ticks: Vec<Tick>) -> Self {
         Self::new(label, Scale::Linear, count as f64 - 0.5, -0.5).with_ticks(ticks)
     }

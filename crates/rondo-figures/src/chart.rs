@@ -1,11 +1,11 @@
 //! Charts of an HTML page: small separate panels, which the page arranges and whose colours it
 //! defines.
 //!
-//! A [`Picture`](crate::Picture) is a file; a [`Chart`] is a part of an HTML page. It is an SVG
-//! whose colours are CSS variables, followed by the drawn numbers as JSON. [`STYLE`] is the page's
-//! theme, light and dark. [`SCRIPT`] reads the JSON, shows the numbers under the pointer, and
-//! redraws the curves when the reader switches a scale between linear and logarithmic. Without the
-//! script the chart is complete.
+//! A [`Picture`](crate::Picture) is a file; a [`Chart`] is a part of an HTML page. A chart is an
+//! SVG whose colours are CSS variables, followed by the drawn numbers as JSON. [`STYLE`] is the
+//! page's theme, light and dark. [`SCRIPT`] reads the JSON, shows the numbers under the pointer,
+//! and redraws the curves when the reader switches a scale between linear and logarithmic. Without
+//! the script a chart is still complete.
 //!
 //! In reading order: `scale`, an axis with both scales; `thin`, removal of points; `drawing`, the
 //! SVG; `data`, the JSON; `look`, colours, line styles and legends.
@@ -31,22 +31,22 @@ pub enum First {
     Linear,
     /// Logarithmic, if any value is positive.
     Log,
-    /// Logarithmic, if the largest value is more than ten times the smallest positive one.
+    /// Logarithmic, if the largest value is more than ten times the smallest positive value.
     LogOverADecade,
 }
 
 /// The quantity on an axis of a chart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantity {
-    /// Its name, without the scale.
+    /// The name of the quantity, without the scale.
     pub name: String,
-    /// The scale shown first.
+    /// The scale that is shown first.
     pub first: First,
     /// Values that the axis always includes.
     pub covered: Vec<f64>,
-    /// The smallest value on a logarithmic scale; smaller values are drawn there.
+    /// The lower end of a logarithmic scale. Smaller values are drawn there.
     pub lowest: Option<f64>,
-    /// The values with labels; if empty, round numbers have labels.
+    /// The values that have labels. If the list is empty, round numbers have labels.
     pub labelled: Vec<f64>,
 }
 
@@ -66,11 +66,11 @@ impl Quantity {
 /// A point of a curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChartPoint {
-    /// Its place on the horizontal axis.
+    /// The place of the point on the horizontal axis.
     pub x: f64,
     /// The training step, if x is not the step.
     pub step: Option<u64>,
-    /// Its value; a value that is not finite is a gap.
+    /// The value of the point. A value that is not finite makes a gap.
     pub y: f64,
     /// Half the height of the band around the value: one standard deviation.
     pub spread: Option<f64>,
@@ -81,12 +81,12 @@ pub struct ChartPoint {
 pub struct Curve {
     /// The name of the line.
     pub name: String,
-    /// Its colour and style.
+    /// The colour and the line style of the line.
     pub look: Look,
-    /// Whether it is a single run of a group whose mean is another curve. Such curves are hidden
-    /// until the reader switches them on.
+    /// Whether the line is a single run of a group whose mean is another curve. Such lines are
+    /// hidden until the reader switches them on.
     pub single: bool,
-    /// Its points in ascending order of x.
+    /// The points of the line, in ascending order of x.
     pub points: Vec<ChartPoint>,
 }
 
@@ -100,7 +100,7 @@ pub struct Chart {
 }
 
 impl Chart {
-    /// Makes a chart of curves, with axes that fit them; returns `None` if no point is finite.
+    /// Makes a chart of curves, with axes that fit them. Returns `None` if no point is finite.
     pub fn new(title: &str, x: &Quantity, y: &Quantity, mut curves: Vec<Curve>) -> Option<Self> {
         curves.retain(|curve| curve.points.iter().any(is_finite));
         let points = || curves.iter().flat_map(|curve| &curve.points);
@@ -141,8 +141,8 @@ impl Chart {
         )
     }
 
-    /// Returns whether any point is at or below zero on the horizontal axis; the log scale draws
-    /// such points at the left edge.
+    /// Returns whether any point is at or below zero on the horizontal axis. The log scale draws
+    /// such points at its left edge.
     pub fn begins_before_the_log_scale(&self) -> bool {
         let log = self.x.scales.iter().any(|scale| scale.log);
         let mut points = self.curves.iter().flat_map(|curve| &curve.points);

@@ -14,8 +14,8 @@ pub(crate) fn width(axis: &Axis) -> f64 {
     STRIP + 3.0 * GAP + widest_tick(axis) + LABEL_SIZE
 }
 
-/// Draws a bar whose left edge is at `left`, between `top` and `bottom`. `map` returns the colour
-/// of a share of the axis.
+/// Draws a bar from `top` to `bottom`, with its left edge at `left`. `map` returns the colour for a
+/// share of the axis.
 pub(crate) fn draw(
     scene: &mut Scene,
     (left, top, bottom): (f64, f64, f64),

@@ -1,8 +1,8 @@
-//! Heat map of the distance between each token's state and its last state: tokens against
-//! iterations.
+//! Heat map of the distance between each state of a token and the token's last state, with tokens
+//! against iterations.
 //!
-//! `‖s_i − s_N‖`, the L2 norm over features, on a log colour scale (Geiping et al. 2025, arXiv
-//! 2502.05171, the figure of convergence in latent space).
+//! The distance is `‖s_i − s_N‖`, the L2 norm over features. It is shown on a log colour scale
+//! (Geiping et al. 2025, arXiv 2502.05171, the figure of convergence in latent space).
 
 use crate::axis::Axis;
 use crate::colour_bar;
@@ -131,7 +131,7 @@ fn draw(trajectories: &Trajectories<'_>, distances: &[Vec<f64>], colours: &Axis)
         }
     }
     panel.draw_frame(&mut scene);
-    // If not every row is labelled, a mark shows which row a label belongs to.
+    // If only some rows have labels, a mark shows the row of each label.
     for tick in &panel.y.ticks {
         if let Some(y) = panel.down(tick.value) {
             let mark = Path::line(&[(panel.frame.left - 5.0, y), (panel.frame.left, y)]);

@@ -1,14 +1,14 @@
 //! Removes points of a line that would not be visible separately. Of consecutive points in one
-//! column of pixels the first, the lowest, the highest and the last are kept, so every spike stays
-//! visible.
+//! column of pixels, only the first, the lowest, the highest and the last are kept, so every spike
+//! stays visible.
 
 use crate::scene::Point;
 
 /// Lines with at most this many points are not decimated.
 const MANY: usize = 4096;
 
-/// Returns places with at most four points for consecutive points in one column. A gap inside a
-/// column is too narrow to be visible and is removed; a gap between two columns is kept.
+/// Returns the places that are drawn: at most four for consecutive points in one column. A gap
+/// inside a column is too narrow to be visible and is removed; a gap between two columns is kept.
 pub(crate) fn decimated(places: Vec<Option<Point>>) -> Vec<Option<Point>> {
     if places.len() <= MANY {
         return places;
@@ -35,7 +35,8 @@ pub(crate) fn decimated(places: Vec<Option<Point>>) -> Vec<Option<Point>> {
     out
 }
 
-/// Consecutive points in one column of pixels; `top` and `bottom` include their index in the order.
+/// Consecutive points in one column of pixels. `top` and `bottom` also hold the index of their
+/// point in this order.
 struct Column {
     count: usize,
     first: Point,
@@ -108,8 +109,8 @@ mod tests {
 
     #[test]
     fn a_wide_gap_stays_and_a_narrow_one_goes() {
-        // A thousand points in each of ten columns; missing are one of column 2 and all of column
-        // 5.
+        // Ten columns have a thousand points each, but one point is missing in column 2, and all
+        // points are missing in column 5.
         let place = |i: u32| (i != 2500 && i / 1000 != 5).then(|| (f64::from(i) / 1000.0, 1.0));
         let kept = decimated((0..10_000).map(place).collect());
         let gaps: Vec<usize> = (0..kept.len()).filter(|i| kept[*i].is_none()).collect();

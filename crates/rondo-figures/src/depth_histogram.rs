@@ -1,4 +1,4 @@
-//! The recurrence depths that training drew, with the distribution that they are drawn from.
+//! The recurrence depths that training drew, and the distribution from which they were drawn.
 
 use crate::axis::Axis;
 use crate::error::FigureError;

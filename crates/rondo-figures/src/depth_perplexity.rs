@@ -21,8 +21,8 @@ const HEIGHT: f64 = 720.0;
 pub struct DepthCurve {
     /// The name of the checkpoint or run.
     pub name: String,
-    /// Pairs of recurrence depth, at least 1, and perplexity, in ascending order of depth; a
-    /// perplexity that is not finite is a gap.
+    /// Pairs of recurrence depth (at least 1) and perplexity, in ascending order of depth. A
+    /// perplexity that is not finite makes a gap.
     pub points: Vec<(usize, f64)>,
 }
 

@@ -15,10 +15,10 @@ const NAME: &str = "depth-reach";
 /// Accuracy at one recurrence depth.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DepthAccuracy {
-    /// Iterations of the core block.
+    /// The number of iterations of the core block.
     pub depth: usize,
-    /// Fraction of right answers at positions 0, 1, …; a position without an answer has a number
-    /// that is not finite, and is a gap.
+    /// The fraction of right answers at positions 0, 1, …. A position without an answer has a
+    /// number that is not finite, which makes a gap.
     pub by_position: Vec<f64>,
 }
 
@@ -27,9 +27,9 @@ pub struct DepthAccuracy {
 pub struct DepthReach {
     /// The name of the model.
     pub name: String,
-    /// Its evaluations.
+    /// The evaluations of the model, one for each recurrence depth.
     pub depths: Vec<DepthAccuracy>,
-    /// Accuracy of a guess, if it is known.
+    /// The accuracy of guessing, if it is known.
     pub chance: Option<f64>,
 }
 

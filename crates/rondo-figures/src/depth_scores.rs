@@ -1,5 +1,5 @@
-//! Scores against recurrence depth, with intervals: accuracy of benchmarks, and the loss with and
-//! without controls.
+//! Scores against recurrence depth, with intervals: the accuracy of benchmarks, or the loss with
+//! and without controls.
 
 use crate::axis::Axis;
 use crate::depths::Depths;
@@ -14,23 +14,24 @@ use crate::picture::Picture;
 use crate::scene::{Path, Scene, Stroke};
 use crate::table::Table;
 
-/// Half the width of the caps at the ends of an interval.
+/// Half the width of the caps at the ends of an interval, in pixels.
 const CAP: f64 = 7.0;
 const WIDTH: f64 = 3.0;
-/// Largest distance in pixels between neighbouring marks of one depth.
+/// The largest distance in pixels between neighbouring marks at one depth.
 const APART: f64 = 11.0;
-/// Largest distance between the outermost marks of one depth, as a share of the shortest distance
-/// between two depths, and as a share of the distance between the first and the last depth.
+/// The largest distance between the outermost marks at one depth: as a share of the shortest
+/// distance between two depths, and as a share of the distance between the first and the last
+/// depth.
 const REACH: (f64, f64) = (0.35, 0.08);
 
 /// A score at one recurrence depth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DepthScore {
-    /// Iterations of the core block, at least 1.
+    /// The number of iterations of the core block, at least 1.
     pub depth: usize,
-    /// The score; a score that is not finite is a gap.
+    /// The score. A score that is not finite makes a gap.
     pub value: f64,
-    /// The ends of its interval, if it has one.
+    /// The ends of the score's interval, if it has one.
     pub interval: Option<(f64, f64)>,
 }
 
@@ -48,7 +49,7 @@ pub struct ScoreLine {
 pub struct ScorePanel {
     /// The name of the task, stratum or run.
     pub name: String,
-    /// Its lines.
+    /// The lines of the panel.
     pub lines: Vec<ScoreLine>,
 }
 
@@ -60,8 +61,8 @@ struct Words {
     caption: &'static str,
 }
 
-/// Draws a panel for each task or stratum: accuracy against depth, with a line for each run and
-/// intervals.
+/// Draws a panel for each task or stratum: accuracy against depth, with a line for each run, and an
+/// interval at each score that has one.
 ///
 /// Its table has the columns `panel,name,depth,score,low,high`.
 ///
@@ -78,8 +79,9 @@ pub fn benchmarks(panels: &[ScorePanel]) -> Result<Picture, FigureError> {
     draw(&words, panels)
 }
 
-/// Draws a panel for each run: loss on documents against depth, without control, with the
-/// temperature fitted at each depth, and with the affine readout fitted there.
+/// Draws a panel for each run: the loss on documents against depth. The lines are the loss without
+/// control, the loss with a temperature fitted at each depth, and the loss with an affine readout
+/// fitted at each depth.
 ///
 /// Its table has the same columns as that of [`benchmarks`].
 ///
@@ -163,8 +165,8 @@ fn draw(words: &Words, panels: &[ScorePanel]) -> Result<Picture, FigureError> {
     Ok(Picture::new(words.name, scene, table(panels)))
 }
 
-/// Returns, for each of `lines` lines, the factor by which its depths are moved on the log axis,
-/// so that equal scores do not hide each other.
+/// Returns a factor for each of `lines` lines. The depths of a line are multiplied by its factor,
+/// so that equal scores do not hide each other on the log axis.
 fn apart(depths: &[usize], lines: usize, axes: &Panel) -> Vec<f64> {
     let place = |depth: Option<&usize>| axes.across(*depth? as f64);
     let (first, last) = (place(depths.first()), place(depths.last()));
@@ -172,7 +174,7 @@ fn apart(depths: &[usize], lines: usize, axes: &Panel) -> Vec<f64> {
     factors(depths, lines, wide)
 }
 
-/// Returns these factors if the first and the last depth are `wide` pixels apart.
+/// Returns the factors of [`apart`] if the first and the last depth are `wide` pixels apart.
 fn factors(depths: &[usize], lines: usize, wide: f64) -> Vec<f64> {
     let logs: Vec<f64> = depths.iter().map(|depth| (*depth as f64).ln()).collect();
     let next = logs.windows(2).map(|pair| pair[1] - pair[0]);
@@ -293,7 +295,7 @@ mmlu,main,1,0.26,0.24,0.28
             "{moved:?}"
         );
         assert!((moved[1] - 1.0).abs() < 1e-12 && (moved[0] * moved[2] - 1.0).abs() < 1e-12);
-        // If there is enough room, marks are exactly 11 of the 1,100 pixels apart.
+        // If there is enough room, neighbouring marks are exactly 11 of the 1,100 pixels apart.
         let moved = factors(&[1, 2, 8], 3, 1100.0);
         assert!(
             (moved[2].ln() - 0.01 * 8.0_f64.ln()).abs() < 1e-12,

@@ -1,5 +1,5 @@
-//! The look of recurrence depths: each depth has a line style, the same in every picture. It also
-//! has a colour in pictures whose colours do not stand for runs.
+//! The look of recurrence depths. Each depth has a line style, the same in every picture. In
+//! pictures whose colours do not stand for runs, each depth also has a colour.
 
 use crate::legend::{Entry, Legend};
 use crate::palette::{Colour, Dash, INK, SERIES, series};
@@ -15,7 +15,7 @@ const WIDTH: f64 = 3.0;
 pub(crate) struct Depths(Vec<usize>);
 
 impl Depths {
-    /// Collects depths in any order.
+    /// Collects depths, which may come in any order.
     pub(crate) fn of(depths: impl IntoIterator<Item = usize>) -> Self {
         let mut depths: Vec<usize> = depths.into_iter().collect();
         depths.sort_unstable();
@@ -45,14 +45,14 @@ impl Depths {
         Stroke::solid(colour, WIDTH).with_dash(Dash::of_depth(depth))
     }
 
-    /// Returns the legend of colours.
+    /// Returns the legend of the depths' colours.
     pub(crate) fn legend(&self) -> Legend {
         let entry = |depth: &usize| Entry::line(depth.to_string(), self.stroke(*depth));
         Legend::titled(TITLE, self.0.iter().map(entry))
     }
 
-    /// Returns the legend of line styles, for a picture whose colours stand for runs. Depths with
-    /// the same style share a row.
+    /// Returns the legend of the depths' line styles, for a picture whose colours stand for runs.
+    /// Depths with the same style share a row.
     pub(crate) fn styles(&self) -> Legend {
         let alike = |a: &usize, b: &usize| Dash::of_depth(*a) == Dash::of_depth(*b);
         let entry = |depths: &[usize]| {

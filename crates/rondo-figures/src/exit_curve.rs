@@ -16,7 +16,8 @@ const NAME: &str = "exit-curve";
 const FIXED: &str = "fixed depth";
 const HEIGHT: f64 = 820.0;
 
-/// Draws fixed depths as a line, and each exit criterion with its own marks; both axes are log.
+/// Draws fixed depths as a line, and each exit criterion with its own marks. Both axes are log
+/// axes.
 ///
 /// Its table has the columns `series,iterations,perplexity`.
 ///
@@ -46,7 +47,7 @@ pub fn exit_curve(curve: &ExitCurve<'_>) -> Result<Picture, FigureError> {
     Ok(Picture::new(NAME, scene, table))
 }
 
-/// A series with its legend entry, which contains its look.
+/// A series with its legend entry. The entry also defines the look of the series.
 struct Series<'a> {
     entry: Entry,
     points: &'a [CurvePoint],

@@ -15,11 +15,12 @@ use crate::table::Table;
 use crate::ticks::number;
 
 const NAME: &str = "exit-histogram";
-/// The largest iteration that is accepted; with more iterations bars would be thinner than a pixel.
+/// The largest iteration that is accepted. With more iterations, bars would be thinner than a
+/// pixel.
 const LONGEST: usize = 1024;
 
-/// Draws for each criterion the share of tokens that left at each iteration, and the mean
-/// iteration.
+/// Draws two things for each criterion: the share of tokens that left at each iteration, and the
+/// mean iteration.
 ///
 /// Its table has the columns `criterion,iteration,tokens,share`.
 ///

@@ -3,16 +3,16 @@
 /// One evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CurvePoint {
-    /// Mean iterations per token.
+    /// The mean number of iterations per token.
     pub iterations: f64,
-    /// Perplexity; a perplexity that is not finite is a gap.
+    /// The perplexity. A perplexity that is not finite makes a gap.
     pub perplexity: f64,
 }
 
 /// An exit criterion, at one or several thresholds.
 #[derive(Clone, Copy, Debug)]
 pub struct Criterion<'a> {
-    /// Its name, such as `kl`.
+    /// The name of the criterion, such as `kl`.
     pub name: &'a str,
     /// An evaluation for each threshold.
     pub points: &'a [CurvePoint],
@@ -32,6 +32,6 @@ pub struct ExitCurve<'a> {
 pub struct ExitSeries<'a> {
     /// The criterion's name.
     pub name: &'a str,
-    /// For each token the iteration after which it left the loop, counted from 1.
+    /// For each token, the iteration after which it left the loop, counted from 1.
     pub exits: &'a [usize],
 }

@@ -24,21 +24,22 @@ const NAME: &str = "field-sheet";
 const ROW: f64 = 124.0;
 /// Height from the top of a panel to its frame.
 const ABOVE: f64 = 44.0;
-/// The most columns side by side; more columns are broken into several lines of panels.
+/// The maximum number of columns side by side. More columns are broken into several lines of
+/// panels.
 const ABREAST: usize = 4;
-/// The largest width of a row's name, in pixels.
+/// The maximum width of a row's name, in pixels.
 const WIDEST: f64 = 330.0;
 const MARK: f64 = 9.5;
 const TEXT: f64 = 19.0;
 /// The place of a cell's numbers, in row heights below the middle of the row.
 const NUMBERS: f64 = -0.24;
-/// The places of a cell's first and last dot, in the same unit.
+/// The places of a cell's first and last dot, in the same unit as `NUMBERS`.
 const DOTS: (f64, f64) = (0.0, 0.32);
-/// Distance in pixels from an edge to the dots that are drawn at this edge.
+/// The distance in pixels from an edge to the dots that are drawn at this edge.
 const INSIDE: f64 = 16.0;
 
-/// Draws a panel for each column with a band for each row; all panels have the same axis of
-/// values. A dot is a seed. A failed run is a red mark. Each cell shows its mean and standard
+/// Draws a panel for each column, with a band for each row. All panels have the same axis of
+/// values. A dot is a seed, and a red mark is a failed run. Each cell shows its mean and standard
 /// deviation, which include failed runs, and the number of failed runs. A failed run far from all
 /// others, or a run without a finite value, is drawn at the edge of the panel; the caption counts
 /// these runs.
@@ -142,7 +143,8 @@ fn names_width(sheet: &FieldSheet) -> f64 {
     sheet.rows.iter().map(width).fold(0.0, f64::max).min(WIDEST)
 }
 
-/// Returns the texts under the name of a row, each with whether it is about failures.
+/// Returns the texts under the name of a row. Each comes with the information whether it is about
+/// failures.
 fn under_name(row: &SheetRow, better: Better) -> Vec<(String, bool)> {
     let (runs, failed) = row.failed();
     let mut under = Vec::new();
@@ -173,8 +175,8 @@ fn name(scene: &mut Scene, panel: &Panel, (index, row): (usize, &SheetRow), bett
     }
 }
 
-/// Draws the dots of a cell, a line at their mean with the standard deviation, and the numbers
-/// above them.
+/// Draws the dots of a cell, a line at the mean of their values with the standard deviation, and
+/// the numbers above the dots.
 fn cell(
     scene: &mut Scene,
     panel: &Panel,
@@ -250,7 +252,7 @@ fn failed_marker(failures: &[&str], word: &str) -> Marker {
     SHAPES[index.unwrap_or(0) % SHAPES.len()]
 }
 
-/// Returns the legend of the marks; an empty one if no run has failed.
+/// Returns the legend of the marks. It is empty if no run has failed.
 fn legend(failures: &[&str]) -> Legend {
     let sound = Entry::mark("no failure".to_owned(), Marker::Circle, INK);
     let failed = failures.iter().map(|word| {

@@ -14,7 +14,7 @@ use crate::table::Table;
 const NAME: &str = "fit-law";
 /// Heights of the two frames: losses, and errors below them.
 const HEIGHTS: [f64; 2] = [520.0, 260.0];
-/// Share of white in the colour of a measured loss.
+/// The share of white in the colour of a measured loss.
 const PALE: f64 = 0.55;
 
 /// A curve with its prediction.
@@ -24,7 +24,7 @@ pub struct PredictedCurve {
     pub name: String,
     /// Whether the law was fitted to this curve.
     pub fitted: bool,
-    /// Its points, in ascending order of steps.
+    /// The points of the curve, in ascending order of steps.
     pub points: Vec<PredictedPoint>,
 }
 
@@ -33,7 +33,7 @@ pub struct PredictedCurve {
 pub struct PredictedPoint {
     /// The number of completed updates.
     pub step: u64,
-    /// The loss, in nat/token; a loss that is not finite is a gap.
+    /// The loss, in nat/token. A loss that is not finite makes a gap.
     pub loss: f64,
     /// The loss that the law predicts.
     pub predicted: f64,

@@ -42,13 +42,13 @@ impl Face {
 /// The font names in an SVG: the embedded font, then others with similar widths.
 pub(crate) const STACK: &str = "'DejaVu Sans', Verdana, Geneva, sans-serif";
 
-/// Height of the middle of a digit above the baseline, as a share of the font size.
+/// The height of the middle of a digit above the baseline, as a share of the font size.
 pub(crate) const HALF_DIGIT: f64 = 0.36;
 
-/// The most characters in a line; no panel has room for more.
+/// The maximum number of characters in a line. No panel has room for more.
 const MOST_IN_A_LINE: usize = 256;
 
-/// The point of a line of text whose place is given.
+/// The point of a text that is placed at a given position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -56,7 +56,7 @@ pub(crate) enum Anchor {
     End,
 }
 
-/// Returns the text, in which control characters and characters without a glyph are escaped.
+/// Returns the text with control characters, and characters without a glyph, escaped.
 pub(crate) fn drawable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -126,7 +126,7 @@ pub(crate) fn width(text: &str, size: f64) -> f64 {
     text.chars().map(|c| FACE.advance(c)).sum::<f64>() * size
 }
 
-/// Breaks a text at spaces into lines of at most `most` pixels; a longer word has its own line.
+/// Breaks a text at spaces into lines of at most `most` pixels. A longer word has its own line.
 pub(crate) fn wrapped(text: &str, size: f64, most: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

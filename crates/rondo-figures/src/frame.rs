@@ -7,7 +7,7 @@ use crate::panel::{GAP, Heading, LABEL_SIZE, LABELS, Panel, TICK_SIZE, widest_ti
 use crate::scene::{Area, Path, Point, Scene, Stroke};
 use crate::ticks::Tick;
 
-/// The line of a mean, a target or a chance level.
+/// The line for a mean, a target or a chance level.
 pub(crate) const REFERENCE: Stroke = Stroke {
     colour: INK,
     width: 2.0,
@@ -15,7 +15,7 @@ pub(crate) const REFERENCE: Stroke = Stroke {
 };
 
 impl Panel {
-    /// Draws the grid, which belongs under the data.
+    /// Draws the grid, which must be drawn before the data.
     pub(crate) fn draw_grid(&self, scene: &mut Scene) {
         let Area {
             left,
@@ -38,7 +38,7 @@ impl Panel {
         }
     }
 
-    /// Draws frame, ticks and labels, which belong over the data and around it.
+    /// Draws frame, ticks and labels, which must be drawn after the data.
     pub(crate) fn draw_frame(&self, scene: &mut Scene) {
         let Area {
             left,
@@ -84,7 +84,7 @@ impl Panel {
         }
     }
 
-    /// Writes the labels of a horizontal axis on a baseline, without labels that would touch the
+    /// Writes the labels of a horizontal axis on a baseline. Leaves out labels that would touch the
     /// label before them.
     fn draw_ticks_across(&self, scene: &mut Scene, ticks: &[Tick], baseline: f64) {
         let mut free = f64::NEG_INFINITY;
@@ -119,7 +119,7 @@ impl Panel {
     }
 }
 
-/// Returns the places of an axis's grid lines, first the unlabelled ones, so that the labelled
+/// Returns the places of an axis's grid lines. Unlabelled lines come first, so that the labelled
 /// lines are drawn over them.
 fn grid(axis: &Axis) -> impl Iterator<Item = (f64, Colour)> {
     let faint = axis.minor.iter().map(|value| (*value, FAINT_GRID));

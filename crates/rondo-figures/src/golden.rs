@@ -1,4 +1,4 @@
-//! Compares pictures with the approved ones in tests/golden/figures.
+//! Compares pictures with the approved pictures in tests/golden/figures.
 
 use std::fs;
 use std::path::Path;

@@ -47,7 +47,7 @@ mod tests {
             right: 174.0,
             bottom: 200.0,
         };
-        // (174 + 26) / 2 = 100 pixels each, with the gap after it.
+        // Each panel is (174 + 26) / 2 = 100 pixels wide, with the gap after it.
         let corners: Vec<(f64, f64)> = places(area, 3, 2).iter().map(|a| (a.left, a.top)).collect();
         assert_eq!(corners, [(0.0, 0.0), (100.0, 0.0), (0.0, 100.0)]);
         assert!((places(area, 3, 2)[1].right - area.right).abs() < 1e-9);

@@ -13,10 +13,10 @@ const SIDE_BY_SIDE: f64 = 540.0;
 /// The placement of the panels of a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Layout {
-    /// One above the other; only the last panel labels the horizontal axis.
+    /// The panels are one above the other. Only the last panel labels the horizontal axis.
     #[default]
     Stacked,
-    /// In one row; each panel labels its horizontal axis.
+    /// The panels are in one row. Each panel labels its horizontal axis.
     SideBySide,
 }
 
@@ -53,7 +53,8 @@ mod tests {
     use super::*;
     use crate::panel::{LABELS, TICK_SIZE, widest_tick};
 
-    /// Returns three panels whose vertical ticks differ in width, and the area they are placed in.
+    /// Returns three panels whose vertical ticks differ in width, and the area in which they are
+    /// placed.
     fn three(layout: Layout) -> (Area, Vec<Panel>) {
         let axis = |label, last| Axis::linear(label, [0.0, last], 0.0).expect("values");
         let area = Area {

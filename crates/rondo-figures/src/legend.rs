@@ -14,7 +14,7 @@ const RADIUS: f64 = 8.0;
 const BESIDE: f64 = 12.0;
 /// Distance between the entries of a row.
 const BETWEEN: f64 = 40.0;
-/// The most characters of a name; longer names are cut.
+/// The maximum number of characters of a name. Longer names are cut.
 const LONGEST: usize = 28;
 
 /// A name with the line or mark that it explains.
@@ -81,7 +81,7 @@ impl Legend {
         }
     }
 
-    /// Makes a legend of runs without a title; it is empty for a single run, which needs no legend.
+    /// Makes a legend of runs without a title. It is empty for a single run, which needs no legend.
     pub(crate) fn of_several(entries: impl IntoIterator<Item = Entry>) -> Self {
         let legend = Self::of(entries);
         match legend.entries.len() {
@@ -143,7 +143,7 @@ impl Legend {
         }
     }
 
-    /// Breaks the entries into rows of at most this width; a wider entry has its own row.
+    /// Breaks the entries into rows of at most this width. A wider entry has its own row.
     fn rows(&self, width: f64) -> Vec<&[Entry]> {
         let mut rows = Vec::new();
         let mut rest = self.entries.as_slice();

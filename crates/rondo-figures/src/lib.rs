@@ -5,7 +5,7 @@
 //! | [`convergence`](fn@convergence) | heat map of `‖s_i − s_N‖`: tokens against iterations |
 //! | [`orbits`](fn@orbits) | trajectories of states in the planes of six principal components |
 //! | [`exit_curve`](fn@exit_curve) | perplexity against mean iterations per token: fixed depths and exit criteria |
-//! | [`exit_histogram`](fn@exit_histogram) | at which iteration each criterion left the loop |
+//! | [`exit_histogram`](fn@exit_histogram) | at which iteration tokens left the loop, for each criterion |
 //! | [`training_dynamics`](fn@training_dynamics) | loss, correlation of hidden states and perplexity of runs, side by side |
 //! | [`loss_vs_tokens`](fn@loss_vs_tokens) | unsmoothed training loss against steps and tokens |
 //! | [`ppl_vs_tokens`](fn@ppl_vs_tokens) | validation perplexity at each recurrence depth against steps and tokens |
@@ -14,7 +14,7 @@
 //! | [`per_iteration`](fn@per_iteration) | token correlation, residual and norm of the state by iteration |
 //! | [`depth_perplexity`](fn@depth_perplexity) | perplexity of checkpoints or runs against recurrence depth |
 //! | [`benchmarks`](fn@benchmarks) | accuracy of tasks and strata at each recurrence depth, with intervals |
-//! | [`depth_controls`](fn@depth_controls) | loss at each recurrence depth, without and with a readout fitted there |
+//! | [`depth_controls`](fn@depth_controls) | loss at each recurrence depth, without and with a readout fitted at that depth |
 //! | [`lr_schedules`](fn@lr_schedules) | learning-rate schedules, and the loss of each against its summed rate |
 //! | [`schedule`](fn@schedule) | learning rates, their sums and curricula of runs that are not trained yet |
 //! | [`sparsity`](fn@sparsity) | edges kept, strength of the regularisation and cross entropy of runs |
@@ -29,7 +29,7 @@
 //!   each with its input; `sampled`: the input of `depth_histogram`; `depths`: the look of
 //!   recurrence depths
 //! * `lr_schedules`, `schedule`, `sparsity`, `fit_law`, `field_sheet`: each with its input;
-//!   `rates`: code shared by the first two
+//!   `rates`: code shared by `lr_schedules` and `schedule`
 //! * `trajectories`: the checked states of a trace, the input of `convergence` and `orbits`;
 //!   `pca`: principal components by subspace iteration
 //! * `exits`: the measurements of adaptive exits, the input of `exit_curve` and `exit_histogram`

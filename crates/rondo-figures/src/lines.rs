@@ -8,13 +8,14 @@ use crate::scene::{Path, Point, Scene, Stroke};
 
 /// Radius of the marks on a line.
 const MARK: f64 = 5.5;
-/// The points of a line with more points than this have no marks.
+/// A line with more points than this has no marks.
 const MOST_MARKS: usize = 32;
 
 /// The values of one series, and their look.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    /// Pairs of x and y, in the order in which they are joined; a pair that is not finite is a gap.
+    /// Pairs of x and y, in the order in which they are joined. A pair that is not finite makes a
+    /// gap.
     pub(crate) values: Vec<(f64, f64)>,
     pub(crate) stroke: Stroke,
     /// The mark at each value.
@@ -31,7 +32,7 @@ impl Line {
         }
     }
 
-    /// Joins values and marks each with a circle, unless there are too many.
+    /// Joins values, and marks each with a circle unless there are too many.
     pub(crate) fn marked(values: Vec<(f64, f64)>, stroke: Stroke) -> Self {
         let marker = (values.len() <= MOST_MARKS).then_some(Marker::Circle);
         Self {
@@ -43,7 +44,7 @@ impl Line {
 }
 
 impl Panel {
-    /// Draws grid, dashed `levels` of y, lines, marks and frame, in this order.
+    /// Draws in this order: grid, dashed lines at the y values `levels`, lines, marks and frame.
     pub(crate) fn plot(&self, scene: &mut Scene, lines: &[Line], levels: &[f64]) {
         self.draw_grid(scene);
         for level in levels {
@@ -54,7 +55,7 @@ impl Panel {
         }
         for line in lines {
             let points = line.values.iter().filter_map(|(x, y)| self.point(*x, *y));
-            // A single point cannot be shown by a line, so it always has a mark.
+            // A line cannot show a single point, so a single point always has a mark.
             let alone = (points.clone().take(2).count() == 1).then_some(Marker::Circle);
             let Some(marker) = line.marker.or(alone) else {
                 continue;

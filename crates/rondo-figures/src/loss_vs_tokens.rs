@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn tokens_stand_above_the_steps_they_belong_to() {
-        // Steps 1 to 100 with 512 tokens each are 512 to 51200 tokens.
+        // Steps 1 to 100 with 512 tokens each correspond to 512 to 51200 tokens.
         let picture = loss_vs_tokens(&[run("main")]).expect("a picture");
         golden::check(NAME, &picture);
         let expected = "\

@@ -32,7 +32,7 @@ pub struct ScheduledRun {
     pub rates: Vec<(u64, f64)>,
     /// The learning rate summed over all steps.
     pub lr_sum: f64,
-    /// The final loss, in nat/token; a loss that is not finite has no point.
+    /// The final loss, in nat/token. A run whose loss is not finite has no point.
     pub loss: f64,
 }
 

@@ -15,7 +15,8 @@ pub(crate) enum Marker {
     Plus,
 }
 
-/// The shapes of series; circles belong to the line that the series are compared with.
+/// The shapes of series. Circles are not among them: they mark the line with which the series are
+/// compared.
 const SERIES: [Marker; 6] = [
     Marker::Square,
     Marker::Diamond,
@@ -43,7 +44,7 @@ impl Marker {
             let points = offsets.iter().map(|(dx, dy)| (x + dx * r, y + dy * r));
             Path::Polygon(points.collect())
         };
-        // Half the width of the bars of a cross.
+        // Half the width of the bars of a cross, as a share of the radius.
         let w = 0.36;
         let plus = [
             (-w, -1.1),

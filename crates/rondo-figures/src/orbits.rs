@@ -23,18 +23,18 @@ use crate::trajectories::Trajectories;
 const NAME: &str = "orbits";
 const COMPONENTS: usize = 6;
 const PLANES: usize = COMPONENTS / 2;
-/// The most tokens in a picture; with more tokens it would be too tall.
+/// The maximum number of tokens in a picture. With more tokens the picture would be too tall.
 const MOST_TOKENS: usize = 16;
 /// Height in pixels of one token's three panels.
 const ROW: f64 = 480.0;
 const HEADING: f64 = 42.0;
 
-/// Draws the orbits of `tokens`, given by their positions in the trace: for each token the planes
-/// PC1–PC2, PC3–PC4 and PC5–PC6 side by side.
+/// Draws the orbits of `tokens`, given by their positions in the trace. For each token, the planes
+/// PC1–PC2, PC3–PC4 and PC5–PC6 are side by side.
 ///
-/// Its table has the columns `row,token,label,iteration,pc1,…,pc6`. It has one row `share` with
-/// the share of the variance along each component, and for each token the rows `state`, one per
-/// iteration, and a row `mean`. The cells of components without variance are empty.
+/// Its table has the columns `row,token,label,iteration,pc1,…,pc6`. One row `share` has the share
+/// of the variance along each component. Each token has a row `state` for every iteration, and a
+/// row `mean`. The cells of components without variance are empty.
 ///
 /// # Errors
 /// [`FigureError`] if the lengths of the states do not agree, if a state is not finite, if all
@@ -178,8 +178,8 @@ fn draw(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> Sc
     scene
 }
 
-/// Draws the plane of two components for every orbit: one panel below the other, from the top of an
-/// area.
+/// Draws the plane of two components for every orbit. The panels are one below the other, from the
+/// top of an area.
 fn draw_column(scene: &mut Scene, area: Area, plane: usize, shares: &[f64], orbits: &[Orbit]) {
     let mut column: Vec<Panel> = Vec::new();
     for (index, orbit) in orbits.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! A sheet with legends: one beside the panels and one below them, each only as large as needed.
+//! A sheet with legends: one beside the panels and one below them. A legend takes only the room
+//! that it needs.
 
 use crate::grid;
 use crate::legend::Legend;

@@ -1,4 +1,4 @@
-//! Colours and line styles. Where a paper has the same figure, they are those of the paper.
+//! Colours and line styles. If a paper has the same figure, its colours and styles are used.
 
 /// An opaque colour in sRGB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +93,8 @@ pub(crate) enum Dash {
 impl Dash {
     /// Returns the style of recurrence depth `r`, the same in every picture.
     ///
-    /// 1 solid, 4 dashed, 8 dotted, 16 dash-dot, 32 long dash, 64 dash-dot-dot. Any other depth
-    /// has the style of the next lower depth in this list.
+    /// The styles are: 1 solid, 4 dashed, 8 dotted, 16 dash-dot, 32 long dash, 64 dash-dot-dot. Any
+    /// other depth has the style of the next lower depth in this list.
     pub(crate) fn of_depth(r: usize) -> Self {
         match r {
             0..4 => Self::Solid,
@@ -106,7 +106,7 @@ impl Dash {
         }
     }
 
-    /// Returns the lengths of dashes and gaps in turn, in line widths; empty for a solid line.
+    /// Returns the alternating lengths of dashes and gaps, in line widths. Empty for a solid line.
     pub(crate) fn pattern(self) -> &'static [f64] {
         match self {
             Self::Solid => &[],

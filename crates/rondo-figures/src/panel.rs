@@ -1,4 +1,4 @@
-//! One set of axes, and the places of values in the picture.
+//! A panel: one set of axes, and the places of values in the picture.
 
 use crate::axis::{Axis, Second};
 use crate::font;
@@ -60,7 +60,7 @@ impl Panel {
         self
     }
 
-    /// Adds a heading: a name at the left, a note at the right.
+    /// Adds a heading: a name at the left and a note at the right.
     pub(crate) fn with_heading(mut self, name: &str, note: String) -> Self {
         self.frame.top = (self.frame.top + HEADING - TICK_SIZE / 2.0).floor() + 0.5;
         let room = self.frame.width() - font::width(&note, TICK_SIZE) - 2.0 * GAP;

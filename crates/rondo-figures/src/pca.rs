@@ -17,16 +17,17 @@
 
 use nalgebra::{DMatrix, DVector};
 
-/// Width of the basis. It is larger than the number of wanted components, so the iteration
+/// The width of the basis. It is larger than the number of requested components, so the iteration
 /// converges fast.
 const BASIS: usize = 16;
-/// The most rounds. Only a spectrum that falls by less than a few percent over ten components has
-/// not converged by then, and its directions mean little.
+/// The maximum number of rounds. The iteration converges earlier unless the variances fall by less
+/// than a few percent over ten components; in that case the directions mean little anyway.
 const MOST_ROUNDS: usize = 40;
-/// The iteration ends when no share changes by more than this; the error of the directions is then
-/// about its square root.
+/// The iteration ends when no share changes by more than this. The error of the directions is then
+/// about the square root of this number.
 const SETTLED: f64 = 1e-10;
-/// A direction with a smaller share of the variance than this is due to rounding, and is left out.
+/// A direction whose share of the variance is smaller than this comes from rounding, and is left
+/// out.
 const NOISE: f64 = 1e-12;
 
 /// The mean of some rows and the directions of their largest variance.
@@ -85,7 +86,8 @@ impl Pca {
             .collect()
     }
 
-    /// Runs the iteration. Returns the shares in descending order, and the directions as columns.
+    /// Runs the iteration. Returns the shares in descending order, and the directions as the
+    /// columns of a matrix.
     fn subspace(&self, rows: &[&[f32]], total: f64) -> (Vec<f64>, DMatrix<f64>) {
         let mut basis = start(self.mean.len()).qr().q();
         let mut before = vec![0.0; basis.ncols()];
@@ -142,8 +144,8 @@ fn centred<'a>(row: &'a [f32], mean: &'a [f64]) -> impl Iterator<Item = f64> + '
     row.iter().zip(mean).map(|(x, m)| f64::from(*x) - m)
 }
 
-/// Returns the vector or its negative: the loading of largest magnitude (the first of several equal
-/// ones) is positive.
+/// Returns the vector or its negative, so that the loading of largest magnitude is positive. Of
+/// several equal loadings, the first counts.
 fn oriented(mut vector: Vec<f64>) -> Vec<f64> {
     let largest = vector.iter().fold(
         0.0_f64,
@@ -179,7 +181,7 @@ mod tests {
 
     #[test]
     fn axes_with_known_variance_are_found_in_their_order() {
-        // The variances are the squares 9, 4 and 1 of 14.
+        // The variances are the squares of 3, 2 and 1: 9, 4 and 1, of 14 in total.
         let pca = of(&along_axes(&[1.0, 3.0, 2.0], 5), 6);
         assert_eq!(pca.shares().len(), 3, "{:?}", pca.shares());
         for (found, expected) in pca
@@ -212,7 +214,7 @@ mod tests {
 
     #[test]
     fn wide_rows_beyond_the_basis_are_resolved_too() {
-        // Thirty directions in 100 dimensions, each with two thirds of the variance of the one
+        // Thirty directions in 100 dimensions. Each has two thirds of the variance of the direction
         // before.
         let scales: Vec<f32> = (0..30)
             .map(|i| (2.0_f32 / 3.0).powf(i as f32 / 2.0))

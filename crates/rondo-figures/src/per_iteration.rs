@@ -16,18 +16,18 @@ use crate::viridis::{BRIGHTEST, viridis};
 const NAME: &str = "per-iteration";
 const HEIGHT: f64 = 520.0;
 const PANELS: usize = 3;
-/// The most steps in the legend; if there are more, only some of them are named.
+/// The maximum number of steps in the legend. If there are more, only some of them are named.
 const MOST_NAMED: usize = 12;
 
-/// The measurements of one training step at iterations 1, 2, …, r. All series have the length r; a
-/// number that is not finite is a gap.
+/// The measurements of one training step at iterations 1, 2, …, r. All series have the length r. A
+/// number that is not finite makes a gap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IterationProfile {
     /// The name of the run.
     pub run: String,
     /// The training step.
     pub step: u64,
-    /// Mean correlation between the states of two tokens.
+    /// The mean correlation between the states of two tokens.
     pub token_corr: Vec<f64>,
     /// `‖s_i − s_{i−1}‖`, mean over tokens.
     pub residual: Vec<f64>,
@@ -148,7 +148,8 @@ fn look(profiles: &[IterationProfile]) -> (Vec<Colour>, Legend, Legend) {
     let colours: Vec<Colour> = (0..=last).map(colour).collect();
     let entry = |index: usize, name: String| Entry::line(name, Stroke::solid(colours[index], 3.0));
     if one_run {
-        // The last step is always named; of the steps before it every second, third, … is named.
+        // The last step is always named; of the steps before it, every second, third, … step is
+        // named.
         let stride = profiles.len().div_ceil(MOST_NAMED);
         let named = (0..=last).filter(|index| (last - index).is_multiple_of(stride));
         let entries = named.map(|index| entry(index, profiles[index].step.to_string()));

@@ -47,7 +47,7 @@ impl Picture {
     ///
     /// # Errors
     /// [`FigureError::Io`] if the system refuses an action, [`FigureError::Raster`] if the picture
-    /// is too large for a PNG. Staged files are then removed.
+    /// is too large for a PNG. In these cases, staged files are removed.
     pub fn save(&self, dir: &Path) -> Result<Vec<PathBuf>, FigureError> {
         let path = |ending| dir.join(format!("{}.{ending}", self.name));
         let [svg_path, png_path, csv_path] = ["svg", "png", "csv"].map(path);

@@ -1,4 +1,4 @@
-//! An SVG as PNG: `resvg` draws it with the embedded font, and reads no other font.
+//! Draws an SVG as PNG: `resvg` draws it with the embedded font, and uses no other font.
 
 use std::sync::LazyLock;
 

@@ -76,8 +76,8 @@ pub(crate) fn colours(runs: &[impl Rated]) -> Vec<Colour> {
         .collect()
 }
 
-/// Returns the legend entries of runs; none if the runs are coloured by their summed learning
-/// rates.
+/// Returns the legend entries of runs. There are no entries if the runs are coloured by their
+/// summed learning rates.
 pub(crate) fn named(runs: &[impl Rated], colours: &[Colour]) -> impl Iterator<Item = Entry> {
     let named = runs.iter().zip(colours).filter(|_| few(runs));
     named.map(|(run, colour)| Entry::line(run.name().to_owned(), Stroke::solid(*colour, 3.0)))
@@ -99,7 +99,7 @@ fn few(runs: &[impl Rated]) -> bool {
 mod tests {
     use super::*;
 
-    /// A run of which only the summed learning rate matters.
+    /// A run whose summed learning rate is the only number that matters.
     struct Sum(f64);
 
     impl Rated for Sum {

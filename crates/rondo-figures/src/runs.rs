@@ -9,14 +9,14 @@ pub struct Logged {
     pub step: u64,
     /// The number of training tokens up to this step.
     pub tokens: u64,
-    /// The number; a number that is not finite is a gap.
+    /// The number. A number that is not finite makes a gap.
     pub value: f64,
 }
 
 /// One number per evaluation, at one recurrence depth.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DepthLog {
-    /// Iterations of the core block.
+    /// The number of iterations of the core block.
     pub depth: usize,
     /// Evaluations, in ascending order of steps.
     pub points: Vec<Logged>,

@@ -17,7 +17,7 @@ pub struct SampledDepths {
     pub name: String,
     /// Pairs of a recurrence depth n + k and the number of steps with this depth.
     pub counts: Vec<(usize, u64)>,
-    /// The mean of the distribution that the depths are drawn from, if it is known.
+    /// The mean of the distribution from which the depths are drawn, if it is known.
     pub expected_mean: Option<f64>,
     /// Pairs of a depth and its probability in this distribution; empty if it is not known.
     pub mass: Vec<(usize, f64)>,

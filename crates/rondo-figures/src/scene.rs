@@ -100,7 +100,7 @@ pub(crate) struct Text {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item {
     Fill(Path, Colour),
-    /// A filled rectangle without soft edges, so that there is no gap between neighbours.
+    /// A filled rectangle with hard edges, so that there is no gap between neighbours.
     Cell(Area, Colour),
     Stroke(Path, Stroke),
     Text(Text),

@@ -26,8 +26,8 @@ const LABELLED: usize = 8;
 pub struct PlannedRun {
     /// The name of the run.
     pub name: String,
-    /// Its steps in ascending order. Some steps may be missing; the counts of iterations then stay
-    /// the same until the next step.
+    /// The steps of the run, in ascending order. Some steps may be missing; until the next listed
+    /// step, the counts of iterations stay the same.
     pub steps: Vec<PlannedStep>,
 }
 
@@ -36,11 +36,11 @@ pub struct PlannedRun {
 pub struct PlannedStep {
     /// The step, counted from 1.
     pub step: u64,
-    /// Its learning rate; a rate that is not finite is a gap.
+    /// The learning rate of the step. A rate that is not finite makes a gap.
     pub rate: f64,
-    /// The learning rate summed over all steps up to and including this one.
+    /// The learning rate summed over all steps up to and including this step.
     pub rate_sum: f64,
-    /// The mean recurrence of the distribution that its recurrence depth is drawn from.
+    /// The mean of the distribution from which the step's recurrence depth is drawn.
     pub mean_recurrence: usize,
     /// The largest number of iterations with a gradient.
     pub backprop_depth: usize,
@@ -60,11 +60,11 @@ impl Rated for PlannedRun {
     }
 }
 
-/// Draws panels one above the other against the step, with linear axes: the learning rate, and its
-/// sum over the steps. If the mean recurrence or the backprop depth of any run changes, a third
-/// panel shows both for every run, the mean recurrence as a solid line and the backprop depth as a
-/// dashed one. Up to nine runs have their own colours and a legend; more runs are coloured by
-/// their summed learning rate.
+/// Draws panels one above the other against the step, with linear axes. The first shows the
+/// learning rate, the second its sum over the steps. If the mean recurrence or the backprop depth
+/// of any run changes, a third panel shows both for every run: the mean recurrence as a solid line
+/// and the backprop depth as a dashed line. Up to nine runs have their own colours and a legend;
+/// more runs are coloured by their summed learning rate.
 ///
 /// Its table has the columns `run,step,lr,lr_sum,mean_recurrence,backprop_depth`.
 ///
@@ -83,7 +83,7 @@ pub fn schedule(runs: &[PlannedRun]) -> Result<Picture, FigureError> {
     Ok(Picture::new(NAME, draw(runs, &step, axes), table(runs)))
 }
 
-/// Returns the lines of a panel for runs and their colours.
+/// A function that returns the lines of a panel, for given runs and their colours.
 type Lines = fn(&[PlannedRun], &[Colour]) -> Vec<Line>;
 
 fn steps(runs: &[PlannedRun]) -> impl Iterator<Item = &PlannedStep> {
@@ -157,8 +157,8 @@ fn loops(runs: &[PlannedRun], colours: &[Colour]) -> Vec<Line> {
     solid.chain(dashed).collect()
 }
 
-/// Returns a count as the corners of a staircase: two points for each change, however many steps
-/// there are.
+/// Returns a count as the corners of a staircase: two points for each change, no matter how many
+/// steps there are.
 fn stairs(run: &PlannedRun, count: fn(&PlannedStep) -> usize) -> Vec<(f64, f64)> {
     let at = |step: &PlannedStep, count: usize| (step.step as f64, count as f64);
     let ends = |step: Option<&PlannedStep>| step.map(|step| at(step, count(step)));

@@ -13,8 +13,8 @@ pub(crate) fn height(frames: &[f64]) -> f64 {
     frames.iter().sum::<f64>() + between + LABELS
 }
 
-/// Stacks panels from the top of an area; each has a height of its frame and a vertical axis. All
-/// have the same left and right edges, and the last panel labels the horizontal axis.
+/// Stacks panels from the top of an area. Each has the height of its frame and its own vertical
+/// axis. All have the same left and right edges, and the last panel labels the horizontal axis.
 pub(crate) fn panels(
     area: Area,
     x: &Axis,

@@ -1,4 +1,4 @@
-//! A scene as SVG. Text stays text, with a list of common fonts.
+//! A scene as SVG. Text stays text; the SVG names a list of common fonts for it.
 
 use std::fmt::{self, Display, Write};
 

@@ -2,7 +2,8 @@
 
 use crate::font::superscript;
 
-/// The most labels on a log axis; if there would be more, only powers of ten are labelled.
+/// The maximum number of labels on a log axis. If there would be more, only powers of ten are
+/// labelled.
 pub(crate) const MOST: usize = 8;
 
 /// A labelled place on an axis.
@@ -22,7 +23,8 @@ impl Tick {
     }
 }
 
-/// Returns about `most` round numbers in a range: the multiples of 1, 2 or 5 times a power of ten.
+/// Returns about `most` round numbers in a range. They are the multiples of 1, 2 or 5 times a power
+/// of ten.
 pub(crate) fn round_ticks(low: f64, high: f64, most: usize) -> Vec<Tick> {
     let raw = (high - low) / most as f64;
     let magnitude = raw.log10().floor() as i32;
@@ -50,11 +52,11 @@ pub(crate) fn round_ticks(low: f64, high: f64, most: usize) -> Vec<Tick> {
 
 /// Returns the labelled and the unlabelled places of a log axis.
 ///
-/// Labelled are multiples of powers of ten, with the first of these sets of factors that gives at
-/// least three labels and not too many: 1 to 9, or 1, 2, 3, 5 and 7 (at most `most` or six labels,
-/// the smaller); 1, 2 and 5 (at most `most` labels, or any number if the range has fewer than two
-/// powers of ten). If no set fits, only powers of ten are labelled, or round numbers if the range
-/// has fewer than two powers.
+/// The labels are multiples of powers of ten. The first of these sets of factors is used that gives
+/// at least three labels and not too many: 1 to 9, or 1, 2, 3, 5 and 7 (each with at most `most`
+/// labels and at most six); 1, 2 and 5 (at most `most` labels, or any number if the range has fewer
+/// than two powers of ten). If no set fits, only powers of ten are labelled, or round numbers if
+/// the range has fewer than two powers of ten.
 pub(crate) fn log_ticks(low: f64, high: f64, most: usize) -> (Vec<Tick>, Vec<f64>) {
     let slack = 1.0 + 1e-9;
     let inside = |value: &f64| (low / slack..=high * slack).contains(value);
@@ -103,7 +105,7 @@ pub(crate) fn log_ticks(low: f64, high: f64, most: usize) -> (Vec<Tick>, Vec<f64
     (round_ticks(low, high, 5), Vec::new())
 }
 
-/// Formats a number with three significant digits; numbers far from 1 are written like `2×10⁻⁵`.
+/// Formats a number with three significant digits. Numbers far from 1 are written like `2×10⁻⁵`.
 pub(crate) fn number(value: f64) -> String {
     if (1e-3..1e5).contains(&value.abs()) || value.abs() <= 0.0 {
         return plain(value);
@@ -118,7 +120,7 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-/// Formats a number without an exponent; if it has decimals, with three significant digits.
+/// Formats a number without an exponent. If it has decimals, it has three significant digits.
 pub(crate) fn plain(value: f64) -> String {
     let whole_digits = value.abs().max(1e-9).log10().floor() as i32;
     let decimals = usize::try_from(2 - whole_digits).unwrap_or(0);
@@ -132,7 +134,7 @@ fn trimmed(text: &str) -> &str {
     }
 }
 
-/// Replaces hyphens by minus signs; a number that rounds to zero has no sign.
+/// Replaces hyphens by minus signs. A number that rounds to zero has no sign.
 fn minus(text: &str) -> String {
     let zero = text.chars().all(|c| matches!(c, '-' | '0' | '.'));
     text.replace('-', if zero { "" } else { "−" })

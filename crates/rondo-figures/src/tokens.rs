@@ -3,14 +3,14 @@
 use crate::error::FigureError;
 use crate::runs::Logged;
 
-/// The relative difference up to which two numbers of tokens per step are treated as equal.
+/// Two numbers of tokens per step are treated as equal up to this relative difference.
 const SAME: f64 = 0.01;
 
-/// Tokens per step of one run.
+/// The number of tokens per step of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenRate<'a> {
     run: &'a str,
-    /// Tokens at the last point, divided by its step.
+    /// The number of tokens at the last point, divided by its step.
     pub(crate) per_step: f64,
     varies: bool,
 }
@@ -40,8 +40,8 @@ impl<'a> TokenRate<'a> {
         })
     }
 
-    /// Returns the caption's sentences if this rate does not hold for all points of the run, or
-    /// for all runs of `others`.
+    /// Returns sentences for the caption if this rate does not hold for all points of the run, or
+    /// differs from a rate in `others`.
     pub(crate) fn notes(&self, others: &[Self]) -> Vec<String> {
         let mut notes = Vec::new();
         if self.varies {

@@ -24,7 +24,8 @@ const HEIGHT: f64 = 520.0;
 const PANELS: usize = 3;
 /// The range that the axis of the correlation always includes.
 const CORRELATIONS: (f64, f64) = (0.1, 1.0);
-/// A correlation below this value is noise around zero.
+/// The axis of the correlation does not go below this value: smaller correlations are noise around
+/// zero.
 const LOWEST_CORRELATION: f64 = 1e-3;
 
 /// Draws three panels against the optimizer step, with log axes: training loss,

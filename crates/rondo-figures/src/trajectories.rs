@@ -1,5 +1,5 @@
-//! The states of a trace: the state of every token at every iteration. They are checked before a
-//! picture is drawn.
+//! The states of a trace: the state of every token at every iteration. The states are checked
+//! before a picture is drawn.
 
 use crate::error::FigureError;
 use crate::font;
@@ -9,11 +9,11 @@ use crate::font;
 pub struct Trajectories<'a> {
     /// For each iteration 0 to N, the states of all tokens: `[tokens, d_model]`, row major.
     pub states: &'a [Vec<f32>],
-    /// Number of tokens.
+    /// The number of tokens.
     pub tokens: usize,
-    /// Width of a state.
+    /// The width of a state.
     pub d_model: usize,
-    /// The text of each token.
+    /// The text of each token, if it is known.
     pub labels: Option<&'a [String]>,
 }
 

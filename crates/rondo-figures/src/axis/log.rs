@@ -1,12 +1,12 @@
-//! Log axes of values: over the range of the values, over at least a given range, or between powers
-//! of two.
+//! Log axes of values. They span the values, or the values and a given range, or the powers of two
+//! around the values.
 
 use super::{Axis, Clamp, FLAT, Scale, range};
 use crate::ticks::{MOST, Tick, log_ticks, plain};
 
 impl Axis {
-    /// Spans the positive finite values on a log scale, with a margin of `margin` times the span;
-    /// returns `None` if there is no such value. Values at or below zero are clamped.
+    /// Makes a log axis that spans the positive finite values, with a margin of `margin` times the
+    /// span. Returns `None` if there is no such value. Values at or below zero are clamped.
     pub(crate) fn log(
         label: &str,
         values: impl IntoIterator<Item = f64>,
@@ -20,8 +20,8 @@ impl Axis {
         })
     }
 
-    /// Spans positive finite values like [`Axis::log`], and at least the range `covered`, but
-    /// nothing below `lowest`. Values below the axis are clamped to its floor.
+    /// Makes a log axis like [`Axis::log`] that also spans the range `covered`, but shows nothing
+    /// below `lowest`. Values below the axis are clamped to its floor.
     pub(crate) fn log_covering(
         label: &str,
         values: impl IntoIterator<Item = f64>,
@@ -42,8 +42,8 @@ impl Axis {
         }
     }
 
-    /// Spans positive finite values: on a log scale, which the label then mentions, if the largest
-    /// value is more than ten times the smallest, else linearly.
+    /// Makes an axis that spans the positive finite values. It is a log axis, and its label says
+    /// so, if the largest value is more than ten times the smallest; otherwise it is linear.
     pub(crate) fn log_over_a_decade(label: &str, values: &[f64], margin: f64) -> Option<Self> {
         let (low, high, _) = positive_range(values.iter().copied())?;
         match high > 10.0 * low {
@@ -52,9 +52,10 @@ impl Axis {
         }
     }
 
-    /// Spans positive finite values on a log scale, with a tick at each power of two. It goes from
-    /// 1 (or the power of two at or below the smallest value) to the power of two at or above the
-    /// largest. Returns `None` if there is no such value. Values at or below zero are clamped.
+    /// Makes a log axis that spans the positive finite values, with a tick at each power of two.
+    /// The ticks go from 1 (or the power of two at or below the smallest value, if this is lower)
+    /// to the power of two at or above the largest value. Returns `None` if there is no such value.
+    /// Values at or below zero are clamped.
     pub(crate) fn powers_of_two(
         label: &str,
         values: impl IntoIterator<Item = f64>,
@@ -78,7 +79,7 @@ impl Axis {
         })
     }
 
-    /// Spans two positive values on a log scale, with a margin on both sides.
+    /// Makes a log axis that spans two positive values, with a margin on both sides.
     pub(super) fn spanning(label: &str, low: f64, high: f64, margin: f64) -> Self {
         let (low, high) = if high / low < 1.0 + FLAT {
             (low / 1.5, high * 1.5)
@@ -90,7 +91,7 @@ impl Axis {
         Self::log_between(label, low, high, MOST)
     }
 
-    /// Spans a log scale from `low` to `high`, without a margin and with about `most` ticks.
+    /// Makes a log axis from `low` to `high`, without a margin and with about `most` ticks.
     pub(super) fn log_between(label: &str, low: f64, high: f64, most: usize) -> Self {
         let (ticks, minor) = log_ticks(low, high, most);
         Self {
@@ -100,8 +101,8 @@ impl Axis {
     }
 }
 
-/// Returns the smallest and the largest positive value, and the number of values at or below zero;
-/// values that are not finite are ignored.
+/// Returns the smallest and the largest positive value, and the number of values at or below zero.
+/// Values that are not finite are ignored.
 pub(super) fn positive_range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64, usize)> {
     let finite: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
     let (low, high) = range(finite.iter().copied().filter(|v| *v > 0.0))?;

@@ -8,15 +8,15 @@ use crate::ticks::{Tick, log_ticks};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Second {
     pub(crate) label: String,
-    /// Its ticks, placed at values of the first scale.
+    /// The ticks. Their places are given as values of the first scale.
     pub(crate) ticks: Vec<Tick>,
-    /// Places without a label, also at values of the first scale.
+    /// The places of unlabelled marks, also given as values of the first scale.
     pub(crate) minor: Vec<f64>,
 }
 
 impl Axis {
-    /// Spans steps on a log scale from step 1 to the last step. Values measured before the first
-    /// step are clamped to step 1.
+    /// Makes a log axis from step 1 to the last step. Values measured before the first step are
+    /// clamped to step 1.
     pub(crate) fn steps(label: &str, steps: impl IntoIterator<Item = u64>) -> Self {
         let (mut last, mut before) = (1, 0);
         for step in steps {
@@ -36,7 +36,8 @@ impl Axis {
         }
     }
 
-    /// Spans recurrence depths on a log scale, with a tick at each; returns `None` without depths.
+    /// Makes a log axis that spans recurrence depths, with a tick at each depth. Returns `None` if
+    /// there are no depths.
     pub(crate) fn depths(label: &str, depths: &[usize]) -> Option<Self> {
         let values = depths.iter().map(|depth| *depth as f64);
         let (low, high, _) = positive_range(values)?;
@@ -51,7 +52,7 @@ impl Axis {
         })
     }
 
-    /// Returns a second scale of this log axis, whose values are `factor` times as large. It has
+    /// Returns a second scale for this log axis. Its values are `factor` times as large. It has
     /// about four ticks, placed at values of this axis.
     pub(crate) fn scaled(&self, label: &str, factor: f64) -> Second {
         let (ticks, minor) = log_ticks(self.low * factor, self.high * factor, 4);

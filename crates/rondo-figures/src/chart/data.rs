@@ -1,5 +1,5 @@
-//! The numbers of a chart as JSON: the script shows them under the pointer, and redraws the curves
-//! from them on another scale.
+//! The numbers of a chart as JSON. The script shows these numbers under the pointer, and uses them
+//! to redraw the curves on another scale.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,8 @@ use super::drawing::{FRAME, HEIGHT, MOST_MARKS, WIDTH};
 use super::scale::Axis;
 use super::{Chart, Curve};
 
-/// Returns frame, axes and curves of a chart. Values have six significant digits; a gap is `null`.
+/// Returns the frame, the axes and the curves of a chart. Values have six significant digits; a gap
+/// is `null`.
 pub(super) fn json(chart: &Chart) -> Value {
     json!({
         "size": [WIDTH, HEIGHT],

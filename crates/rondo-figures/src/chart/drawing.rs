@@ -15,7 +15,7 @@ pub(super) const FRAME: Area = Area {
     right: 406.0,
     bottom: 252.0,
 };
-/// Curves with more points than this have no marks.
+/// Curves with more points than this are drawn without marks.
 pub(super) const MOST_MARKS: usize = 24;
 
 /// Returns the chart, drawn with the scales that are shown first.

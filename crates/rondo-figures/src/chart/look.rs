@@ -1,4 +1,4 @@
-//! Curves are distinguished by colour and by line style.
+//! The look of curves: they are distinguished by colour and by line style.
 
 use std::fmt::Write as _;
 

@@ -4,7 +4,8 @@ use super::{First, Quantity};
 use crate::font;
 use crate::ticks::{Tick, log_ticks, number, round_ticks};
 
-/// If the range of the values is below this share of their size, they are drawn as a constant.
+/// If the range of the values is below this share of their size, the values are drawn as a
+/// constant.
 const FLAT: f64 = 1e-5;
 /// Font size of tick labels, in units of the SVG.
 pub(super) const TICK_SIZE: f64 = 12.0;
@@ -16,7 +17,8 @@ pub(super) struct Limits {
     margin: f64,
     /// The approximate number of labels.
     labels: usize,
-    /// The length of a horizontal axis in units of the SVG: its labels must not touch each other.
+    /// The length of a horizontal axis in units of the SVG; `None` for a vertical axis. The labels
+    /// of a horizontal axis must not touch each other.
     length: Option<f64>,
 }
 
@@ -44,10 +46,10 @@ pub(super) struct Scale {
     pub(super) log: bool,
     pub(super) low: f64,
     pub(super) high: f64,
-    /// The value at which values below a logarithmic scale are drawn.
+    /// Values below a logarithmic scale are drawn at this value.
     pub(super) floor: f64,
     pub(super) ticks: Vec<Tick>,
-    /// Places of unlabelled grid lines.
+    /// The places of unlabelled grid lines.
     pub(super) minor: Vec<f64>,
 }
 
@@ -144,14 +146,14 @@ impl Scale {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Axis {
     pub(super) name: String,
-    /// The linear scale, then the logarithmic one if any value is positive.
+    /// The linear scale, then the logarithmic scale if any value is positive.
     pub(super) scales: Vec<Scale>,
     pub(super) first: usize,
     clamped: usize,
 }
 
 impl Axis {
-    /// Spans the finite values; returns `None` if there is none.
+    /// Makes an axis that spans the finite values. Returns `None` if there is no finite value.
     pub(super) fn fit(quantity: &Quantity, limits: &Limits, values: &[f64]) -> Option<Self> {
         range(values.iter().copied())?;
         let all = || {

@@ -31,7 +31,7 @@ fn data(html: &str) -> serde_json::Value {
 fn a_curve_is_drawn_on_the_scale_shown_first_and_its_numbers_stand_beside_it() {
     let points = [(1.0, 4.0), (10.0, 3.0), (100.0, f64::NAN), (1000.0, 2.0)];
     let html = chart(First::Log, First::Linear, vec![curve("a", &points)]).html();
-    // 10 is a third of the way from 1 to 1000 on a log scale: 72 + 334 / 3.
+    // On a log scale, 10 is a third of the way from 1 to 1000: 72 + 334 / 3.
     assert!(html.contains("L183.3 "), "{html}");
     assert!(
         html.contains(">Tokens (log)<") && html.contains(">Loss<"),
@@ -41,7 +41,7 @@ fn a_curve_is_drawn_on_the_scale_shown_first_and_its_numbers_stand_beside_it() {
     assert_eq!(data["curves"][0]["y"], serde_json::json!([4, 3, null, 2]));
     assert_eq!(data["x"]["first"], 1);
     assert_eq!(data["x"]["scales"][0]["log"], false);
-    // The last point is alone after a gap.
+    // The last point is alone, because a gap is before it.
     assert!(
         html.contains("class=\"line\" stroke-width=\"1.8\" d=\"M72.0 "),
         "{html}"

@@ -9,8 +9,8 @@ use super::scale::{Axis, Scale};
 /// Curves with at most this many points are not thinned.
 const MANY: usize = 1200;
 
-/// Returns the points that are drawn. On each scale, these are the first, the lowest, the highest
-/// and the last point in each unit of the width, so every spike stays visible.
+/// Returns the points that are drawn. On each scale, every unit of the width keeps its first, its
+/// lowest, its highest and its last point, so every spike stays visible.
 pub(super) fn thinned(points: &[ChartPoint], x: &Axis) -> Vec<ChartPoint> {
     if points.len() <= MANY {
         return points.to_vec();

@@ -3,20 +3,20 @@
 
 use crate::field_sheet::SheetDot;
 
-/// A failed dot is drawn at its value up to this distance from the dots without failure, as a
+/// A failed dot is drawn at its value if its distance from the dots without failure is at most this
 /// multiple of their span.
 const REACH: f64 = 2.0;
-/// The smallest span of the dots without failure, as a share of their largest value.
+/// The smallest span of the dots without failure, as a share of the largest of their values.
 const LEAST: f64 = 0.1;
 
 /// The place of a dot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Placed {
-    /// At its value.
+    /// The dot is drawn at its value.
     At(f64),
-    /// At the lower edge.
+    /// The dot is drawn at the lower edge.
     Below,
-    /// At the upper edge.
+    /// The dot is drawn at the upper edge.
     Above,
 }
 
@@ -29,8 +29,8 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Spans the values of runs without failure, and of failed runs near them; all values if every
-    /// run has failed.
+    /// Spans the values of runs without failure, and of failed runs near them. If every run has
+    /// failed, spans all values.
     pub(super) fn of<'a>(dots: impl Iterator<Item = &'a SheetDot>) -> Self {
         let finite: Vec<&SheetDot> = dots.filter(|dot| dot.value.is_finite()).collect();
         let sound = finite.iter().filter(|dot| dot.failure.is_none());

@@ -11,16 +11,16 @@ pub enum Better {
     Higher,
 }
 
-/// A run in its cell.
+/// A run, drawn as a dot in its cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SheetDot {
     /// The name of the run.
     pub run: String,
-    /// Its seed.
+    /// The seed of the run.
     pub seed: u64,
-    /// Its final value; a value that is not finite is drawn at the edge.
+    /// The final value of the run. A value that is not finite is drawn at the edge.
     pub value: f64,
-    /// Its failure, as one word; none if it has not failed.
+    /// The failure of the run, as one word; `None` if the run has not failed.
     pub failure: Option<String>,
 }
 
@@ -31,7 +31,7 @@ pub struct SheetCell {
     pub dots: Vec<SheetDot>,
     /// The mean over the runs with a finite value.
     pub mean: Option<f64>,
-    /// Their standard deviation, if there are several.
+    /// The standard deviation over the same runs, if there are several.
     pub deviation: Option<f64>,
 }
 
@@ -43,7 +43,7 @@ impl SheetCell {
     }
 }
 
-/// An arm.
+/// An arm: the runs in one row of the sheet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SheetRow {
     /// The name of the arm.
@@ -53,7 +53,7 @@ pub struct SheetRow {
 }
 
 impl SheetRow {
-    /// Returns the number of runs and the number of failed runs. A run with a dot at each of
+    /// Returns the number of runs and the number of failed runs. A run that has a dot at each of
     /// several depths counts once.
     pub fn failed(&self) -> (usize, usize) {
         let runs = self.runs();

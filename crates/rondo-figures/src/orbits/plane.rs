@@ -12,10 +12,10 @@ use crate::scene::{Area, Point, Scene, Stroke};
 pub(super) const START: (Marker, Colour) = (Marker::Triangle, GREEN);
 /// The mark of the last state.
 pub(super) const END: (Marker, Colour) = (Marker::Square, RED);
-/// The mark of the centre of mass.
+/// The mark of the mean of the token's states.
 pub(super) const CENTRE: (Marker, Colour) = (Marker::Cross, ORANGE);
 
-/// Returns the coordinates of a state in the plane of two components; a component without variance
+/// Returns the coordinates of a state in the plane of two components. A component without variance
 /// has the coordinate 0.
 fn in_plane(state: &[f64], plane: usize) -> (f64, f64) {
     let coordinate = |axis: usize| state.get(axis).copied().unwrap_or(0.0);
