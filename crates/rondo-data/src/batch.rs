@@ -123,7 +123,7 @@ pub fn batches_of_rows(rows: &[Vec<u32>], batch: usize, seq: usize) -> Vec<Batch
 ///
 /// # Errors
 ///
-/// When the tokenizer does not know a target.
+/// When a target is outside the tokenizer's vocabulary.
 pub fn bytes_per_target(
     tokenizer: &Tokenizer,
     batches: &[Batch],

@@ -153,7 +153,7 @@ fn refuse(message: String) -> DataError {
 }
 
 /// Returns the printable character that stands for each byte: the byte's own character if that is
-/// printable, otherwise the next unused one from `U+0100` on (GPT-2's table).
+/// printable, otherwise the next unused character from `U+0100` on (GPT-2's table).
 pub(crate) fn byte_characters() -> [char; 256] {
     let mut replacements = ('\u{100}'..).take(256);
     std::array::from_fn(|byte| match byte as u8 {

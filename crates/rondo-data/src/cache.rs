@@ -83,7 +83,7 @@ pub(crate) fn open_or_prepare(
 ///
 /// # Errors
 ///
-/// As [`open_or_prepare`].
+/// The errors of [`open_or_prepare`].
 pub(crate) fn open_with_tokenizer(
     config: &DataConfig,
     tokenizer: &Path,
@@ -196,8 +196,8 @@ pub(crate) fn key(
         let tokenizer = Tokenizer::load_with(Path::new(path), end_of_text.as_deref().into())?;
         parts.push(blake3::Hash::from_bytes(tokenizer.hash()).to_string());
         // If it is in doubt which token ends a text, the folder holds a warning, which is printed
-        // whenever it is opened. A configuration that names the token needs another folder, without
-        // the warning, even if it names the same token.
+        // whenever the folder is opened. A configuration that names the token needs another folder,
+        // without the warning, even if it names the same token.
         parts.extend(tokenizer.doubt());
     }
     if let CorpusSource::Paths {

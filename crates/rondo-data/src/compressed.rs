@@ -16,7 +16,7 @@ const SKIPPABLE: std::ops::RangeInclusive<u32> = 0x184d_2a50..=0x184d_2a5f;
 /// A reader, preceded by up to `N` bytes that were taken from it to inspect them.
 type After<const N: usize, R> = Chain<io::Take<Cursor<[u8; N]>>, R>;
 
-/// Reads up to `N` bytes; returns them and their number.
+/// Reads up to `N` bytes. Returns the bytes and their number.
 fn take_head<const N: usize>(reader: &mut impl Read) -> io::Result<([u8; N], usize)> {
     let mut head = [0; N];
     let mut count = 0;
@@ -31,7 +31,7 @@ fn take_head<const N: usize>(reader: &mut impl Read) -> io::Result<([u8; N], usi
     Ok((head, count))
 }
 
-/// Puts the first `count` of the bytes back before the reader.
+/// Puts the first `count` bytes of `head` back in front of the reader.
 fn put_back<const N: usize, R: Read>(head: [u8; N], count: usize, reader: R) -> After<N, R> {
     Cursor::new(head).take(count as u64).chain(reader)
 }

@@ -35,7 +35,7 @@ pub enum DataConfig {
         /// How text becomes tokens.
         #[serde(default)]
         tokenizer: TokenizerConfig,
-        /// Share of the corpus, in bytes, for validation.
+        /// Share of the corpus, in bytes, that is used for validation.
         #[serde(default = "val_fraction")]
         val_fraction: f64,
         /// The maximum number of bytes of text that are read; by default all text is read.
@@ -114,10 +114,10 @@ pub enum DataConfig {
         /// The modulus: the ring has this many elements, each written as one digit.
         #[serde(default = "modulus")]
         modulus: u32,
-        /// Tokens in a row, which contains as many trees as fit.
+        /// Number of tokens in a row. A row contains as many trees as fit.
         #[serde(default = "arithmetic_seq")]
         seq: usize,
-        /// Depth of the trees, in operators.
+        /// Depth of the trees: the number of operators from the root to a leaf.
         #[serde(default = "tree_depths")]
         curriculum: Curriculum,
     },

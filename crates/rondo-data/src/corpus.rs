@@ -182,7 +182,7 @@ impl Corpus {
     ///
     /// # Errors
     ///
-    /// Those of reading, and those of `each`.
+    /// The errors of reading, and the errors of `each`.
     pub(crate) fn for_each(
         &self,
         span: &Span,

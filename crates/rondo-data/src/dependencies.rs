@@ -1,7 +1,7 @@
 //! The default corpus: the Rust sources and Markdown of dependencies that every build has.
 //!
 //! Anyone who has built this workspace has these texts on disk, in cargo's registry folder or in a
-//! vendored one, so a first run needs neither a download nor a data set in the repository. The
+//! vendored folder, so a first run needs neither a download nor a data set in the repository. The
 //! crates are listed here, their versions come from `Cargo.lock`, and
 //! `cargo metadata --offline --locked` gives their folders. Every listed crate is needed with any
 //! features and on any platform.
@@ -109,7 +109,7 @@ fn crate_folders() -> Result<Vec<PathBuf>, DataError> {
         .cargo_path(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(&workspace)
         .manifest_path(workspace.join("Cargo.toml"))
-        // The smallest set of features, and only the current platform.
+        // Asks for the smallest set of features, and only for the current platform.
         .features(CargoOpt::NoDefaultFeatures)
         .other_options(
             ["--offline", "--locked", "--filter-platform", "host-tuple"].map(str::to_owned),
@@ -176,7 +176,8 @@ fn locked_versions(lock: &str) -> Result<Vec<String>, DataError> {
         .collect()
 }
 
-/// Finds this workspace: at or above the current folder, else where this crate was compiled.
+/// Finds the folder of this workspace: the current folder or a folder above it, or else the folder
+/// where this crate was compiled.
 fn workspace() -> Result<PathBuf, DataError> {
     let is_workspace = |folder: &Path| {
         folder.join("Cargo.toml").is_file() && folder.join("crates/rondo-data").is_dir()

@@ -1,4 +1,4 @@
-//! The records of a JSON list, one after another; at most one of them is in memory.
+//! Reads the records of a JSON list one after another; at most one record is in memory.
 
 use std::io::{self, BufRead};
 

@@ -15,8 +15,8 @@ use crate::token_files::{self, RawWidth, with_index};
 use crate::tokenizer::Tokenizer;
 use crate::tokens::Tokens;
 
-/// Opens the files that paths name. Without validation paths, the last `val_fraction` of the tokens
-/// are used for validation.
+/// Opens the token files for the given paths. Without validation paths, the last `val_fraction` of
+/// the tokens are used for validation.
 ///
 /// # Errors
 ///
@@ -68,8 +68,8 @@ pub(crate) fn open(
     ))
 }
 
-/// Returns the token files that paths name. A Megatron index, or the name without extension, stands
-/// for the `.bin` file beside it.
+/// Returns the token files for the given paths. The path of a Megatron index, or a path without
+/// extension, stands for the `.bin` file beside it.
 fn files(paths: &[String], notices: &mut Notices) -> Result<Vec<PathBuf>, DataError> {
     let mut files = Vec::new();
     for path in paths {

@@ -9,7 +9,7 @@ use crate::documents::{Stop, Then};
 use crate::error::DataError;
 use crate::tokenizer::Tokenizer;
 
-/// Pieces are gathered up to this size before they are encoded together.
+/// Pieces with together this many bytes of text are gathered before they are encoded.
 const GATHERED_BYTES: usize = 1 << 20;
 
 /// If a number of tokens is requested, at least this many bytes of text are read first. They are
@@ -72,7 +72,7 @@ impl<'a> Gatherer<'a> {
             Then::Ends => match pieces[first..].last_mut() {
                 Some(last) => last.ends = true,
                 // All pieces were taken before the end of the document was known, so an empty piece
-                // carries it.
+                // marks the end.
                 None => pieces.push(Gathered {
                     text: String::new(),
                     start: Start::Plain,

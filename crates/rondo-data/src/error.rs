@@ -50,7 +50,7 @@ pub enum DataError {
     /// A tokenizer cannot be loaded, trained or applied.
     #[error("tokenizer {name}: {message}")]
     Tokenizer {
-        /// The file, or a word for a tokenizer without one.
+        /// The file of the tokenizer, or a word for a tokenizer without a file.
         name: String,
         /// What is wrong with it.
         message: String,
@@ -113,7 +113,7 @@ pub enum DataError {
 }
 
 impl DataError {
-    /// Returns a converter for `map_err` that remembers action and path.
+    /// Returns a function for `map_err` that adds the action and the path to an I/O error.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |cause| Self::Io {

@@ -26,7 +26,7 @@ pub(crate) fn open_regular(path: &Path) -> Result<File, DataError> {
 ///
 /// # Errors
 ///
-/// Those of [`open_regular`].
+/// The errors of [`open_regular`].
 pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, DataError> {
     let mut bytes = Vec::new();
     open_regular(path)?

@@ -1,6 +1,6 @@
 //! Data sets of the Hugging Face Hub: files of a repository at a revision, kept in the Hub's ordinary cache.
 //!
-//! The cache is the one of Python's `huggingface_hub`: `HF_HUB_CACHE`, `HF_HOME/hub` or
+//! The cache is shared with Python's `huggingface_hub`: `HF_HUB_CACHE`, `HF_HOME/hub` or
 //! `~/.cache/huggingface/hub`. `HF_ENDPOINT` sets another server. With `HF_HUB_OFFLINE`, or if the
 //! server cannot be reached, only the cache is used. The client needs the feature `hub`.
 
@@ -96,7 +96,7 @@ mod client {
     }
 
     impl Client {
-        /// Returns the client that the environment describes.
+        /// Returns the client for the settings in the environment.
         pub(super) fn from_env() -> Result<Self, DataError> {
             let cache = match env::var_os("HF_HUB_CACHE") {
                 Some(path) => Cache::new(path.into()),
@@ -247,7 +247,8 @@ mod client {
     struct Bar<'a> {
         at: PrepareProgress,
         progress: Tell<'a>,
-        /// Whether to stop. A running download cannot be stopped; the next one does not start.
+        /// Whether to stop. A running download cannot be stopped, but the next download does not
+        /// start.
         stop: bool,
     }
 

@@ -1,5 +1,5 @@
-//! A list of all documents on disk, in reading order, so that memory does not grow with their
-//! number.
+//! A list of all documents in reading order. It is stored on disk, so that memory does not grow
+//! with the number of documents.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};

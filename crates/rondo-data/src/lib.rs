@@ -14,14 +14,14 @@
 //!   and `records` (JSON), `columns` (Parquet, Arrow) and `foreign` (formats that are not text),
 //!   `notices` (what was skipped), [`dependencies`] (the corpus that every build already has),
 //!   `split` (training and validation), [`tokenizer`] (text to ids, and which token ends a text)
-//!   and `bpe` (trains one), [`shards`] (token files), `cut` (where a text may be cut), `encode`
-//!   (documents to tokens), `prepared` (a folder of token files), [`mod@prepare`] (corpus to
-//!   folder), `cache` (finds prepared folders again), `order` (which window is which row), [`text`]
-//!   (windows to batches), `identity` (tells corpora apart); [`token_rows`] (tokens given for an
-//!   evaluation)
+//!   and `bpe` (trains a tokenizer), [`shards`] (token files), `cut` (where a text may be cut),
+//!   `encode` (documents to tokens), `prepared` (a folder of token files), [`mod@prepare`] (corpus
+//!   to folder), `cache` (finds prepared folders again), `order` (the window of tokens for each
+//!   row), [`text`] (windows to batches), `identity` (tells corpora apart); [`token_rows`] (tokens
+//!   given for an evaluation)
 //! * from tasks: [`tasks`], with `word_problem` (of a finite [`group`](tasks::group)), `arithmetic` (nested) and
 //!   [`curriculum`](tasks::curriculum)
-//! * [`error`]; `file` (regular ones only), `seed` (named random streams)
+//! * [`error`]; `file` (opens regular files only), `seed` (named random streams)
 //!
 //! # Limits
 //!

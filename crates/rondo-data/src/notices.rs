@@ -24,7 +24,7 @@ pub(crate) enum Notice {
     BadLine,
     /// A file that describes the tables beside it.
     BesideColumns,
-    /// A table of a data set's validation or test part, beside one of its training part.
+    /// A table of a data set's validation or test part, beside a table of its training part.
     OtherSplit,
     /// An Arrow stream without the mark of its end.
     NoEndMark,
@@ -56,7 +56,7 @@ impl Notice {
     }
 }
 
-/// Notices by kind: their number, and the place of the first.
+/// For each kind of notice, the number of notices and the place of the first one.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Notices(BTreeMap<Notice, (usize, String)>);
 

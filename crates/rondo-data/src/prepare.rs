@@ -42,7 +42,7 @@ use crate::tokenizer::{CONFIG_FILE, Tokenizer};
 /// evenly over the training part; more would change few merges and cost time.
 const SAMPLE_BYTES_PER_TOKEN: usize = 1 << 10;
 
-/// Tokens per file by default: 512 MiB of two-byte tokens.
+/// The maximum number of tokens in a file by default: 512 MiB of two-byte tokens.
 pub const SHARD_TOKENS: u64 = 1 << 28;
 
 /// What to prepare, and how.
@@ -56,7 +56,7 @@ pub struct Recipe<'a> {
     pub val_fraction: f64,
     /// Reads no more than this many bytes of text.
     pub max_bytes: Option<u64>,
-    /// The most tokens in a file; further tokens go to another file.
+    /// The maximum number of tokens in a file; further tokens go to another file.
     pub shard_tokens: u64,
 }
 

@@ -104,7 +104,7 @@ pub struct CorpusInfo {
     pub tokenizer_hash: String,
     /// BLAKE3 over the BLAKE3 of every distinct document in reading order, in hexadecimal.
     pub corpus_hash: String,
-    /// Whether the whole default corpus matches the recorded one,
+    /// Whether the whole default corpus matches the recorded corpus,
     /// [`EXPECTED_HASH`](crate::dependencies::EXPECTED_HASH); absent for any other corpus.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matches_recorded: Option<bool>,

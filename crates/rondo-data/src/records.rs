@@ -98,7 +98,8 @@ fn without_nan(record: &[u8]) -> Option<Vec<u8>> {
     found.then_some(patched)
 }
 
-/// Returns the first `\u` escape that is half of a surrogate pair without the other half beside it.
+/// Returns the first `\u` escape that is one half of a surrogate pair and does not have the other
+/// half next to it.
 fn lone_surrogate(record: &[u8]) -> Option<String> {
     let unit = |bytes: &[u8]| {
         let digits = std::str::from_utf8(bytes.strip_prefix(b"\\u")?.get(..4)?).ok()?;

@@ -106,7 +106,7 @@ fn matching(folder: &str, pattern: &str) -> Result<Vec<PathBuf>, String> {
         .collect()
 }
 
-/// Appends a file, or every file below a folder in sorted order, without hidden ones.
+/// Appends a file, or every file below a folder in sorted order, without hidden files.
 fn push_files(
     path: &Path,
     files: &mut Vec<PathBuf>,

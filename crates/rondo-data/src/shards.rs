@@ -49,7 +49,7 @@ impl Shard {
     ///
     /// # Errors
     ///
-    /// As [`Shard::open`], and when the tokens come from another tokenizer.
+    /// The errors of [`Shard::open`]; also when the tokens come from another tokenizer.
     pub fn open_for(
         path: &Path,
         vocab_size: usize,
@@ -79,7 +79,7 @@ impl Shard {
         self.len() == 0
     }
 
-    /// Returns the vocabulary size that the header names.
+    /// Returns the vocabulary size that is stored in the header.
     pub fn vocab_size(&self) -> u64 {
         self.header.vocab_size
     }
@@ -89,7 +89,7 @@ impl Shard {
         self.header.body
     }
 
-    /// Returns only the tokens.
+    /// Returns the tokens, without the header.
     pub(crate) fn into_tokens(self) -> MappedTokens {
         self.tokens
     }

@@ -36,7 +36,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// As [`Source::open`].
+    /// The errors of [`Source::open`].
     pub fn open_with_tokenizer(
         config: &DataConfig,
         tokenizer: &Path,

@@ -237,8 +237,8 @@ impl Sorted {
         Ok(sorted)
     }
 
-    /// Calls `each` for every document, and tells it whether the document is a copy of the one
-    /// before.
+    /// Calls `each` for every document. The second argument is whether the document is a copy of
+    /// the document before.
     fn for_each(&self, each: &mut dyn FnMut(Item, bool)) -> Result<(), DataError> {
         let mut of = |items: &[Item]| {
             let mut before = None;

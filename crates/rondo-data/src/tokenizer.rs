@@ -31,7 +31,7 @@ pub struct Tokenizer {
     hash: [u8; 32],
     /// Whether the name of a special token in a text is encoded as that token.
     special: bool,
-    /// Tokens that are put before every text.
+    /// Tokens that are put before every text that does not begin with them.
     opening: Vec<u32>,
 }
 
@@ -69,7 +69,7 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// As [`Tokenizer::load_with`].
+    /// The errors of [`Tokenizer::load_with`].
     pub fn load(path: &Path) -> Result<Self, DataError> {
         Self::load_with(path, EndOfText::Found)
     }
@@ -304,7 +304,7 @@ fn plain_bytes(tokens: &[u32]) -> Vec<u8> {
         .collect()
 }
 
-/// Reads a `tokenizer.json`, or the one inside a folder.
+/// Reads a `tokenizer.json`, given by its own path or by the path of its folder.
 fn read_capped(path: &Path) -> Result<Vec<u8>, DataError> {
     let inside = path.join("tokenizer.json");
     let path = match path.is_dir() {
@@ -333,7 +333,8 @@ fn library(name: &str, json: &[u8]) -> Result<tokenizers::Tokenizer, DataError> 
     })
 }
 
-/// Returns whether a text is one of the other JSON files beside `tokenizer.json`: it has no model.
+/// Returns whether a text is one of the other JSON files from the folder of a `tokenizer.json`.
+/// They have no key `model`.
 fn is_beside_a_tokenizer(json: &[u8]) -> bool {
     serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(json)
         .is_ok_and(|file| !file.contains_key("model"))

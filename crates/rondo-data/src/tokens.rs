@@ -1,4 +1,4 @@
-//! The tokens of one part of a corpus, which are those of several files in sequence.
+//! The tokens of one part of a corpus: the tokens of several files in sequence.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -111,7 +111,8 @@ impl Axis {
         self
     }
 
-    /// Returns this axis without its texts, for a panel above another one with the same axis.
+    /// Returns this axis without its texts, for a panel that is above another panel with the same
+    /// axis.
     pub(crate) fn unlabelled(&self) -> Self {
         let mut axis = self.clone();
         axis.label.clear();

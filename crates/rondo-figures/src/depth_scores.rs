@@ -83,7 +83,7 @@ pub fn benchmarks(panels: &[ScorePanel]) -> Result<Picture, FigureError> {
 /// control, the loss with a temperature fitted at each depth, and the loss with an affine readout
 /// fitted at each depth.
 ///
-/// Its table has the same columns as that of [`benchmarks`].
+/// Its table has the same columns as the table of [`benchmarks`].
 ///
 /// # Errors
 /// The errors of [`benchmarks`].

@@ -22,7 +22,7 @@ pub use self::sheet::{Better, FieldSheet, SheetCell, SheetDot, SheetRow};
 const NAME: &str = "field-sheet";
 /// Height of a row in pixels.
 const ROW: f64 = 124.0;
-/// Height from the top of a panel to its frame.
+/// The distance from the top of a panel to its frame, in pixels.
 const ABOVE: f64 = 44.0;
 /// The maximum number of columns side by side. More columns are broken into several lines of
 /// panels.
@@ -143,7 +143,7 @@ fn names_width(sheet: &FieldSheet) -> f64 {
     sheet.rows.iter().map(width).fold(0.0, f64::max).min(WIDEST)
 }
 
-/// Returns the texts under the name of a row. Each comes with the information whether it is about
+/// Returns the texts under the name of a row. The flag of a text is true if the text is about
 /// failures.
 fn under_name(row: &SheetRow, better: Better) -> Vec<(String, bool)> {
     let (runs, failed) = row.failed();
@@ -265,7 +265,8 @@ fn legend(failures: &[&str]) -> Legend {
     }
 }
 
-/// Returns a mean with four significant digits, and its standard deviation with as many decimals.
+/// Returns a mean with four significant digits, and the standard deviation with as many decimals as
+/// the mean.
 fn spread(mean: f64, deviation: Option<f64>) -> String {
     let whole = mean.abs().max(1e-9).log10().floor() as i32;
     let decimals = usize::try_from(3 - whole).unwrap_or(0).min(6);

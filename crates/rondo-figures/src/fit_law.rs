@@ -12,7 +12,7 @@ use crate::stack;
 use crate::table::Table;
 
 const NAME: &str = "fit-law";
-/// Heights of the two frames: losses, and errors below them.
+/// The heights of the two frames, in pixels: losses, and errors below them.
 const HEIGHTS: [f64; 2] = [520.0, 260.0];
 /// The share of white in the colour of a measured loss.
 const PALE: f64 = 0.55;

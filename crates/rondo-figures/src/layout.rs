@@ -5,9 +5,9 @@ use crate::panel::Panel;
 use crate::scene::Area;
 use crate::{grid, stack};
 
-/// Height of each frame in a stack.
+/// The height of each frame in a stack, in pixels.
 const STACKED: f64 = 320.0;
-/// Height of panels side by side, with the labels below them.
+/// The height of panels side by side, in pixels, with the labels below them.
 const SIDE_BY_SIDE: f64 = 540.0;
 
 /// The placement of the panels of a picture.

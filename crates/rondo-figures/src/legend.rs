@@ -6,13 +6,13 @@ use crate::palette::{Colour, INK};
 use crate::panel::LABEL_SIZE;
 use crate::scene::{Area, Path, Point, Scene, Stroke};
 
-/// Height of a row.
+/// The height of a row, in pixels.
 const ROW: f64 = 37.0;
 const SAMPLE: f64 = 56.0;
 const RADIUS: f64 = 8.0;
-/// Distance from a sample to its name.
+/// The distance from a sample to its name, in pixels.
 const BESIDE: f64 = 12.0;
-/// Distance between the entries of a row.
+/// The distance between the entries of a row, in pixels.
 const BETWEEN: f64 = 40.0;
 /// The maximum number of characters of a name. Longer names are cut.
 const LONGEST: usize = 28;

@@ -6,7 +6,7 @@ use crate::marker::Marker;
 use crate::panel::Panel;
 use crate::scene::{Path, Point, Scene, Stroke};
 
-/// Radius of the marks on a line.
+/// The radius of the marks on a line, in pixels.
 const MARK: f64 = 5.5;
 /// A line with more points than this has no marks.
 const MOST_MARKS: usize = 32;

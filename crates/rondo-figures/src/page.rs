@@ -8,7 +8,7 @@ use crate::scene::{Area, Scene};
 use crate::sheet::Sheet;
 
 const GAP: f64 = 24.0;
-/// Distance from the top of a panel to the top of its frame.
+/// The distance from the top of a panel to the top of its frame, in pixels.
 const INSET: f64 = TICK_SIZE / 2.0;
 
 /// A scene with title, legends and caption, and the area left for panels.

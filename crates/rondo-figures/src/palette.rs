@@ -44,9 +44,9 @@ pub(crate) const RED: Colour = Colour::rgb(0xd6_2728);
 
 /// The background.
 pub(crate) const WHITE: Colour = Colour::rgb(0xff_ffff);
-/// Titles and labels.
+/// The colour of titles and labels.
 pub(crate) const INK: Colour = Colour::rgb(0x26_2626);
-/// Tick labels and captions.
+/// The colour of tick labels and captions.
 pub(crate) const SOFT_INK: Colour = Colour::rgb(0x5c_5c5c);
 /// The frame of a panel.
 pub(crate) const FRAME: Colour = Colour::rgb(0x9a_9a9a);

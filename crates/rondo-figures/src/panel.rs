@@ -9,9 +9,9 @@ pub(crate) const TICK_SIZE: f64 = 21.0;
 /// Font size of axis labels and legends.
 pub(crate) const LABEL_SIZE: f64 = 24.0;
 pub(crate) const GAP: f64 = 10.0;
-/// Height of the labels of a horizontal axis.
+/// The height of the labels of a horizontal axis, in pixels.
 pub(crate) const LABELS: f64 = TICK_SIZE + LABEL_SIZE + 3.0 * GAP;
-/// Height of a heading above the frame.
+/// The height of a heading above the frame, in pixels.
 const HEADING: f64 = LABEL_SIZE + 1.4 * GAP;
 
 /// Two axes and the rectangle between them.

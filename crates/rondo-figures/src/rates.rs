@@ -8,7 +8,7 @@ use crate::palette::{Colour, SERIES};
 use crate::scene::Stroke;
 use crate::viridis::{BRIGHTEST, viridis};
 
-/// Width of the line of a run.
+/// The width of the line of a run, in pixels.
 pub(crate) const WIDTH: f64 = 2.2;
 
 /// A run with a learning rate at each of its steps.

@@ -7,7 +7,8 @@ use crate::ticks::number;
 
 /// The largest depth that is accepted.
 const DEEPEST: usize = 65_536;
-/// The axis does not extend to depths whose probability is below this share of the largest one.
+/// The axis does not extend to depths whose probability is below this share of the largest
+/// probability.
 const TAIL: f64 = 1e-3;
 
 /// The depths that one run drew.

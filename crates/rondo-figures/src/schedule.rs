@@ -16,7 +16,7 @@ use crate::table::Table;
 
 const NAME: &str = "schedule";
 const PANELS: usize = 3;
-/// Heights of the frames.
+/// The heights of the frames, in pixels.
 const HEIGHTS: [f64; PANELS] = [340.0; PANELS];
 /// The approximate number of labels on the axis of iterations.
 const LABELLED: usize = 8;

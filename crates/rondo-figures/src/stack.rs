@@ -4,7 +4,7 @@ use crate::axis::Axis;
 use crate::panel::{LABELS, Panel};
 use crate::scene::Area;
 
-/// Distance between frames.
+/// The distance between two frames, in pixels.
 const BETWEEN: f64 = 26.0;
 
 /// Returns the height of a stack whose frames have these heights.

@@ -8,7 +8,7 @@
 //! | sequence-average | {0, 1, 2}, {3, 4, 5} | the mean of its layers |
 //!
 //! `middle_cycle-lower` keeps the first and the last layer separate and groups the others as a
-//! cycle does; the initial values of a group are those of its first layer.
+//! cycle does; the initial values of a group are the weights of its first layer.
 
 /// A published rule of sharing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

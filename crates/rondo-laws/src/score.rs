@@ -14,9 +14,9 @@ pub struct Score {
     pub points: usize,
     /// `1 − Σ(L − L̂)² / Σ(L − mean L)²`; `None` if the loss is constant.
     pub r2: Option<f64>,
-    /// Mean absolute error.
+    /// The mean absolute error.
     pub mae: f64,
-    /// Root of the mean squared error.
+    /// The root of the mean squared error.
     pub rmse: f64,
     /// The mean relative error, called PredE by the authors of the Multi-Power Law.
     pub mean_relative: f64,
@@ -30,13 +30,13 @@ pub struct Score {
 pub struct MeanScore {
     /// The mean R² of the curves whose loss is not constant.
     pub r2: Option<f64>,
-    /// Mean of the mean absolute errors.
+    /// The mean of the curves' mean absolute errors.
     pub mae: f64,
-    /// Mean of the roots of the mean squared errors.
+    /// The mean of the curves' roots of the mean squared errors.
     pub rmse: f64,
-    /// Mean of the mean relative errors.
+    /// The mean of the curves' mean relative errors.
     pub mean_relative: f64,
-    /// Mean of the largest relative errors.
+    /// The mean of the curves' largest relative errors.
     pub worst_relative: f64,
 }
 

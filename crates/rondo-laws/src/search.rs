@@ -23,9 +23,9 @@ const STRAIGHT: f64 = 2e-4;
 /// The run for which a schedule is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Horizon {
-    /// Steps of the linear warm-up, which ends at the peak.
+    /// The number of steps of the linear warm-up, which ends at the peak.
     pub warmup: u64,
-    /// Steps of the run, including those of the warm-up.
+    /// The number of steps of the run, including the warm-up.
     pub steps: u64,
     /// The rate from which the schedule falls.
     pub peak: f64,

@@ -56,7 +56,7 @@ pub enum Shape {
         wave: Wave,
         /// The length of the first cycle.
         period: Length,
-        /// The length of each cycle as a multiple of the one before.
+        /// The length of each cycle as a multiple of the cycle before.
         #[serde(default = "one")]
         growth: u64,
     },

@@ -51,8 +51,8 @@ impl SweepWriter {
     /// # Errors
     ///
     /// Returns an error if another process executes the sweep, or if the directory contains
-    /// anything else. Also returns an error, with the differing keys, if something was trained with
-    /// another sweep file or base.
+    /// something that is not a sweep. Also returns an error, with the differing keys, if something
+    /// was trained with another sweep file or base.
     pub fn open(
         path: &Path,
         file: &SweepFile,

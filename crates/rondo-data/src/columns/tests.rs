@@ -263,7 +263,7 @@ fn a_packed_arrow_buffer_that_names_any_length_is_refused_before_there_is_room_f
             }
         }
         // A declared size that is possible is compared later with the actual uncompressed size.
-        // This changes the declared size of the last buffer, which holds the texts.
+        // Here the declared size of the last buffer, which holds the texts, is changed.
         let texts = packed[packed.len() - 1];
         assert!(read_changed(name, texts - 8, &3_i64.to_le_bytes()).is_err());
     }

@@ -203,7 +203,7 @@ pub(crate) fn val_fraction_violation(fraction: f64) -> Option<String> {
 impl TokenizerConfig {
     /// Smallest vocabulary of a byte-level BPE: the bytes and the end of a text.
     const MIN_VOCAB: usize = 257;
-    /// Largest vocabulary that is trained here.
+    /// Largest vocabulary that this crate trains.
     const MAX_VOCAB: usize = 1 << 20;
 
     /// Reports every violated rule with its key path below `[data]`.

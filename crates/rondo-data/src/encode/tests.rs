@@ -40,8 +40,8 @@ fn changed(json: &[u8], change: impl FnOnce(&mut Value)) -> Tokenizer {
     Tokenizer::from_json("test", file.to_string().into_bytes()).expect("a tokenizer")
 }
 
-/// Tokenizers that split a text into words in different ways or not at all, or put a space before
-/// it.
+/// Returns tokenizers that split a text into words in different ways or not at all, or put a space
+/// before the text.
 fn tokenizers() -> Vec<(&'static str, Tokenizer)> {
     let bpe = trained();
     let bpe_json = bpe.json().expect("a file").to_vec();

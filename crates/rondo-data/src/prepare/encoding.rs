@@ -63,8 +63,8 @@ impl Encoding<'_> {
     /// # Errors
     ///
     /// When the corpus cannot be read or encoded, or the files cannot be written;
-    /// [`DataError::Interrupted`] where `progress` stops it. The state is then that of the last
-    /// commit.
+    /// [`DataError::Interrupted`] if `progress` stops the work. In every case, `state` is then the
+    /// state of the last commit.
     pub(super) fn run(&self, state: &mut State, progress: Tell<'_>) -> Result<(), DataError> {
         if state.encoded {
             return Ok(());

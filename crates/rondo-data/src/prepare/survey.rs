@@ -44,7 +44,7 @@ impl Hashing {
     }
 }
 
-/// Compares documents with those of an earlier reading.
+/// Compares documents with the documents of an earlier reading.
 pub(super) struct Seen<'a> {
     corpus: &'a Corpus,
     entries: Ledger,

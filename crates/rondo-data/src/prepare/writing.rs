@@ -1,4 +1,4 @@
-//! Divides the tokens of a corpus into those of its parts, in files of limited size.
+//! Divides the tokens of a corpus into training and validation tokens, in files of limited size.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read};

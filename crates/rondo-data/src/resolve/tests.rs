@@ -10,7 +10,8 @@ fn folder(names: &[&str]) -> tempfile::TempDir {
     folder
 }
 
-/// Returns the files that a path below the folder names, relative to it, and the notices.
+/// Returns the files that are found for a path below the folder, relative to the folder, and the
+/// notices.
 fn found(folder: &tempfile::TempDir, path: &str) -> Result<(Vec<String>, Vec<String>), DataError> {
     let mut notices = Notices::default();
     let path = folder.path().join(path).display().to_string();

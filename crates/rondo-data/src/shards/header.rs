@@ -27,10 +27,10 @@ pub(super) const HEADER_BYTES: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) width: Width,
-    /// Number of tokens.
+    /// The number of tokens.
     pub(super) count: u64,
     pub(super) vocab_size: u64,
-    /// Hash of the tokenizer.
+    /// The hash of the tokenizer.
     pub(super) tokenizer: [u8; 32],
     /// BLAKE3 of the body.
     pub(super) body: [u8; 32],

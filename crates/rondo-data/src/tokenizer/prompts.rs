@@ -44,7 +44,7 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// As [`Tokenizer::encode`].
+    /// The errors of [`Tokenizer::encode`].
     pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, DataError> {
         let tokens = self.encode(text)?;
         Ok([self.opening_of(&tokens), &tokens].concat())
@@ -56,8 +56,8 @@ impl Tokenizer {
         self.beside.split_special
     }
 
-    /// Returns the tokens that the tokenizer's files put before a text: those of the
-    /// post-processor, or those that `add_bos_token` of `tokenizer_config.json` asks for.
+    /// Returns the tokens that the tokenizer's files put before a text: the tokens of the
+    /// post-processor, or the token for `add_bos_token` of `tokenizer_config.json`.
     pub fn own_opening(&self) -> Vec<u32> {
         let Kind::File { inner, .. } = &self.kind else {
             return Vec::new();

@@ -79,7 +79,7 @@ impl SheetRow {
     }
 }
 
-/// Arms under conditions.
+/// A sheet of arms, each measured under several conditions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FieldSheet {
     /// The quantity that is shown, with its unit.

@@ -2,7 +2,7 @@
 
 use crate::keys::Off;
 
-/// Keys that have no effect on the function.
+/// Keys that have no effect on the function of the model.
 pub(super) const HARMLESS: [&str; 34] = [
     // The model's name and origin.
     "_name_or_path",
@@ -47,7 +47,7 @@ pub(super) const HARMLESS: [&str; 34] = [
     "unsloth_version",
 ];
 
-/// Keys that would change the function; each must be off.
+/// Keys that would change the function of the model. Each of them must be off.
 pub(super) const OFF: [Off; 6] = [
     ("attention_bias", None, "biases of attention's matrices"),
     ("clip_qkv", None, "clipped queries, keys and values"),

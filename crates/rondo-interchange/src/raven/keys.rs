@@ -2,7 +2,7 @@
 
 use crate::keys::Off;
 
-/// Keys that have no effect on the function.
+/// Keys that have no effect on the function of the model.
 pub(super) const HARMLESS: [&str; 34] = [
     // The model's name and origin.
     "_name_or_path",
@@ -46,7 +46,7 @@ pub(super) const HARMLESS: [&str; 34] = [
     "problem_type",
 ];
 
-/// Keys that would change the function; each must be off.
+/// Keys that would change the function of the model. Each of them must be off.
 pub(super) const OFF: [Off; 15] = [
     ("bias", None, "biases of matrices"),
     ("center_attention", None, "centred attention"),

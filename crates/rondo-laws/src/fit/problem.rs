@@ -74,7 +74,7 @@ pub(super) struct Residual {
     pub(super) slopes: Vec<f64>,
 }
 
-/// Points of curves, with trial constants of a law.
+/// The points to be fitted, and trial constants of a law.
 pub(super) struct Problem<'a> {
     curves: Vec<Chosen<'a>>,
     ranges: &'a [Range],

@@ -23,7 +23,7 @@ const HALVINGS: usize = 4;
 
 /// A fit's predictions, and the allowed distance from these predictions.
 pub(super) struct Profile<'a> {
-    /// Points with the predicted log losses.
+    /// Some points of each curve, with the log losses that the fit predicts.
     curves: Vec<Chosen<'a>>,
     /// For each residual, the square root of the number of points that the residual stands for.
     weights: Vec<f64>,

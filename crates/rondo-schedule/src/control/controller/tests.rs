@@ -32,7 +32,7 @@ fn all() -> [ControlConfig; 4] {
     })
 }
 
-/// Numbers in [0, 1) that look random.
+/// Returns numbers in [0, 1) that look random.
 pub(super) fn noise() -> impl Iterator<Item = f64> {
     let mut state = 1_u64;
     std::iter::repeat_with(move || {
