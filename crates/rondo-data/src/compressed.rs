@@ -45,7 +45,7 @@ pub(crate) struct GzMembers<R: BufRead> {
 }
 
 impl<R: BufRead> GzMembers<R> {
-    /// `ignored` becomes true if bytes after the last member are not all zero.
+    /// Makes a reader. It sets `ignored` to true if bytes after the last member are not all zero.
     pub(crate) fn new(reader: R, ignored: Rc<Cell<bool>>) -> Self {
         Self {
             member: Some(GzDecoder::new(put_back([0; 2], 0, reader))),

@@ -3,9 +3,9 @@
 //! A tokenizer needs about 150 bytes of memory for each byte that it encodes at once, so long texts
 //! are encoded in pieces. Which cuts change no token depends on the tokenizer. Most tokenizers
 //! first split the text into words, and a cut between two words is safe. But tokenizers differ in
-//! what a word is, and some put a space before every text. So for every possible place, the
-//! tokenizer tests whether a cut there would change any token, given the text on both sides
-//! ([`Seams`]). A text without a safe place stays whole.
+//! what a word is, and some put a space before every text. So [`Seams`] tests with the tokenizer,
+//! for each possible place, whether a cut at this place would change any token. A text without a
+//! safe place stays whole.
 
 use std::ops::Range;
 

@@ -50,8 +50,8 @@ impl SparsityRun {
 /// the validation cross entropy on a linear axis, with each target as a dashed line. A run has the
 /// same colour in all panels. Events are dotted vertical lines.
 ///
-/// Its table has the columns `run,metric,step,tokens,value,event`, whatever the layout; the row of
-/// an event has no value.
+/// Its table has the columns `run,metric,step,tokens,value,event`, in both layouts; the row of an
+/// event has no value.
 ///
 /// # Errors
 /// [`FigureError::Empty`] without runs, if a run has no finite number in one of the panels, or if

@@ -1,8 +1,8 @@
 //! The layout of the reference implementation, seal-rg/recurrent-pretraining, whose Hugging Face
 //! type is `huginn_raven` (Geiping et al. 2025, arXiv 2502.05171).
 //!
-//! A matrix is `[out, in]` in the reference and `[in, out]` here. Both layouts contain the same
-//! numbers, so import, export and import again give the same bits.
+//! A matrix is `[out, in]` in the reference and `[in, out]` in this program. Both layouts contain
+//! the same numbers, so import, export and import again give the same bits.
 //!
 //! | module | what it holds |
 //! |---|---|

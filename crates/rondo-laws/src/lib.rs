@@ -12,7 +12,7 @@
 //! * [`schedule`]: rates over the steps of a run, and their sums; [`curve`]: a schedule with the
 //!   loss at each of its points; [`table`]: reads steps, rates and losses from a CSV table, as
 //!   other programs export it
-//! * [`law`]: a law with its constants; `tissue` and `multi_power`: one form of D each; `blocks`: a
+//! * [`law`]: a law with its constants; `tissue` and `multi_power`: the two forms of D; `blocks`: a
 //!   cheap way for `multi_power` to sum over all pairs of steps
 //! * [`fit`](mod@fit): fits the constants to curves, by Levenberg-Marquardt; `bounds` and `starts`:
 //!   the ranges of the constants and their starting values; `problem`: the objective; `spread` and

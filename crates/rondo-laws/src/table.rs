@@ -13,7 +13,7 @@ const COLUMNS: [&str; 3] = ["step", "lr", "loss"];
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 /// The maximum number of characters of a table that a message quotes.
 const SHOWN: usize = 60;
-/// Floating-point numbers represent every whole number below this one, 2⁵³, exactly.
+/// Floating-point numbers represent every whole number below this limit, 2⁵³, exactly.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// The points of one run.

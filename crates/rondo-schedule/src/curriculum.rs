@@ -24,7 +24,7 @@ pub struct CurriculumConfig {
     pub backprop_depth: Option<Ramp>,
 }
 
-/// The rise of a count from a start value to the configured one.
+/// The rise of a count from a start value to the configured value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ramp {

@@ -23,7 +23,7 @@
 //! | [`control`] | [`control::Controller`]: a penalty's strength, from observed cross entropies |
 //!
 //! Everything except [`control`] is a pure function of configuration, run and step: a resumed run
-//! gets the same numbers as an uninterrupted one. A controller has a state, which is stored in the
+//! gets the same numbers as an uninterrupted run. A controller has a state, which is stored in the
 //! checkpoint. The crate uses no model, no tensor, no optimizer, no clock and no file, and draws no
 //! random number.
 

@@ -7,7 +7,7 @@
 //! A sweep file names a run configuration and the keys to set in it. It expands to the same runs in
 //! the same order on every machine. The sweep's directory contains an ordinary run directory for
 //! each run and one small file for each run that has ended. A sweep that was killed at any moment
-//! can therefore resume, and ends with the same results as one that was not.
+//! can therefore resume, and ends with the same results as a sweep that was never killed.
 //!
 //! In reading order:
 //!

@@ -28,16 +28,16 @@ pub enum Naming {
 /// A run of a sweep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
-    /// Its position in the order of the sweep, from 0.
+    /// The position of the run in the order of the sweep, counted from 0.
     pub index: usize,
-    /// Its name, unique in the sweep and valid as a folder name.
+    /// The name of the run, unique in the sweep and valid as a folder name.
     pub name: String,
     /// The name without the seed, shared by all seeds of the setting; empty if the sweep has a
     /// single setting.
     pub setting: String,
     /// The values set in the base by grid, list and draws, with their dotted keys.
     pub sets: Vec<(String, toml::Value)>,
-    /// Its seed.
+    /// The seed of the run.
     pub seed: u64,
 }
 

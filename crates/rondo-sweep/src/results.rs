@@ -25,7 +25,7 @@ pub struct Results {
 pub struct Row {
     /// The run.
     pub run: Planned,
-    /// Its status.
+    /// The status of the run.
     pub status: Status,
     /// The verdict of the run's diagnosis, if there is one. A run may finish although it has
     /// diverged.

@@ -219,7 +219,7 @@ fn listed<T: AsRef<str>>(words: impl IntoIterator<Item = T>) -> String {
 struct Words {
     /// The short name of each key.
     keys: BTreeMap<String, String>,
-    /// Keys that have different values with the same word.
+    /// Keys for which two different values would be shown as the same word.
     alike: BTreeSet<String>,
 }
 

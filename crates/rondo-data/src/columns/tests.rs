@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::*;
 
-/// The folder of tables written by pyarrow.
+/// Returns the folder of the tables written by pyarrow.
 fn tables() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/tables")
 }

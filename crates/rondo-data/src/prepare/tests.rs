@@ -348,7 +348,7 @@ fn of_a_single_document_and_its_copies_the_tail_validates() {
     assert!(names(out.path()).is_empty());
 }
 
-/// Numbers first, then words; each line ends with `end`.
+/// Returns a text of numbers and then words. Each line ends with `end`.
 fn numbers_and_words(end: &str, words: &str) -> String {
     let number = |i: u32| format!("{} {}{end}", i * 7919 % 9973, i % 97);
     let numbers = (0..60_000).map(number).collect::<Vec<_>>().concat();

@@ -116,7 +116,7 @@ impl Group {
 /// `p[i]` is the image of point `i`.
 type Permutation = Vec<usize>;
 
-/// `(a · b)(i) = a(b(i))`: first `b`, then `a`.
+/// Returns `a · b`, with `(a · b)(i) = a(b(i))`: first `b` is applied, then `a`.
 fn compose(a: &[usize], b: &[usize]) -> Permutation {
     b.iter().map(|&i| a[i]).collect()
 }

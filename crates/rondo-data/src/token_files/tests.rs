@@ -27,7 +27,7 @@ fn words(tokens: &[u32], width: usize) -> Vec<u8> {
     tokens.iter().flat_map(bytes).collect()
 }
 
-/// The header of llm.c: 256 integers, of which only the first three are used.
+/// Returns a file with the header of llm.c: 256 integers, of which only the first three are used.
 fn with_header(magic: i32, version: i32, count: i32, width: usize) -> Vec<u8> {
     let mut header: Vec<u8> = [magic, version, count]
         .iter()
@@ -37,7 +37,7 @@ fn with_header(magic: i32, version: i32, count: i32, width: usize) -> Vec<u8> {
     [header, words(&TOKENS, width)].concat()
 }
 
-/// Megatron's index for sequences of these lengths, with this number type.
+/// Returns Megatron's index for sequences of these lengths, with this number type.
 fn index(kind: u8, width: u64, lengths: &[i32], documents: &[i64]) -> Vec<u8> {
     let mut bytes = b"MMIDIDX\0\0".to_vec();
     bytes.extend(1_u64.to_le_bytes());

@@ -106,7 +106,7 @@ fn an_oversized_file_is_refused_by_its_size() {
     assert!(error.to_string().contains("larger than"), "{error}");
 }
 
-/// [`ONE_WORD`] with other names for its special tokens 7 and 1.
+/// Returns [`ONE_WORD`] with other names for its special tokens 7 and 1.
 fn with_ends(seven: &str, one: &str) -> String {
     let mut file: serde_json::Value = serde_json::from_str(ONE_WORD).expect("JSON");
     let token = |id: u32, content: &str| {

@@ -1,12 +1,12 @@
 //! The name of each parameter in this program and in the layouts.
 //!
-//! | here | there | shape there |
+//! | this program | the layout | shape in the layout |
 //! |---|---|---|
 //! | `tokens` | `model.embed_tokens.weight` | `[V, h]` |
 //! | `core.i` | `model.layers.i` | |
 //! | `….attention.qkv` | `….self_attn.q_proj.weight`, `k_proj`, `v_proj` | `[heads · d_head, h]` each, transposed |
 //! | `….attention.qkv_bias` | `….self_attn.q_proj.bias`, `k_proj`, `v_proj` | `[heads · d_head]` each |
-//! | `….attention.q_norm`, `k_norm` | `….self_attn.q_norm.weight`, `k_norm` | as here |
+//! | `….attention.q_norm`, `k_norm` | `….self_attn.q_norm.weight`, `k_norm` | the same shape |
 //! | `….attention.proj` | `….self_attn.o_proj.weight` | `[h, heads · d_head]`, transposed |
 //! | `….feed_forward.in_proj` | `….mlp.gate_proj.weight`, `up_proj` | `[f, h]` each, transposed |
 //! | `….feed_forward.out_proj` | `….mlp.down_proj.weight` | `[h, f]`, transposed |

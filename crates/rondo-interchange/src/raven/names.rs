@@ -1,6 +1,6 @@
 //! The name of each parameter in this program and in the layout.
 //!
-//! | here | there | shape there |
+//! | this program | the layout | shape in the layout |
 //! |---|---|---|
 //! | `tokens` | `transformer.wte.weight` | `[V, h]` |
 //! | `prelude.i`, `core.i`, `coda.i` | `transformer.prelude.i`, `.core_block.i`, `.coda.i` | |

@@ -62,7 +62,7 @@ fn another_file_and_another_base_are_refused_with_what_differs() {
     assert!(message.ends_with(differences), "{message}");
 }
 
-/// Each case is a file that one run has left, and whether the sweep may then be corrected.
+/// Checks, for each file that one run may have left, whether the sweep may still be corrected.
 #[test]
 fn a_sweep_in_which_nothing_was_trained_may_be_corrected() {
     let before_the_first_step = "{\"kind\":\"eval\",\"step\":0}\n";

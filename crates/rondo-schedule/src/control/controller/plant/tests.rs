@@ -4,7 +4,7 @@
 use super::*;
 use crate::control::update::{Exponential, ProportionalIntegral, Scale};
 
-/// The rule that configs/sparse.toml had before νPI was introduced.
+/// Returns the rule that configs/sparse.toml had before νPI was introduced.
 fn exponential() -> Update {
     Update::Exponential(Exponential {
         rate_up: 1.0,
