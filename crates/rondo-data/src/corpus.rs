@@ -26,7 +26,7 @@ pub enum CorpusSource {
         paths: Vec<String>,
         /// Key or column of the document's text in files of records.
         field: String,
-        /// Whether lines that are no documents are skipped.
+        /// Whether lines that are not documents are skipped.
         skip_bad_lines: bool,
     },
 }
@@ -65,7 +65,8 @@ impl CorpusSource {
     }
 
     /// Returns one line per crate or file of the corpus, without reading any text: name and
-    /// version, or path, size and time of modification. A line changes when its crate or file does.
+    /// version, or path, size and time of modification. A line changes when its crate or file
+    /// changes.
     pub(crate) fn fingerprint(&self) -> Result<Vec<String>, DataError> {
         match self {
             Self::Dependencies => dependencies::fingerprint(),

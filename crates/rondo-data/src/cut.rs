@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use crate::tokenizer::Tokenizer;
 
-/// The least number of bytes of a piece, except the last.
+/// The minimum number of bytes of a piece. The last piece may be shorter.
 pub(crate) const PIECE_BYTES: usize = 64 << 10;
 
 /// Candidate cuts are compared within a stretch of this many bytes.
@@ -36,8 +36,8 @@ pub(crate) enum Start {
 
 /// Decides where a text may be cut.
 pub(crate) trait Seams {
-    /// Returns how the tokens of `right` follow if the text `left` + `right` is cut between the
-    /// two; `None` if the cut would change the tokens.
+    /// Returns how to get the tokens of `right` if the text `left` + `right` is cut between the two
+    /// parts. `None` if the cut would change the tokens.
     fn seam(&self, left: &str, right: &str) -> Option<Start>;
 }
 

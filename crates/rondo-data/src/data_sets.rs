@@ -86,8 +86,8 @@ enum Split {
 }
 
 impl Split {
-    /// Returns the part that the file name of a table says, or else a folder between `folder` and
-    /// the table.
+    /// Returns the part to which a table belongs, according to its file name or else to a folder
+    /// between `folder` and the table.
     fn of(folder: &Path, file: &Path) -> Option<Self> {
         Columns::of_name(file)?;
         let below = file.strip_prefix(folder).unwrap_or(file);

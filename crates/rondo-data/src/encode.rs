@@ -9,7 +9,7 @@ use crate::documents::{Stop, Then};
 use crate::error::DataError;
 use crate::tokenizer::Tokenizer;
 
-/// Pieces with together this many bytes of text are gathered before they are encoded.
+/// Pieces are gathered until they have this many bytes of text together. Then they are encoded.
 const GATHERED_BYTES: usize = 1 << 20;
 
 /// If a number of tokens is requested, at least this many bytes of text are read first. They are

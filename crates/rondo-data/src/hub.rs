@@ -1,4 +1,5 @@
-//! Data sets of the Hugging Face Hub: files of a repository at a revision, kept in the Hub's ordinary cache.
+//! Data sets of the Hugging Face Hub: files of a repository at a revision, kept in the ordinary
+//! cache of the Hub.
 //!
 //! The cache is shared with Python's `huggingface_hub`: `HF_HUB_CACHE`, `HF_HOME/hub` or
 //! `~/.cache/huggingface/hub`. `HF_ENDPOINT` sets another server. With `HF_HUB_OFFLINE`, or if the
@@ -41,7 +42,7 @@ impl HubFiles {
         }
     }
 
-    /// Returns the paths of the files in the cache; downloads the missing ones.
+    /// Returns the paths of the files in the cache; downloads the missing files.
     ///
     /// # Errors
     ///

@@ -17,10 +17,10 @@
 //!   and `bpe` (trains a tokenizer), [`shards`] (token files), `cut` (where a text may be cut),
 //!   `encode` (documents to tokens), `prepared` (a folder of token files), [`mod@prepare`] (corpus
 //!   to folder), `cache` (finds prepared folders again), `order` (the window of tokens for each
-//!   row), [`text`] (windows to batches), `identity` (tells corpora apart); [`token_rows`] (tokens
-//!   given for an evaluation)
-//! * from tasks: [`tasks`], with `word_problem` (of a finite [`group`](tasks::group)), `arithmetic` (nested) and
-//!   [`curriculum`](tasks::curriculum)
+//!   row), [`text`] (windows to batches), `identity` (distinguishes corpora); [`token_rows`]
+//!   (tokens given for an evaluation)
+//! * from tasks: [`tasks`], with `word_problem` (of a finite [`group`](tasks::group)), `arithmetic`
+//!   (nested expressions) and [`curriculum`](tasks::curriculum)
 //! * [`error`]; `file` (opens regular files only), `seed` (named random streams)
 //!
 //! # Limits

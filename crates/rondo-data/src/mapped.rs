@@ -22,7 +22,7 @@ pub(crate) enum Width {
 }
 
 impl Width {
-    /// Returns the smaller of two and four bytes that holds every token of a vocabulary.
+    /// Returns two bytes if they can hold every token of a vocabulary, and otherwise four bytes.
     pub(crate) fn of_vocab(vocab_size: usize) -> Self {
         if vocab_size <= 1 << 16 {
             Self::Two

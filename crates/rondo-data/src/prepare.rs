@@ -91,8 +91,9 @@ impl Recipe<'_> {
 
 /// Writes a corpus as a folder of token files, which must not exist yet.
 ///
-/// The tokenizer is trained on the training part only, on a sample of 1 KiB a token (4 MiB for 4,096
-/// tokens). Two runs over the same corpus write the same bytes, whether or not they were interrupted.
+/// The tokenizer is trained on the training part only, on a sample of 1 KiB for each token of the
+/// vocabulary (4 MiB for 4,096 tokens). Two runs over the same corpus write the same bytes, whether
+/// or not they were interrupted.
 ///
 /// # Errors
 ///

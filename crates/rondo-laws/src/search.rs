@@ -42,7 +42,8 @@ impl Horizon {
     /// Makes a schedule from pairs of step and rate that begin at the end of the warm-up.
     ///
     /// # Errors
-    /// [`LawError::Curve`] for steps that do not ascend, and for a rate that is negative or not finite.
+    /// [`LawError::Curve`] for steps that do not ascend, and for a rate that is negative or not
+    /// finite.
     pub fn schedule(&self, pieces: &[(u64, f64)]) -> Result<Schedule, LawError> {
         let before = sum_before_peak(self.first(), self.peak);
         Schedule::new("schedule", before, pieces.to_vec())
@@ -83,7 +84,8 @@ pub struct Found {
 /// never rises, and never falls below the floor.
 ///
 /// # Errors
-/// [`LawError::Search`] for a run without steps after its warm-up, and for an impossible peak or floor.
+/// [`LawError::Search`] for a run without steps after its warm-up, and for an impossible peak or
+/// floor.
 pub fn best_schedule(law: &Law, horizon: &Horizon) -> Result<Found, LawError> {
     horizon.validate()?;
     let knots = Knots::new(horizon);

@@ -35,7 +35,8 @@ pub struct Sheet {
     /// The metric: its name in the records, without the depth.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
-    /// Recurrence depths, for a metric measured at several; each column is repeated for each depth.
+    /// Recurrence depths, for a metric that is measured at several depths. Each column is repeated
+    /// for each depth.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub depths: Vec<usize>,
     /// Names shown instead of values: `{ full = "random depth" }`.

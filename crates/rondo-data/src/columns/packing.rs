@@ -31,8 +31,8 @@ impl Packing {
         }
     }
 
-    /// Returns an error message if the compressed bytes cannot hold that many uncompressed ones, or
-    /// if there is not enough memory for them.
+    /// Returns an error message if the compressed bytes cannot expand to that many uncompressed
+    /// bytes, or if there is not enough memory for them.
     pub(super) fn refuse(self, packed: u64, unpacked: u64) -> Option<String> {
         if unpacked > self.most(packed) {
             return Some(format!(
@@ -42,7 +42,7 @@ impl Packing {
         let mut room = Vec::<u8>::new();
         let reserved =
             usize::try_from(unpacked).is_ok_and(|count| room.try_reserve_exact(count).is_ok());
-        // Without this, the compiler may remove an allocation that is never written to.
+        // Without this call, the compiler may remove an allocation that is never written to.
         std::hint::black_box(&mut room);
         (!reserved)
             .then(|| format!("there is no memory for the {unpacked} bytes that it unpacks to"))

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::DataError;
 use crate::notices::Notices;
 
-/// The folder of files that are not part of the prepared folder.
+/// The subfolder for temporary files, which are not part of the finished folder.
 const WORK: &str = "work";
 const STATE_FILE: &str = "state.json";
 
@@ -49,7 +49,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Returns the state that an earlier process stored in a folder. If there is none with this
+    /// Returns the state that an earlier process stored in a folder. If there is no state with this
     /// key, empties the folder and returns a new state.
     pub(super) fn of(folder: &Path, key: &str) -> Result<Self, DataError> {
         let path = work(folder).join(STATE_FILE);
