@@ -68,10 +68,10 @@ pub struct Correlation {
     pub p_value: f64,
 }
 
-/// Draws two panels with linear axes. The left one shows the learning rate of every run against
-/// the step. The right one shows a point per run, its final loss against its summed learning rate,
-/// and the line of a law if one is given. Up to nine runs have their own colours and a legend;
-/// more runs are coloured by their summed learning rate.
+/// Draws two panels with linear axes. The left panel shows the learning rate of every run against
+/// the step. The right panel shows a point per run, its final loss against its summed learning rate,
+/// and the line of a law if one is given. Up to nine runs have their own colours and a legend; more
+/// runs are coloured by their summed learning rate.
 ///
 /// Its table has the columns `series,name,x,y`, with the series `schedule` (step, rate), `run`
 /// (summed rate, loss) and `law` (summed rate, loss).

@@ -42,17 +42,17 @@ pub(crate) const GREEN: Colour = Colour::rgb(0x2c_a02c);
 /// Red: marks that must be noticed.
 pub(crate) const RED: Colour = Colour::rgb(0xd6_2728);
 
-/// The background.
+/// The colour of the background.
 pub(crate) const WHITE: Colour = Colour::rgb(0xff_ffff);
 /// The colour of titles and labels.
 pub(crate) const INK: Colour = Colour::rgb(0x26_2626);
 /// The colour of tick labels and captions.
 pub(crate) const SOFT_INK: Colour = Colour::rgb(0x5c_5c5c);
-/// The frame of a panel.
+/// The colour of a panel's frame.
 pub(crate) const FRAME: Colour = Colour::rgb(0x9a_9a9a);
-/// Grid lines at labelled ticks.
+/// The colour of grid lines at labelled ticks.
 pub(crate) const GRID: Colour = Colour::rgb(0xe2_e2e2);
-/// Grid lines between labelled ticks.
+/// The colour of grid lines between labelled ticks.
 pub(crate) const FAINT_GRID: Colour = Colour::rgb(0xf1_f1f1);
 
 /// The colours of series, chosen to be easy to distinguish.

@@ -2,7 +2,7 @@
 //!
 //! With the rows `x_1 … x_n` of width d and their mean `μ`, the components are the eigenvectors of
 //! `C = Σ_r (x_r − μ)(x_r − μ)ᵀ` with the largest eigenvalues `θ`. C is never formed: with a basis
-//! Q (`[d, b]`, orthonormal columns, b = 16 or d, the smaller),
+//! Q (`[d, b]`, orthonormal columns, b = min(16, d)),
 //!
 //! ```text
 //! Z = C·Q = Σ_r (x_r − μ) · ((x_r − μ)ᵀ Q)     two passes over the rows

@@ -29,11 +29,11 @@ pub struct IterationProfile {
     pub step: u64,
     /// The mean correlation between the states of two tokens.
     pub token_corr: Vec<f64>,
-    /// `‖s_i − s_{i−1}‖`, mean over tokens.
+    /// The mean over tokens of `‖s_i − s_{i−1}‖`.
     pub residual: Vec<f64>,
-    /// `‖s_i − s_{i−1}‖ / ‖s_i‖`, mean over tokens; empty if it is not known.
+    /// The mean over tokens of `‖s_i − s_{i−1}‖ / ‖s_i‖`; empty if it is not known.
     pub rel_residual: Vec<f64>,
-    /// `‖s_i‖`, mean over tokens.
+    /// The mean over tokens of `‖s_i‖`.
     pub state_norm: Vec<f64>,
 }
 

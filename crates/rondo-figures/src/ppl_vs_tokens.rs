@@ -17,7 +17,7 @@ use crate::tokens::TokenRate;
 const NAME: &str = "ppl-vs-tokens";
 
 /// Draws a panel for each run with a line for each recurrence depth. The lower axis shows steps,
-/// the upper axis the corresponding tokens; all axes are log.
+/// the upper axis the corresponding tokens; all axes are log axes.
 ///
 /// Its table has the columns `run,depth,step,tokens,perplexity`.
 ///

@@ -16,7 +16,8 @@ const TAIL: f64 = 1e-3;
 pub struct SampledDepths {
     /// The name of the run.
     pub name: String,
-    /// Pairs of a recurrence depth n + k and the number of steps with this depth.
+    /// Pairs of a recurrence depth (all iterations, with and without gradient) and the number of
+    /// steps with this depth.
     pub counts: Vec<(usize, u64)>,
     /// The mean of the distribution from which the depths are drawn, if it is known.
     pub expected_mean: Option<f64>,

@@ -28,7 +28,7 @@ pub struct CurriculumConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ramp {
-    /// The value of the first step, a.
+    /// The start value a, for the first step.
     pub from: usize,
     /// The length of the rise.
     pub over: Length,
