@@ -69,9 +69,9 @@ pub struct Correlation {
 }
 
 /// Draws two panels with linear axes. The left panel shows the learning rate of every run against
-/// the step. The right panel shows a point per run, its final loss against its summed learning rate,
-/// and the line of a law if one is given. Up to nine runs have their own colours and a legend; more
-/// runs are coloured by their summed learning rate.
+/// the step. The right panel shows a point per run (its final loss against its summed learning
+/// rate) and, if a law is given, the line of the law. Up to nine runs have their own colours and a
+/// legend; more runs are coloured by their summed learning rate.
 ///
 /// Its table has the columns `series,name,x,y`, with the series `schedule` (step, rate), `run`
 /// (summed rate, loss) and `law` (summed rate, loss).
