@@ -12,15 +12,16 @@ const ITEMS: &str = "{prefix} [{bar:20}] {percent:>3}%  {human_pos}/{human_len} 
 pub enum Unit {
     /// Bytes.
     Bytes,
-    /// Items with a plural name, for example `files` or `tokens`.
-    Items(&'static str),
+    /// Items with the name of one and of several, for example `file` and `files`.
+    Items(&'static str, &'static str),
 }
 
 impl Unit {
     fn show(self, amount: u64) -> String {
         match self {
             Self::Bytes => bytes(amount),
-            Self::Items(name) => format!("{} {name}", thousands(amount)),
+            Self::Items(one, _) if amount == 1 => format!("1 {one}"),
+            Self::Items(_, several) => format!("{} {several}", thousands(amount)),
         }
     }
 }
@@ -60,7 +61,8 @@ impl WorkBar {
         if let Some(bar) = self.terminal.bar() {
             let (template, name) = match unit {
                 Unit::Bytes => (BYTES, ""),
-                Unit::Items(name) => (ITEMS, name),
+                Unit::Items(one, _) if total == 1 => (ITEMS, one),
+                Unit::Items(_, several) => (ITEMS, several),
             };
             bar.set_style(style(template).progress_chars("=> "));
             bar.set_prefix(label.to_owned());
@@ -124,10 +126,11 @@ mod tests {
         for _ in 0..16 {
             bar.advance(128);
         }
-        bar.phase("writing", 3, Unit::Items("shards"));
+        bar.phase("writing", 3, Unit::Items("shard", "shards"));
         bar.advance(2);
         bar.advance(9);
         bar.warn("one file was empty");
+        bar.phase("training", 1, Unit::Items("run", "runs"));
         bar.finish();
         let golden = "\
 reading: 2.00 KiB
@@ -139,6 +142,7 @@ writing: 3 shards
 writing:  50%  2 shards
 writing: 100%  3 shards
 warning: one file was empty
+training: 1 run
 ";
         assert_eq!(screen.text(), golden);
     }
@@ -149,7 +153,7 @@ warning: one file was empty
         let mut bar = WorkBar::on(screen.live(false), "tokenizing", 4096, Unit::Bytes);
         bar.advance(1024);
         bar.note("a note");
-        bar.phase("writing", 3, Unit::Items("shards"));
+        bar.phase("writing", 3, Unit::Items("shard", "shards"));
         bar.advance(1);
         bar.finish();
         let text = screen.text();
@@ -166,7 +170,7 @@ warning: one file was empty
     #[test]
     fn work_without_an_amount_is_no_error() {
         let screen = Screenshot::default();
-        let mut bar = WorkBar::on(screen.plain(), "reading", 0, Unit::Items("files"));
+        let mut bar = WorkBar::on(screen.plain(), "reading", 0, Unit::Items("file", "files"));
         bar.advance(1);
         bar.finish();
         assert_eq!(screen.text(), "reading: 0 files\n");

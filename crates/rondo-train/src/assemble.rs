@@ -116,9 +116,11 @@ impl PrepareBar {
                 (downloading.as_str(), Unit::Bytes)
             }
             PreparePhase::Reading => ("reading the corpus", Unit::Bytes),
-            PreparePhase::TrainingTokenizer => ("training the tokenizer", Unit::Items("merges")),
+            PreparePhase::TrainingTokenizer => {
+                ("training the tokenizer", Unit::Items("merge", "merges"))
+            }
             PreparePhase::Encoding => ("encoding", Unit::Bytes),
-            PreparePhase::Writing => ("writing", Unit::Items("tokens")),
+            PreparePhase::Writing => ("writing", Unit::Items("token", "tokens")),
         };
         match &mut self.shown {
             None => {

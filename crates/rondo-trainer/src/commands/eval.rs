@@ -168,7 +168,12 @@ fn evaluate(path: &Path, args: &EvalArgs, exits: &[Exit], listed: &Listed) -> Re
         listed,
     };
     let total = material.batches.len() as u64;
-    let mut bar = WorkBar::new(Mode::Auto, "evaluating", total, Unit::Items("batches"));
+    let mut bar = WorkBar::new(
+        Mode::Auto,
+        "evaluating",
+        total,
+        Unit::Items("batch", "batches"),
+    );
     let evaluated = evaluation.run(&run.model, |_| {
         bar.advance(1);
         Ok(())

@@ -97,7 +97,7 @@ fn train(
         mode,
         "sweep",
         writer.runs().count() as u64,
-        Unit::Items("runs"),
+        Unit::Items("run", "runs"),
     );
     let mut shown = 0;
     let mut tell = |event: Event<'_>, counts: Counts| {

@@ -218,7 +218,12 @@ fn score(
     plan: &Plan,
 ) -> Result<ByCondition> {
     let total = scoring.batches(plan) as u64;
-    let mut bar = WorkBar::new(Mode::Auto, &task.name, total, Unit::Items("batches"));
+    let mut bar = WorkBar::new(
+        Mode::Auto,
+        &task.name,
+        total,
+        Unit::Items("batch", "batches"),
+    );
     let outcomes = scoring.outcomes(task, template, plan, || {
         bar.advance(1);
         Ok(())

@@ -78,7 +78,12 @@ impl<'a> Answers<'a> {
     ) -> Result<(Vec<Condition>, ByCondition)> {
         let prompts = self.answering.prompts(task, template)?;
         let total = (self.rules.len() * prompts.len()) as u64;
-        let mut bar = WorkBar::new(Mode::Auto, &task.name, total, Unit::Items("answers"));
+        let mut bar = WorkBar::new(
+            Mode::Auto,
+            &task.name,
+            total,
+            Unit::Items("answer", "answers"),
+        );
         let mut outcomes = Vec::new();
         for rule in &self.rules {
             let mut of_rule = Vec::new();

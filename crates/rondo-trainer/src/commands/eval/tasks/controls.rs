@@ -29,7 +29,12 @@ pub(super) fn fit(
         None => own_documents(run, most)?,
     };
     let total = depths.len() as u64;
-    let mut bar = WorkBar::new(Mode::Auto, "fitting controls", total, Unit::Items("depths"));
+    let mut bar = WorkBar::new(
+        Mode::Auto,
+        "fitting controls",
+        total,
+        Unit::Items("depth", "depths"),
+    );
     let controls = Controls::fit(run, states, depths, &material.batches, most, || {
         bar.advance(1);
         Ok(())
