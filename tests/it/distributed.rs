@@ -1,8 +1,9 @@
-//! Runs on several ranks: the costs in a dry run and, under mpirun, the bits of the results, the
-//! errors, and the ends of whole runs.
+//! Tests of runs on several ranks. Without mpirun, the tests check the costs that a dry run prints.
+//! With mpirun, the tests check whole runs: the bits of the results, the errors, and how the ranks
+//! end.
 //!
-//! The tests under mpirun need the cargo feature `mpi` and Open MPI's `mpirun`; without them they
-//! print a message and do nothing.
+//! Tests with mpirun need the cargo feature `mpi` and Open MPI's `mpirun`. If one of the two is
+//! missing, these tests print a message and pass.
 
 mod bits;
 mod ends;
@@ -22,10 +23,11 @@ use crate::harness::{
     timeless_rows,
 };
 
-/// A process that takes longer than this is assumed to hang.
+/// The longest wait for a process or its output. After this time the test fails.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// Steps of eight micro-batches, which can be divided among 1, 2, 4 and 8 ranks.
+/// Settings with eight micro-batches per step. Eight micro-batches can be divided among 1, 2, 4 and
+/// 8 ranks.
 const SHARED: [&str; 3] = ["train.batch=2", "train.accumulation=8", "train.steps=8"];
 
 /// Returns whether mpirun can be used; otherwise prints a message.
@@ -44,7 +46,8 @@ fn has_mpi() -> bool {
     has_mpi
 }
 
-/// Returns a command for mpirun without its arguments.
+/// Returns a command that starts mpirun with the settings that all tests share. The caller adds the
+/// number of ranks and the program.
 fn mpirun() -> Command {
     let mut command = Command::new("mpirun");
     command
@@ -94,13 +97,14 @@ fn on_ranks(ranks: usize, args: &[String]) -> Ended {
     }
 }
 
-/// Returns the arguments for training configs/smoke.toml with steps of eight micro-batches and
-/// `keys`.
+/// Returns the arguments for a training run of `configs/smoke.toml`, changed by [`SHARED`] and then
+/// by `keys`.
 fn shared_args(out: &Path, keys: &[&str]) -> Vec<String> {
     smoke_args(out, &[&SHARED[..], keys].concat())
 }
 
-/// Returns the hashes of the weights and of the moments in the newest checkpoint of a run.
+/// Returns a hash of the weights and a hash of the moments. Both are read from the run's newest
+/// checkpoint.
 fn hashes(run: &Path) -> [String; 2] {
     let checkpoint = open(run, &Which::Latest).expect("a checkpoint");
     ["model.safetensors", "optimizer.safetensors"].map(|name| {
@@ -125,7 +129,8 @@ fn records(run: &Path) -> Vec<Value> {
     all
 }
 
-/// Returns the processes whose command line contains a run's directory, with the rank of each.
+/// Returns the process id and the rank of each trainer whose command line contains the run's
+/// directory.
 fn processes(run: &Path) -> Vec<(u32, Option<usize>)> {
     let wanted = run.display().to_string();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();

@@ -16,13 +16,14 @@ pub const LATE_CODE: i32 = 7;
 pub struct Late {
     /// The rank that waited.
     pub by: Peer,
-    /// The operation that the rank waited in, by its name in [`Collective`](crate::Collective).
+    /// The name of the [`Collective`](crate::Collective) method or of the MPI function in which the
+    /// rank waited.
     pub operation: &'static str,
     /// How long the rank was allowed to wait.
     pub timeout: Duration,
-    /// The ranks that have not reached the operation. `None` if rank `by` does not know them: only
-    /// ranks 0 and 1 do. Empty if all ranks have reached the operation, but the engine does not
-    /// finish it.
+    /// The ranks that have not reached the operation. `None` if rank `by` has no list of these
+    /// ranks; under MPI, only ranks 0 and 1 have one. Empty if all ranks have reached the operation
+    /// but the engine does not finish it.
     pub missing: Option<Vec<Peer>>,
 }
 

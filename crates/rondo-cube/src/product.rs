@@ -2,8 +2,8 @@
 //!
 //! With or without tuning, Burn prefers routines that use tensor cores. On a device with TF32 these
 //! routines round f32 numbers to 11 bits of significand. On such a device this module therefore
-//! chooses the routine itself if the precision is f32. It also chooses in builds in which Burn does
-//! not tune, because its table distinguishes more kinds of devices than Burn does.
+//! chooses the routine if the precision is f32. This module also chooses the routine in builds in
+//! which Burn does not tune, because `table` distinguishes more kinds of devices than Burn does.
 //!
 //! Reading order: `routine`, the ways to compute a product; `table`, the routine for each device;
 //! this file.
@@ -53,8 +53,8 @@ pub fn chosen_for(a: &CubeTensor, b: &CubeTensor, precision: Precision) -> Routi
     }
 }
 
-/// Does what [`product`] does in f32, with a routine that the caller chooses. Returns `None` if the
-/// device cannot run this routine.
+/// Returns the result of [`product`] in f32, computed with `routine`. Returns `None` if the device
+/// cannot run `routine`.
 ///
 /// # Panics
 ///
@@ -73,8 +73,8 @@ pub fn transposed(x: &CubeTensor) -> CubeTensor {
     swapped(x.clone(), axes - 2, axes - 1)
 }
 
-/// Returns whether products on a device can be rounded to TF32. They can on CUDA devices from
-/// compute capability 8.0 on.
+/// Returns whether products on a device can be rounded to TF32. This is true for CUDA devices with
+/// compute capability 8.0 or higher.
 pub fn has_tf32(device: &CubeDevice) -> bool {
     client_has_tf32(&device.client())
 }
@@ -84,8 +84,9 @@ fn client_has_tf32(client: &Client) -> bool {
     client.properties().supports_type(tf32)
 }
 
-/// Returns whether Burn chooses the routine. On a device with TF32, Burn does so if TF32 is
-/// requested. On other devices every routine computes in f32, and Burn chooses if it tunes.
+/// Returns whether Burn chooses the routine. On a device with TF32, Burn chooses if TF32 is
+/// requested. On other devices every routine computes in f32, and Burn chooses in builds with
+/// tuning.
 fn leaves_to_burn(precision: Precision, has_tf32: bool, tunes: bool) -> bool {
     match (precision, has_tf32) {
         (Precision::Tf32, true) => true,

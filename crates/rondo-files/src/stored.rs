@@ -21,7 +21,7 @@ impl StoredTensors {
     /// Reads the header of `file`.
     ///
     /// # Errors
-    /// Those of [`locate`].
+    /// The errors of [`locate`].
     pub fn open(file: File) -> Result<Self, TensorError> {
         let bytes = file.metadata()?.len();
         let tensors = locate(&mut BufReader::new(&file), bytes)?;

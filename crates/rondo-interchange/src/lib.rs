@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! DIR/config.json                      sizes and structure; `model_type` names the family
-//! DIR/model.safetensors                every tensor, or
-//! DIR/model.safetensors.index.json     the model-*.safetensors file of each tensor
+//! DIR/model.safetensors                all tensors, if they are in one file
+//! DIR/model-*.safetensors              all tensors, if they are in several files
+//! DIR/model.safetensors.index.json     the file name of each tensor, if there are several files
 //! ```
 //!
 //! In reading order:
@@ -17,7 +18,7 @@
 //! | `keys` | typed reading of the keys of `config.json` |
 //! | `settings` | converts `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
 //! | [`special`](SpecialTokens) | the ids of the tokens that begin a text and stop generation |
-//! | `archive` | an index of a folder's tensors; building it reads no tensor |
+//! | `archive` | an index of the tensors in a folder, built without reading a tensor |
 //! | [`element`](Element) | f32, bf16 and f16 as bytes |
 //! | `copying` | the copy of one tensor from a file to a stream, with conversions |
 //! | [`vanished`](Vanished) | weights that become 0 in 16 bits |
@@ -27,13 +28,16 @@
 //!
 //! To add a family, write a file beside `raven.rs` that implements `Layout`, and add a variant to
 //! [`Family`]. A family that splits a parameter in another way needs a variant of [`Counterpart`].
-//! A layout that cannot be written returns its reason from `Layout::express`.
+//! If a layout cannot express a model, `Layout::express` returns the reasons and the export fails.
 //!
-//! Limits: the crate uses no Burn tensor and no device (numbers go from file to file), no training,
-//! no run directory, no tokenizer and no terminal. Memory holds only the parameter that is being
-//! copied; when a stack becomes a loop, it also holds that parameter of the layers that share it.
-//! Only `raven` and `llama` contain names of stored tensors and of keys. Exceptions are
-//! `model_type` and the special tokens, whose names are the same in all families.
+//! Limits: the crate uses no Burn tensor and no device, because numbers are copied from file to
+//! file. The crate uses no training, no run directory, no tokenizer and no terminal. An import or
+//! export holds at most one parameter in memory. The conversion of a stack into a loop holds one
+//! parameter for each of the layers that share weights, and the low-rank pairs of one matrix.
+//!
+//! Only `raven` and `llama` contain the names of tensors in files and the keys of `config.json`.
+//! The keys `model_type` and those of the special tokens are exceptions, because they are the same
+//! in all families.
 
 mod archive;
 mod copying;

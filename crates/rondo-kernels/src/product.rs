@@ -10,29 +10,28 @@ mod full;
 
 use crate::matrix::{Matrix, MatrixMut};
 
-/// What a product does with the numbers in its destination.
+/// Whether a product replaces the numbers in its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// Overwrites them.
+    /// Replaces the numbers by the product.
     Replace,
-    /// Adds to them.
+    /// Adds the product to the numbers.
     Add,
 }
 
-/// The precision of the factors of a product; sums are in f32.
+/// The precision of the factors of a product. Sums are in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// Uses them as they are.
+    /// The factors are not rounded.
     #[default]
     F32,
-    /// May round them to TF32, 11 bits of significand, on a device with instructions for that. A
-    /// processor has none and uses the numbers as they are.
+    /// A device with instructions for TF32 may round the factors to TF32, which has 11 bits of
+    /// significand. Processors have no such instructions and do not round the factors.
     Tf32,
-    /// Rounds them to bf16, 8 bits of significand: to nearest, ties to even. Subnormal numbers
-    /// become zero.
+    /// The factors are rounded to bf16, which has 8 bits of significand: to nearest, ties to even.
+    /// Subnormal numbers become zero.
     ///
-    /// Machines differ in the order of additions. On one machine, one thread and many give the same
-    /// bits.
+    /// The order of additions depends on the machine, but not on the number of threads.
     Bf16,
 }
 
@@ -85,7 +84,7 @@ pub fn product_of(a: Matrix<'_>, b: Matrix<'_>, precision: Precision) -> Vec<f32
     // SAFETY: the vector has room for m rows of n, and no other code has its pointer.
     let out = unsafe { MatrixMut::unwritten(values.as_mut_ptr(), m, n) };
     product(out, Write::Replace, a, b, precision);
-    // SAFETY: the product that replaces has written every element.
+    // SAFETY: `Write::Replace` has written every element.
     unsafe { values.set_len(m * n) };
     values
 }

@@ -1,5 +1,5 @@
-//! A run on several ranks. The ranks are processes that share the micro-batches of each step. Apart
-//! from their micro-batches, all ranks have the same numbers.
+//! A run on several ranks. The ranks are processes that share the micro-batches of each step. All
+//! ranks have the same weights.
 //!
 //! ```text
 //! micro-batches of the step      0 1 2 3 4 5 6 7
@@ -7,11 +7,11 @@
 //! ∇L = ((g_0 + g_1) + (g_2 + g_3)) + ((g_4 + g_5) + (g_6 + g_7))
 //! ```
 //!
-//! Gradients are summed pairwise in the order of micro-batches, on one rank or on many. If each
-//! rank has a power of two of micro-batches, the sum therefore has the same bits for every number
-//! of ranks ([rondo_collective]). Only rank 0 uses the files, the lock and the screen. After a
-//! collective operation all ranks have the same numbers. Every decision (to skip, stop, save,
-//! evaluate or end) depends only on these common numbers.
+//! By default, gradients are summed pairwise in the order of micro-batches, on one rank or on many.
+//! If the number of micro-batches of each rank is a power of two, the sum therefore has the same
+//! bits for every number of ranks ([rondo_collective]). Only rank 0 uses the files, the lock and
+//! the screen. Every decision (to skip, stop, save, evaluate or end) depends only on numbers that
+//! all ranks have in common.
 //!
 //! In reading order:
 //!
@@ -21,12 +21,12 @@
 //! * `standing`: the message about a missing rank
 //! * `replicas`: sends weights and moments from rank 0 to all ranks, and checks that the weights of
 //!   all ranks stay equal
-//! * `gradients`: the sum of a step; `zero`: each rank updates some of the tensors
+//! * `gradients`: sums the gradients of a step; `zero`: each rank updates some of the tensors
 //! * `pace`: the step times of the ranks; `message`: numbers as bytes
 //!
 //! # Limits
 //!
-//! This module does not start processes and does not use MPI. `rondo_collective` does.
+//! This module neither starts processes nor calls MPI. `rondo_collective` calls MPI.
 
 mod agree;
 mod config;
@@ -230,7 +230,7 @@ impl World {
 pub(crate) mod testing {
     use super::*;
 
-    /// Does `work` on each rank of a world. Returns the results in the order of ranks.
+    /// Runs `work` on each rank of a world. Returns the results in the order of ranks.
     pub(crate) fn on_ranks<R: Send>(ranks: usize, work: impl Fn(World) -> R + Sync) -> Vec<R> {
         let worlds = rondo_collective::threads::world(ranks).into_iter();
         let worlds = worlds.map(|thread| World::new(Arc::new(thread)));

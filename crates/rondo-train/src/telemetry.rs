@@ -10,8 +10,9 @@
 //! Iteration correlation: the Pearson correlation of s_i and s_{i−1} over features, averaged over
 //! tokens. The metrics have the names that the reference implementation of arXiv 2502.05171 uses.
 //!
-//! Everything is computed on the device and read at once. A correlation that does not exist (with
-//! one position, or with a constant state) is NaN on the device and null in a record.
+//! All values are computed on the device and read at once. If all features of a token are equal, a
+//! correlation is NaN on the device. A sequence of one token has no token correlation, although c
+//! on the device is a number. In both cases the record contains null.
 
 use burn::tensor::Tensor;
 use rondo_metrics::Draft;
@@ -29,9 +30,10 @@ use rondo_model::recurrence::Trace;
 use crate::named::named;
 
 named! {
-    /// The telemetry of one forward pass. `T` is a tensor `[1]` on the device or a number read from
-    /// it. n_f is the norm of the readout, s_i the state after iteration i of r, e the embedding,
-    /// and y the output of the coda, so that n_f(y) is the input of the head.
+    /// The telemetry of one forward pass. `T` is a tensor `[1]` on the device, or a number that was
+    /// read from the device. n_f is the norm of the readout, r the number of iterations, s_i the
+    /// state after iteration i, e the embedding, and y the output of the coda. The input of the
+    /// head is n_f(y).
     #[derive(Clone, Debug, PartialEq)]
     pub struct Telemetry<T> {
         values {
@@ -62,7 +64,8 @@ named! {
 }
 
 named! {
-    /// The telemetry of iteration i, on states without n_f. All values are means over tokens.
+    /// The telemetry of iteration i. Unlike in [`Telemetry`], n_f is not applied to the states. All
+    /// values except the token correlation are means over tokens.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Iteration<T> {
         values {
@@ -140,14 +143,14 @@ fn token_corr(unit: Tensor<3>) -> Tensor<1> {
 }
 
 impl Telemetry<f64> {
-    /// Adds the telemetry to the record of its step.
+    /// Adds the telemetry to the record of the step.
     pub fn write(&self, record: &mut Draft<Train>) {
         let seq = self.seq as f64;
         let token_corr = self.correlation(self.recurrent_state_token_corr);
         let state_corr: Vec<Option<f64>> = (0..)
             .zip(&self.iterations)
-            // The state before the first iteration, s_0, is noise, so the first correlation is left
-            // out.
+            // The first correlation is omitted, because the state before the first iteration, s_0,
+            // is noise.
             .map(|(i, each)| finite(each.state_corr).filter(|_| i > 0))
             .collect();
         let known: Vec<f64> = state_corr.iter().flatten().copied().collect();
@@ -185,7 +188,7 @@ impl Telemetry<f64> {
         self.iterations.iter().map(value).collect()
     }
 
-    /// Returns the token correlation `c`. `None` for a sequence of one token.
+    /// Returns the token correlation `c`; `None` for sequences of one token, or if `c` is NaN.
     fn correlation(&self, c: f64) -> Option<f64> {
         finite(c).filter(|_| self.seq > 1)
     }

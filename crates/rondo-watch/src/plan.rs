@@ -9,8 +9,8 @@ use serde::Deserialize;
 pub struct Plan {
     /// The number of steps of the whole run; `None` if unknown.
     pub steps: Option<u64>,
-    /// The thresholds at which a reading counts as a failure; the defaults if the configuration is
-    /// unknown.
+    /// The thresholds at which a reading counts as a failure. The defaults if the thresholds of the
+    /// run are unknown.
     pub thresholds: DiagnosisConfig,
     /// Why a part of the plan is unknown.
     pub note: Option<String>,
@@ -57,7 +57,8 @@ impl Plan {
         }
     }
 
-    /// Makes a plan without a known part. `reason` explains why.
+    /// Returns a plan without a number of steps and with the default thresholds. The note of the
+    /// plan begins with `reason`.
     pub(crate) fn unknown(reason: &str) -> Self {
         Self {
             note: Some(format!("{reason}: no number of steps, default thresholds")),

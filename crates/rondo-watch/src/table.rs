@@ -1,4 +1,4 @@
-//! Makes one table, for output that is not a terminal.
+//! Makes a table of all runs, for output that is not a terminal.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -9,8 +9,9 @@ use rondo_metrics::format::{MISSING, duration, learning_rate, or_missing, rate, 
 use crate::run::{Run, Stage};
 use crate::series::Series;
 
-/// Returns a row for each run: verdict, step, loss, perplexity by depth, correlation, rate, drawn
-/// iterations, speed, time left and the last event. Missing numbers are shown as [`MISSING`].
+/// Returns a table with one row for each run. The columns are the verdict, step, loss, perplexity
+/// by depth, correlation, learning rate, iterations of the last step, speed, time left and last
+/// event. [`MISSING`] stands for a missing number.
 pub fn table(runs: &[Run], now: SystemTime) -> Table {
     let depths: BTreeSet<usize> = runs
         .iter()

@@ -14,8 +14,8 @@ use cubek::std::InputBinding;
 
 use crate::tensor::CubeTensor;
 
-/// How a product of f32 tensors is computed. Each routine has its own order of addition, which is
-/// the same in every run.
+/// A way to compute a product of f32 tensors. Each routine adds in its own order, which is the same
+/// in every run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Routine {
     /// The routine that Burn chooses, perhaps by tuning.
@@ -24,13 +24,13 @@ pub enum Routine {
     Units(Stages, Tile),
 }
 
-/// How many parts of the factors are in shared memory at a time.
+/// The number of parts of the factors that are in shared memory at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stages {
     /// One part: the part that is being multiplied.
     One,
-    /// Two parts: the part that is being multiplied and the next part. This form has half as many
-    /// units and smaller tiles.
+    /// Two parts: the part that is being multiplied and the next part. Routines with two parts have
+    /// half as many units and smaller tiles.
     Two,
 }
 
@@ -44,7 +44,7 @@ pub enum Tile {
 }
 
 impl Routine {
-    /// The routine that Burn uses if it does not tune. Every device can run it.
+    /// The routine that Burn uses in builds without tuning. Every device can run this routine.
     pub const LARGE: Self = Self::Units(Stages::One, Tile::Large);
 
     /// Every routine that this module itself can choose. [`Self::LARGE`] comes first.

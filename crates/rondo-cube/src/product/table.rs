@@ -1,5 +1,5 @@
-//! The choice of the routine for a product of f32 tensors, by the kind of the device and the form
-//! of the product. The table is fixed. So the first product needs no tuning, and each product has
+//! Chooses the routine for a product of f32 tensors. The choice depends only on the kind of the
+//! device and on the form of the product. So the first product needs no tuning, and a product has
 //! the same bits in every run.
 
 use cubecl::client::Client;
@@ -9,7 +9,7 @@ use super::routine::{Routine, Stages, Tile};
 use crate::primitive::CubeDevice;
 use crate::tensor::CubeTensor;
 
-/// The kind of a device, as far as the choice of a routine depends on it.
+/// The kind of a device. The choice of a routine distinguishes only these kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adapter {
     /// A driver that computes on the processor, such as Mesa's llvmpipe.
@@ -97,15 +97,17 @@ fn is_turned(x: &CubeTensor) -> bool {
     strides[axes - 1] != 1 && shape[axes - 1] > 1 && strides[axes - 2] == 1
 }
 
-/// How many numbers of the result the 256 units of [`Stages::One`] with [`Tile::Large`] compute
-/// together: 16 rows and 8 columns per unit. With [`Stages::Two`] the number is a quarter of this.
+/// The number of elements of the result that a group of units computes with [`Stages::One`] and
+/// [`Tile::Large`]. A group has 256 units, and each unit computes 16 rows and 8 columns. With
+/// [`Stages::Two`], a group computes a quarter of this number.
 const NUMBERS_OF_A_GROUP: usize = 256 * 16 * 8;
 
 /// Returns the routine for a product in f32 in builds without tuning.
 ///
-/// The routine for software drivers was chosen by measurement. The routines for GPUs are derived
-/// from the sizes of cubek's tiles, without measurement. Large tiles read the least memory. If they
-/// form fewer groups than the device has cores, smaller tiles keep more cores busy.
+/// The routine for software drivers was chosen by measurement. The routines for GPUs were not
+/// measured. They were chosen by the sizes of cubek's tiles: [`Routine::LARGE`] reads the least
+/// memory, but its groups may be too few to use all cores. In that case [`Stages::Two`] uses more
+/// cores, because its groups compute fewer numbers.
 pub fn chosen(adapter: Adapter, form: Form) -> Routine {
     let is_vector = form.rows == 1 || form.columns == 1;
     let cores = match adapter {

@@ -6,7 +6,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `tile` | rounded numbers, packed into tiles by AVX-512 |
-//! | `pieces` | a product cut into pieces of tiles |
+//! | `pieces` | divides a product into pieces that run in parallel |
 //! | `amx` | computes a block of a product with AMX, the matrix unit of Xeons since 2023 |
 //! | `dots` | computes a block with AVX-512, on AMD's processors since Zen 4 |
 //! | `rounded` | rounded numbers kept in f32, for every other processor |
@@ -57,7 +57,7 @@ impl Kernel {
         all
     }
 
-    /// Returns the fastest kernel. It is determined once per process.
+    /// Returns the fastest kernel. The choice is made once per process.
     fn fastest() -> Self {
         static FASTEST: OnceLock<Kernel> = OnceLock::new();
         *FASTEST.get_or_init(|| Self::all().swap_remove(0))
@@ -83,7 +83,7 @@ impl Kernel {
     }
 }
 
-/// Returns whether this machine has instructions for bf16 that are faster than those for f32.
+/// Returns whether this machine multiplies bf16 numbers faster than f32 numbers.
 pub(super) fn is_fast() -> bool {
     Kernel::fastest().is_of_bf16()
 }

@@ -83,7 +83,7 @@ pub(super) struct Problem<'a> {
 }
 
 impl<'a> Problem<'a> {
-    /// Takes at most `most` points of each curve.
+    /// Creates a problem from at most `most` points of each curve.
     pub(super) fn new(curves: &'a [Fitted], most: usize, ranges: &'a [Range], u: &[f64]) -> Self {
         let mut problem = Self {
             curves: curves.iter().map(|curve| curve.chosen(most)).collect(),
@@ -105,8 +105,8 @@ impl<'a> Problem<'a> {
         (problem, report.objective_function)
     }
 
-    /// Moves constants that are at an end of their range back inside: each free coordinate is
-    /// limited to ±`most`, where a constant still changes with its free coordinate.
+    /// Limits each free coordinate to ±`most`. This moves a constant away from the ends of its
+    /// range, so that a change of its coordinate still changes the constant.
     pub(super) fn off_the_ends(mut self, most: f64) -> Self {
         self.u.apply(|u| *u = u.clamp(-most, most));
         self.evaluate();

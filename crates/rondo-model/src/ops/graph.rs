@@ -1,4 +1,5 @@
-//! A function of tensors with a handwritten backward pass, as one node of the graph.
+//! Adds a function of tensors to the graph as one node. The function has a handwritten backward
+//! pass.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -19,7 +20,7 @@ use super::operands::Names;
 
 type Tracked<B> = FloatTensor<Autodiff<B>>;
 
-/// How functions read and create the tensors of a Burn backend.
+/// Gives functions access to the tensors of a Burn backend.
 pub(super) trait Access: Backend {
     /// A tensor in the form that functions read.
     type View<'a>;
@@ -32,11 +33,11 @@ pub(super) trait Access: Backend {
     /// Returns the view of a readable tensor for functions.
     fn view(x: &FloatTensor<Self>) -> Self::View<'_>;
 
-    /// Returns a tensor of values that a function has computed.
+    /// Creates a tensor from values that a function has computed.
     fn made(values: Self::Made, shape: Shape) -> FloatTensor<Self>;
 }
 
-/// The operands of a function by name: the names are those of M, and each operand has type T.
+/// The named operands of a function. `M` defines the names, and each operand has type `T`.
 pub(super) type Of<M, const N: usize, T> = <M as Names<N>>::Of<T>;
 
 /// A function of at most N tensors of a backend.
@@ -47,7 +48,7 @@ pub(super) trait Function<B: Access, const N: usize>:
     type Names: Names<N>;
     /// The values that the backward pass needs in addition to the operands.
     type Saved: Clone + Debug + Send + Sync + 'static;
-    /// The results of the forward pass in addition to the output, without gradient.
+    /// Results of the forward pass besides the output. They have no gradient.
     type Aside;
 
     /// Returns the output, the values for the backward pass, and the additional results. If
@@ -128,7 +129,7 @@ fn record<B: Access, F: Function<B, N>, const N: usize>(
     (out, aside)
 }
 
-/// The backward step of `F`; its [`State`] holds all data of the step.
+/// The node of a function `F` in the graph. [`State`] holds the data for its backward pass.
 #[derive(Debug)]
 struct Node<B, F>(PhantomData<fn() -> (B, F)>);
 
@@ -185,7 +186,8 @@ fn in_graph(x: &DispatchTensor) -> bool {
     x.autodiff != DispatchAutodiffContext::Disabled
 }
 
-/// Returns the primitive of a tensor outside the graph.
+/// Returns the primitive of a tensor of backend `B`. For a tensor in the graph, `B` must be an
+/// [`Autodiff`] backend.
 ///
 /// # Panics
 ///
@@ -198,7 +200,7 @@ where
     x.expect("a tensor of the backend that was chosen").float()
 }
 
-/// Returns a tensor of the graph. A tensor from outside the graph becomes a constant.
+/// Returns the primitive of `x` in the graph. A tensor outside the graph becomes a constant.
 fn lifted<B: Backend>(x: DispatchTensor) -> Tracked<B>
 where
     DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B>>,

@@ -1,4 +1,4 @@
-//! Finds how fast a similar run was on this machine. Reads the records of that run.
+//! Reads the speed of a similar run on this machine from the records of that run.
 
 use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const LOOKED_AT: usize = 32;
 /// The maximum size in bytes of a file of records. Larger files are not read.
 const LARGEST: u64 = 64 << 20;
 
-/// The speed of a run that was measured.
+/// The measured speed of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Speed {
     /// Seconds per step, without evaluations and checkpoints.
@@ -34,15 +34,15 @@ pub struct Speed {
 }
 
 impl Speed {
-    /// Formats how long `work` takes at this speed.
+    /// Formats the expected time for `work` at this speed.
     pub fn line(&self, work: &Work) -> String {
         let speed = format!("at the speed of {} on {}", self.run.display(), self.day);
         expected(work, self.step_seconds, self.evaluation_seconds, &speed)
     }
 }
 
-/// Formats how long `work` takes if each step and each evaluation takes the given seconds. `why`
-/// says where these times come from.
+/// Formats the expected time for `work`, from the seconds per step and per evaluation. `why` says
+/// where these seconds come from.
 pub fn expected(
     work: &Work,
     step_seconds: f64,
@@ -72,9 +72,9 @@ struct Launch {
     config: RunConfig,
 }
 
-/// Finds how fast a run with the same steps as `config` was on this machine and device. Looks at
-/// the run in `run_dir` first, then at the other runs in the same parent folder, newest first.
-/// Returns `None` if no run matches.
+/// Returns the speed of a run whose steps did the same work as steps of `config`, on this machine
+/// and the same device. Checks the run in `run_dir` first, then the other runs in the same parent
+/// folder, newest first. Returns `None` if no run has the same steps and a known speed.
 pub fn find(run_dir: &RunDir, config: &ResolvedConfig, listed: &Listed) -> Option<Speed> {
     let host = sysinfo::System::host_name()?;
     let own = run_dir.path();
@@ -150,11 +150,13 @@ fn measured(run: &RunDir, has_same_evaluations: bool, time: &str) -> Option<Spee
     let mut last = None;
     let mut count = 0;
     for record in timed {
-        // Step numbers decrease where a run was resumed from an earlier step.
+        // If the run was resumed from an earlier step, the step number decreases. `observe` then
+        // adds no steps and no time for this record.
         recent.observe(record);
         (last, count) = (Some(record.step), count + 1);
     }
-    // One record is not enough: the first record includes compiling kernels and filling caches.
+    // At least two records are needed, because the first record includes the time for compiling
+    // kernels and filling caches.
     let step_seconds = recent.until(last.filter(|_| count > 1)? + 1)?;
     Some(Speed {
         step_seconds,
@@ -166,8 +168,9 @@ fn measured(run: &RunDir, has_same_evaluations: bool, time: &str) -> Option<Spee
     })
 }
 
-/// Returns the mean seconds of an evaluation. Uses evaluations that directly follow a logged step.
-/// Each is measured from the record of the step to the record of the evaluation.
+/// Returns the mean seconds of an evaluation. Uses only evaluations whose record directly follows
+/// the record of a training step. The difference between the times of these two records is the
+/// time of the evaluation.
 fn evaluation_seconds(records: &[Record]) -> Option<f64> {
     let pairs = records.windows(2).filter_map(|pair| {
         let [train, eval] = pair else {

@@ -82,8 +82,8 @@ impl World {
         self.agree(result)
     }
 
-    /// Does `work` first on rank 0, then on the first rank of every other host, then on all
-    /// remaining ranks. In this way, later ranks find the files that earlier ranks have prepared.
+    /// Runs `work` first on rank 0, then on the first rank of every other host, then on all
+    /// remaining ranks. Later ranks find the files that earlier ranks have prepared.
     ///
     /// # Errors
     ///

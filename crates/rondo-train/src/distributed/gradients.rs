@@ -1,14 +1,15 @@
-//! Sums the gradients of a step over the ranks. Each rank keeps one flat vector for them during the
-//! whole run.
+//! Sums the gradients of all ranks in each step. Each rank keeps one flat vector for the whole run.
+//! The vector is in the memory of the host; gradients on another device are copied there and back.
 //!
 //! ```text
-//! all ranks update:   gradients in the order of the table | loss | stop     one sum
-//! ZeRO-1:             gradients of rank 0's tensors | of rank 1's | …       a sum for each owner
+//! without ZeRO-1:   gradients in the order of the parameter table                    | loss | stop
+//! with ZeRO-1:      gradients of rank 0's parameters | of rank 1's parameters | …    | loss | stop
 //! ```
 //!
-//! If every rank receives the whole sum, the loss and the number of ranks with a request to stop
-//! are part of the vector. With ZeRO-1, these two numbers are sent in a second exchange. If the
-//! device has its own memory, the vector is copied to the host and back once per step.
+//! `stop` is 1 if the rank has received a request to stop, otherwise 0. Without ZeRO-1, the ranks
+//! add these vectors, and each rank receives the whole sum. This is also done with ZeRO-1 and the
+//! fast sum. With ZeRO-1 and the ordered sum, each rank receives only the sum of the gradients of
+//! its own parameters. The ranks then send `loss` and `stop` in a second exchange.
 
 use std::ops::Range;
 
@@ -31,11 +32,10 @@ use crate::optim::{Optimizer, global_norm, sum_of_squares};
 use crate::step::read;
 use crate::weights::{each_parameter, named, replace_parameters, vector};
 
-/// The number of values in the vector after the gradients: the loss, and the number of ranks that
-/// have received a request to stop.
+/// The number of values after the gradients in the vector: `loss` and `stop`.
 const BEHIND: usize = 2;
 
-/// The exchange of a step between the ranks. Reuses its buffers.
+/// Exchanges gradients and weights with the other ranks. All steps use the same buffers.
 pub(crate) struct Exchange {
     world: World,
     /// The range of each parameter's gradient in the vector, in the order of the parameter table.
@@ -43,11 +43,12 @@ pub(crate) struct Exchange {
     vector: Vec<f32>,
     reducer: Reducer,
     sharded: Option<Sharded>,
+    /// Whether each rank receives the sum of the whole vector.
     is_whole: bool,
     watch: Stopwatch,
 }
 
-/// The owner of each parameter, and a sum in which each owner receives its own part.
+/// The owner of each parameter, and a sum in which each rank receives only the part that it owns.
 struct Sharded {
     owners: Owners,
     sum: OwnedSum,
@@ -87,7 +88,7 @@ impl Exchange {
             vector: vec![0.0; counts.iter().sum::<usize>() + BEHIND],
             places,
             reducer: Reducer::new(order(rules), ranks),
-            // The engine's own sum always gives the whole vector to every rank.
+            // The engine computes the fast sum and always returns the whole vector on every rank.
             is_whole: sharded.is_none() || rules.reduce == Reduce::Fast,
             sharded,
             watch: Stopwatch::start(),
@@ -104,8 +105,8 @@ impl Exchange {
         self.sharded.as_ref().map(|sharded| &sharded.owners)
     }
 
-    /// Adds the losses and gradients of all ranks. If `reads_are_free`, reading a value never waits
-    /// for a queue of the device, so gradients are read one by one.
+    /// Adds the losses and the gradients of all ranks. `reads_are_free` means that a read from the
+    /// device never waits for a queue. Then the gradients are read one by one.
     ///
     /// # Errors
     ///
@@ -125,7 +126,8 @@ impl Exchange {
                 }
                 read(loss)?[0]
             }
-            // Reads everything as one tensor, so that the device is waited for only once.
+            // Reads the gradients and the loss as one tensor, so the host waits for the device only
+            // once.
             false => {
                 let all = [gradients, vec![loss]].concat();
                 let all = read(Tensor::cat(all, 0))?;
@@ -179,8 +181,8 @@ impl Exchange {
         })
     }
 
-    /// Adds the vectors of all ranks. Every rank receives only the sum of the tensors that it
-    /// updates.
+    /// Adds the gradients of all ranks. Each rank receives only the gradients of the parameters
+    /// that it updates.
     fn reduce_owned(&mut self, behind: [f32; BEHIND], device: &Device) -> Result<Reduced> {
         let Some(Sharded { owners, sum }) = &mut self.sharded else {
             unreachable!("only sharded gradients have owners");
@@ -219,7 +221,7 @@ impl Exchange {
         })
     }
 
-    /// Copies every weight from the rank that has updated it to all other ranks.
+    /// Copies each parameter to all ranks from the rank that has updated this parameter.
     ///
     /// # Errors
     ///
@@ -245,8 +247,8 @@ impl Exchange {
         }))
     }
 
-    /// Returns all moments on rank 0, and an empty list on the other ranks. Rank 0 receives the
-    /// moments of other ranks one tensor at a time.
+    /// Returns the moments of all parameters on rank 0, and an empty list on the other ranks. Rank
+    /// 0 receives the moments of other ranks one tensor at a time.
     ///
     /// # Errors
     ///
@@ -285,7 +287,7 @@ impl Exchange {
     }
 }
 
-/// Returns the order of the sum in the collective crate's terms.
+/// Converts the configured order of addition to the type of `rondo_collective`.
 fn order(rules: &DistributedConfig) -> rondo_collective::Reduce {
     match (rules.reduce, rules.gradient_dtype) {
         (Reduce::Ordered, _) => rondo_collective::Reduce::Ordered,
@@ -294,7 +296,7 @@ fn order(rules: &DistributedConfig) -> rondo_collective::Reduce {
     }
 }
 
-/// Returns the range of each vector when vectors of these lengths follow one another.
+/// Returns the range of each vector if vectors with the lengths `counts` are joined end to end.
 fn in_order(counts: &[usize]) -> Vec<Range<usize>> {
     let place = |end: &mut usize, count: &usize| {
         let start = *end;
@@ -304,7 +306,7 @@ fn in_order(counts: &[usize]) -> Vec<Range<usize>> {
     counts.iter().scan(0, place).collect()
 }
 
-/// Copies a tensor from its device to `into`.
+/// Copies the elements of a tensor from its device to `into`.
 fn copy(tensor: Tensor<1>, into: &mut [f32]) -> Result<()> {
     let data = crate::step::read_data(tensor)?;
     match data.as_slice::<f32>() {
@@ -317,10 +319,13 @@ fn copy(tensor: Tensor<1>, into: &mut [f32]) -> Result<()> {
     Ok(())
 }
 
-/// Returns how many bytes each of `ranks` ranks sends in a step. An optimal all-reduce over N ranks
-/// sends `2·(N − 1)/N` times the gradient. With ZeRO-1 and the ordered sum, `(N − 1)/N` of the
-/// gradient and as much of the weights are sent. With ZeRO-1 and the fast sum, the weights are sent
-/// in addition to an all-reduce.
+/// Returns the number of bytes that each of N ranks sends in a step.
+///
+/// | configuration | times the bytes of the gradient | times the bytes of the weights |
+/// |---|---|---|
+/// | without ZeRO-1, for an optimal all-reduce | `2·(N − 1)/N` | 0 |
+/// | with ZeRO-1 and the ordered sum | `(N − 1)/N` | `(N − 1)/N` |
+/// | with ZeRO-1 and the fast sum | `2·(N − 1)/N` | `(N − 1)/N` |
 pub fn bytes_per_step(config: &ResolvedConfig, ranks: usize) -> u64 {
     let rules = &config.distributed;
     let parameters = Census::new(&config.model).total() as u64;

@@ -27,9 +27,10 @@ pub(crate) struct Stopwatch {
 pub struct RankPace {
     /// Mean seconds per step in a reduction, on the rank that spends the least time in reductions.
     pub reduce_seconds: f64,
-    /// Mean seconds per step by which the slowest rank computes longer than the median rank.
+    /// The mean computing time per step of the slowest rank, minus that of the median rank, in
+    /// seconds.
     pub wait_seconds: f64,
-    /// The memory in bytes of the rank that uses the most, if it is known.
+    /// The largest memory use of a rank, in bytes; `None` if unknown.
     pub(crate) memory_bytes: Option<u64>,
     /// The message about a rank that has become slow. Each rank is reported once.
     pub(crate) slow: Option<String>,
@@ -99,9 +100,9 @@ struct Slow {
 }
 
 impl Slow {
-    /// Takes the seconds that each rank has computed in `steps` steps. If a rank is slow and was
-    /// not reported before, returns the number of this rank, and how many times as long as the
-    /// median rank it computes.
+    /// Records the seconds that each rank has computed in `steps` steps. If the slowest rank has
+    /// been slow for at least [`SLOW_STEPS`] steps and was not reported before, returns the rank
+    /// and a factor: the computing time of the rank divided by that of the median rank.
     fn observe(&mut self, busy: &[f64], steps: u64) -> Option<(usize, f64)> {
         let slowest = (0..busy.len()).max_by(|a, b| busy[*a].total_cmp(&busy[*b]))?;
         let factor = busy[slowest] / median(busy).max(f64::MIN_POSITIVE);

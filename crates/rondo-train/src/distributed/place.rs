@@ -18,10 +18,10 @@ impl Place {
         }
     }
 
-    /// Returns the number of threads for this rank, which may run on `allowed` of the `online`
-    /// cores of its host. If the launcher has bound the rank to some cores, the rank uses all of
-    /// these. Otherwise the ranks of the host share the cores. `None` if the host has no other
-    /// rank.
+    /// Returns the number of threads for this rank. The rank may run on `allowed` cores of its
+    /// host, which has `online` cores. If the launcher has bound the rank to some cores, the rank
+    /// uses all of these cores. Otherwise the ranks of the host share the cores. Returns `None` if
+    /// the host has no other rank.
     pub fn threads(self, allowed: usize, online: usize) -> Option<usize> {
         let is_bound = allowed < online;
         match self.local_size {

@@ -19,8 +19,8 @@ impl Share {
     ///
     /// # Errors
     ///
-    /// When the micro-batches cannot be divided equally. The message lists the numbers of ranks
-    /// with which they can.
+    /// When the micro-batches cannot be divided equally. The message lists the possible numbers of
+    /// ranks.
     pub fn of(accumulation: usize, rank: usize, ranks: usize) -> Result<Self> {
         if !accumulation.is_multiple_of(ranks) {
             return Err(Error::Usage(refusal(accumulation, ranks)));

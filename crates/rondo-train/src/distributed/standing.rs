@@ -32,12 +32,13 @@ impl Standing {
         self.saved.store(step, Ordering::Relaxed);
     }
 
-    /// Returns the message about a missing rank. It says how to resume the run.
+    /// Returns the message about a missing rank. The message says how to resume the run.
     pub(super) fn describe(&self, late: &Late) -> String {
         self.end(&late.to_string())
     }
 
-    /// Returns the message of ranks that end for the reason `why`. It says how to resume the run.
+    /// Returns the message of ranks that end for the reason `why`. The message says how to resume
+    /// the run.
     pub(super) fn end(&self, why: &str) -> String {
         let known = |step: &AtomicU64| Some(step.load(Ordering::Relaxed)).filter(|s| *s != NONE);
         let Some(step) = known(&self.step) else {

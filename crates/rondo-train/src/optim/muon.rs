@@ -9,11 +9,15 @@
 //! the update the same root mean square as an AdamW update, so that matrices and other parameters
 //! can use one learning rate (Liu et al. 2025, arXiv 2502.16982, §2.2).
 //!
-//! Among the published forms, this is `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`. The
-//! original form has the factor √max(1, rows/cols) for matrices stored `[d_out, d_in]`, and needs
-//! its own learning rate. `torch.optim.Muon` and the original form write `B ← μ·B + (1 − μ)·G`; the
-//! norm in Newton–Schulz cancels the factor 1 − μ. They iterate in bf16; here everything is f32,
-//! whatever the precision of training.
+//! This is the update of `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`. The original
+//! form has the factor √max(1, rows/cols) for matrices stored `[d_out, d_in]`, and needs its own
+//! learning rate. `torch.optim.Muon` and the original form differ from this implementation in two
+//! ways:
+//!
+//! * Both write `B ← μ·B + (1 − μ)·G`. The factor 1 − μ has no effect, because Newton–Schulz starts
+//!   from a matrix divided by its norm.
+//! * Both run Newton–Schulz in bf16. This implementation runs Newton–Schulz in f32, even if the
+//!   model is trained in bf16.
 
 use burn::tensor::Tensor;
 use rondo_model::ops::{Precision, Product, of};
@@ -72,7 +76,7 @@ impl Default for Muon {
 }
 
 impl Muon {
-    /// Returns the rule for all parameters that are not matrices.
+    /// Returns the rule for the parameters whose update is not orthogonalized.
     pub(super) fn rest(&self) -> AdamW {
         let Self {
             beta1,

@@ -14,7 +14,8 @@ pub enum Resume {
 }
 
 impl Resume {
-    /// Returns whether the path leads to a checkpoint, not to a run.
+    /// Returns whether this is [`Resume::From`] with the directory of a checkpoint. The directory
+    /// of a checkpoint contains `manifest.json`.
     pub fn names_a_checkpoint(&self) -> bool {
         matches!(self, Self::From(path) if path.join("manifest.json").is_file())
     }

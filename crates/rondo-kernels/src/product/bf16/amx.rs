@@ -1,4 +1,5 @@
-//! A block of a product, computed by AMX with eight tile registers of 1 KiB, four of them for sums.
+//! Computes a block of a product with AMX. AMX has eight tile registers of 1 KiB each. Four of them
+//! hold sums.
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
@@ -22,8 +23,8 @@ impl Amx {
     }
 }
 
-/// Returns whether the processor has tiles of 16 rows of 64 bytes, whether it can multiply such
-/// tiles of bf16 numbers, and whether the system saves the tiles of a thread.
+/// Returns whether the processor has tiles with 16 rows of 64 bytes, whether the processor can
+/// multiply tiles of bf16 numbers, and whether the system saves the tiles of a thread.
 fn processor_has_it() -> bool {
     const OSXSAVE: u32 = 1 << 27;
     const AMX_BF16: u32 = 1 << 22;
@@ -48,8 +49,8 @@ fn processor_has_it() -> bool {
         && palette.ecx & 0xffff >= 16
 }
 
-/// Requests that the system save the tiles of all threads of this process; returns whether it
-/// agrees.
+/// Requests that the system save the tiles of all threads of this process. Returns whether the
+/// system agrees.
 #[cfg(target_os = "linux")]
 fn system_permits_it() -> bool {
     const ARCH_PRCTL: isize = 158;
@@ -81,7 +82,8 @@ fn system_permits_it() -> bool {
 /// The tile registers of this thread. They stay configured until this value is dropped.
 pub(super) struct Tiles(PhantomData<*mut ()>);
 
-/// The data that `ldtilecfg` reads: palette 1, and for each of eight tiles 16 rows of 64 bytes.
+/// The data that `ldtilecfg` reads: palette 1, and a size of 16 rows and 64 bytes per row for each
+/// of the eight tiles.
 #[repr(C, align(64))]
 struct Configuration {
     palette: u8,
@@ -101,8 +103,8 @@ static CONFIGURATION: Configuration = Configuration {
 
 impl Drop for Tiles {
     fn drop(&mut self) {
-        // SAFETY: this thread configured its tiles, and nothing else uses them. Once they are
-        // released, the system need not save them when it switches to another thread.
+        // SAFETY: this thread configured its tiles, and nothing else uses them. The system need not
+        // save released tiles when it switches to another thread.
         unsafe { asm!("tilerelease", options(nostack, nomem)) }
     }
 }
@@ -115,8 +117,8 @@ impl BlockKernel for Amx {
     }
 
     fn ready(self) -> Tiles {
-        // SAFETY: `Amx` only exists if the machine has the instruction and the system permits AMX;
-        // the 64 bytes are a valid configuration.
+        // SAFETY: `Amx` exists only if the machine has the instruction and the system permits AMX.
+        // The 64 bytes are a valid configuration.
         unsafe {
             asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(nostack, readonly));
         }

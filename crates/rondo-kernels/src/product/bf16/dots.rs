@@ -1,5 +1,5 @@
-//! A block of a product, computed by the dot products of AVX-512 (`vdpbf16ps`); and the proof that
-//! the machine has the instructions for rounding.
+//! Computes a block of a product with the dot products of AVX-512 (`vdpbf16ps`). Also defines the
+//! proof that the machine has the instructions for rounding.
 
 use std::arch::x86_64::{
     __cpuid, __m512bh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
@@ -21,9 +21,10 @@ impl Dots {
         found.then_some(Self(()))
     }
 
-    /// Returns whether these instructions are faster than products of f32. AMD's processors start
-    /// as many of them per cycle as multiply-adds of f32, so they process twice as many terms. On
-    /// Intel's processors, a product takes 1.4 times as long as a product of f32.
+    /// Returns whether a product with these instructions is faster than a product of f32. AMD's
+    /// processors start as many dot products per cycle as multiply-adds of f32, and a dot product
+    /// has twice as many terms. On Intel's processors, a product with these instructions takes 1.4
+    /// times as long as a product of f32.
     pub(super) fn are_fast() -> bool {
         let vendor = __cpuid(0);
         let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
@@ -41,17 +42,17 @@ impl BlockKernel for Dots {
     fn ready(self) {}
 
     unsafe fn block((): &(), a: &[Tile], b: &[Tile], place: Place) {
-        // SAFETY: `Dots` only exists if the machine has the instructions; the caller guarantees the
+        // SAFETY: `Dots` exists only if the machine has the instructions. The caller guarantees the
         // remaining conditions.
         unsafe { block(a, b, place) }
     }
 }
 
-/// The number of rows whose sums are in registers at the same time. They use 16 of the 32
+/// The number of rows whose sums are in registers at the same time. These sums use 16 of the 32
 /// registers.
 const ROWS: usize = 8;
 
-/// Does what [`BlockKernel::block`] does.
+/// Computes a block, as described for [`BlockKernel::block`].
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn block(a: &[Tile], b: &[Tile], place: Place) {
     let (a_steps, b_steps) = (a.as_chunks::<TILES>().0, b.as_chunks::<TILES>().0);
@@ -93,7 +94,7 @@ unsafe fn block(a: &[Tile], b: &[Tile], place: Place) {
     }
 }
 
-/// Returns the same 64 bytes as bf16 numbers, two in each of the 16 words.
+/// Returns 16 words, which hold two bf16 numbers each, as a vector of bf16 numbers.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn words(x: std::arch::x86_64::__m512) -> __m512bh {

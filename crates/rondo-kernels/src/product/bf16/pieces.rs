@@ -1,9 +1,9 @@
-//! A product cut into pieces of tiles.
+//! Multiplies two matrices in bf16. The product is divided into pieces that run in parallel.
 //!
-//! One factor of a product has fewer lines (a line is a row of the left factor or a column of the
-//! right factor). All threads together pack this factor once, and all pieces read it. Each piece
-//! packs its own lines of the other factor, so they are still in the cache of the thread that reads
-//! them. The order of the sum along a line depends neither on the pieces nor on the threads.
+//! A *line* is a row of the left factor or a column of the right factor. The threads first pack the
+//! factor that has fewer lines into tiles, and every piece reads these tiles. Then each piece packs
+//! its own lines of the other factor, so these lines are still in the cache when the piece
+//! multiplies them. The order of additions depends neither on the pieces nor on the threads.
 
 use rayon::prelude::*;
 
@@ -13,43 +13,46 @@ use crate::matrix::{Matrix, MatrixMut, runs};
 use crate::memory::Scratch;
 use crate::product::Write;
 
-/// How many numbers of a line are packed at one time.
+/// The maximum number of elements of a line that are packed at a time.
 const PACKED: usize = 2048;
 
 /// The approximate number of multiplications in a piece. Smaller pieces are not worth another
 /// thread.
 const WORK: usize = 1 << 23;
 
-/// The minimum and maximum number of lines in a piece of the factor with more lines: `ALONG` if the
-/// numbers of a line are contiguous in memory, otherwise `ACROSS`. Up to 256 lines stay in the
-/// cache of a core. `ACROSS` begins at 128 lines, because 64 took 15 % longer.
+/// The minimum and maximum number of lines in a piece. A piece takes lines of the factor that has
+/// more lines. `ALONG` applies if the numbers of a line are contiguous in memory, otherwise
+/// `ACROSS`. Up to 256 lines stay in the cache of a core. With `ACROSS`, a minimum of 64 lines took
+/// 15 % longer than 128.
 const ALONG: [usize; 2] = [64, 256];
 const ACROSS: [usize; 2] = [128, 256];
 
-/// How many lines of the factor with fewer lines one task packs.
+/// The number of lines that a task packs. The task takes lines of the factor that has fewer lines.
 const PACKING: usize = 128;
 
-/// The place of a block of sums: 32 rows of 32 numbers.
+/// The destination of a block of sums. A block has 32 rows of 32 numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) start: *mut f32,
     pub(super) row_stride: usize,
-    /// Whether the sums are added to the numbers at the place.
+    /// Whether the sums are added to the numbers at the destination. Otherwise they replace these
+    /// numbers.
     pub(super) add: bool,
 }
 
 /// The instructions that multiply tiles.
 pub(super) trait BlockKernel: Copy + Send + Sync {
-    /// The state of a thread that is ready to multiply.
+    /// What [`Self::ready`] returns. [`Self::block`] needs this value.
     type Ready;
 
-    /// Returns the proof that the machine can round to bf16.
+    /// Returns the proof that the machine has the instructions that round to bf16.
     fn dots(self) -> Dots;
 
     /// Prepares this thread for multiplications.
     fn ready(self) -> Self::Ready;
 
-    /// Writes or adds the product of a panel of the left factor and a panel of the right factor.
+    /// Multiplies a panel of the left factor by a panel of the right factor. Writes the product to
+    /// `place`, or adds it if `place.add` is true.
     ///
     /// # Safety
     ///
@@ -79,7 +82,7 @@ pub(super) fn multiply<K: BlockKernel>(
     }
 }
 
-/// Does what [`multiply`] does, for a part of the inner dimension that is packed at one time.
+/// Like [`multiply`], for factors with at most [`PACKED`] numbers in a line.
 fn multiply_part<K: BlockKernel>(
     kernel: K,
     out: MatrixMut<'_>,
@@ -158,8 +161,9 @@ fn multiply_panels<K: BlockKernel>(
     }
 }
 
-/// Writes or adds a block of sums at a place of the result. If the block reaches beyond the edge of
-/// the result, only the part inside is written.
+/// Computes the block of the result that starts at row `first` and column `left`. Writes the block,
+/// or adds it to the result. If the block reaches beyond the edge of the result, only the part
+/// inside is written.
 #[inline]
 fn block<K: BlockKernel>(
     ready: &K::Ready,
@@ -211,16 +215,18 @@ fn block<K: BlockKernel>(
     }
 }
 
-/// The size of a tile in f32 numbers. Aligning to a tile skips fewer numbers than this.
+/// The number of f32 numbers in a tile. To align the first tile, [`tiles_of`] skips fewer numbers
+/// than this.
 const TILE: usize = size_of::<Tile>() / size_of::<f32>();
 
-/// Returns the length of a [`Scratch`] that has room for the tiles of `lines` lines of `length`
-/// numbers.
+/// Returns the length of a [`Scratch`] for [`tiles_of`], in f32 numbers. The scratch has room for
+/// `lines` packed lines, each with `length` numbers, and for the alignment of the first tile.
 fn numbers_for(lines: usize, length: usize) -> usize {
     (tiles_for(lines, length) + 1) * TILE
 }
 
-/// Returns the tiles in a [`Scratch`]. Their contents are arbitrary.
+/// Returns the tiles for `lines` packed lines, each with `length` numbers. The tiles lie in a
+/// [`Scratch`] and have arbitrary contents.
 fn tiles_of(scratch: &mut [f32], lines: usize, length: usize) -> &mut [Tile] {
     // SAFETY: a tile is an array of f32.
     let (_, tiles, _) = unsafe { scratch.align_to_mut::<Tile>() };

@@ -2,10 +2,10 @@
 //!
 //! A *line* is a row of the left factor of a product or a column of the right factor; sums run
 //! along lines. A word of 32 bits holds two neighbouring numbers of a line. A tile has 16 × 16
-//! words. In a tile of the left factor, each row holds a part of one line; in a tile of the right
-//! factor, each column of words does. One layout is therefore the transpose of the other, word by
-//! word. A matrix whose lines are contiguous in memory is loaded in the layout of the left factor;
-//! a matrix whose lines are not contiguous is loaded in the layout of the right factor.
+//! words. In a tile of the left factor, each row of words holds a part of one line. In a tile of
+//! the right factor, each column of words holds a part of one line. Each layout is the transpose of
+//! the other, word by word. A matrix whose lines are contiguous in memory is loaded in the layout
+//! of the left factor; other matrices are loaded in the layout of the right factor.
 
 use std::arch::x86_64::{
     __m512i, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh,
@@ -17,10 +17,10 @@ use std::arch::x86_64::{
 use super::dots::Dots;
 use crate::matrix::Matrix;
 
-/// The number of lines in a tile, which is also the number of words of each line.
+/// The number of lines in a tile, and the number of words that a tile holds of each line.
 pub(super) const SIDE: usize = 16;
 
-/// How many numbers of a line a tile holds.
+/// The number of elements that a tile holds of each line.
 pub(super) const DEPTH: usize = 2 * SIDE;
 
 /// The number of tiles side by side in a panel.
@@ -85,8 +85,8 @@ fn pack_by_avx512(side: Side, lines: Matrix<'_>, tiles: &mut [Tile]) {
     }
 }
 
-/// Rounds and packs a tile: 16 lines from `line` on, and 32 numbers of each from `start` on. Zeros
-/// are used beyond the end of the matrix.
+/// Rounds and packs the numbers of a tile: 16 lines from `line` on, and 32 numbers of each line
+/// from `start` on. Places beyond the end of the matrix become zeros.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn pack_tile(side: Side, lines: Matrix<'_>, [line, start]: [usize; 2], tile: &mut Tile) {
@@ -152,7 +152,7 @@ fn mask(end: usize, start: usize) -> __mmask16 {
     }
 }
 
-/// Returns the same 64 bytes as integer words.
+/// Returns 64 bytes of bf16 numbers as integer words.
 fn from_bh(numbers: std::arch::x86_64::__m512bh) -> __m512i {
     // SAFETY: both types are 64 bytes long, and every pattern of bits is valid.
     unsafe { std::mem::transmute(numbers) }

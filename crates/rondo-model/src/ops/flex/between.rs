@@ -1,4 +1,4 @@
-//! The operations between two iterations, each as one node.
+//! The operations between two iterations. Each operation is one node of the gradient graph.
 
 use burn::backend::Flex;
 use rondo_kernels::average::{Blend, BlendTensors, Total, TotalTensors};
@@ -11,7 +11,8 @@ use rondo_kernels::matrix::Matrix;
 
 use crate::ops::graph::Function;
 
-/// Implements [`Function`] for an operation whose kernels need only its tensors.
+/// Implements [`Function`] for an operation that saves nothing for its backward pass and has no
+/// results besides its output.
 macro_rules! node {
     ($operation:ty, $tensors:ident, $count:literal) => {
         impl Function<Flex, $count> for $operation {
@@ -57,7 +58,8 @@ mod tests {
     type Run<'a> =
         &'a dyn Fn(&dyn Operations, [Tensor<3>; 3], [Tensor<1>; 2], Tensor<2>) -> Tensor<3>;
 
-    /// Asserts that node and composition give the same output and the same gradients.
+    /// Asserts that the node of an operation and its composition have the same output and the same
+    /// gradients.
     fn check(name: &str, coefficients: [usize; 2], run: Run<'_>) {
         let mut normals = Normals::new(0, 1.0);
         let mut normal = |shape: [usize; 3]| normals.tensor::<3>(shape);
@@ -81,7 +83,8 @@ mod tests {
         };
         let (fused, composed) = (of(Backend::Flex), of(Backend::Composed));
         for (which, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
-            // A number that `Coefficient::Step` does not read has no gradient in the composition.
+            // `Coefficient::Step` does not use `a_log`. The composition then has no gradient for
+            // `a_log`, and the gradient of the node must be zero.
             assert!(
                 fused.is_some() || composed.is_none(),
                 "{name}, result {which}"

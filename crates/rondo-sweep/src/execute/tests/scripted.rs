@@ -1,4 +1,4 @@
-//! Processes that do no work and end in a given way.
+//! Launchers of processes that do no work and end in a given way.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,8 @@ use rondo_files::RunLock;
 
 use crate::launch::{Exit, Launch, Launcher, Process};
 
-/// Processes that end at once, each with the next exit code.
+/// Launches processes that end at once. Each process takes its exit code from the end of the list;
+/// `None` means that a signal ended the process.
 pub(super) struct Ending(pub(super) Vec<Option<i32>>);
 
 struct Ended(Option<i32>);
@@ -30,8 +31,8 @@ impl Process for Ended {
     fn stop(&mut self) {}
 }
 
-/// Processes that run until they are stopped, and are then ended by a signal. No more than `left`
-/// can be started.
+/// Launches processes that run until they are stopped and then end by a signal. At most `left`
+/// processes can be launched.
 pub(super) struct Deaf {
     pub(super) left: usize,
 }
@@ -58,8 +59,8 @@ impl Process for DeafRun {
     }
 }
 
-/// A launcher with a competitor: before the first start of each run, another process takes the
-/// run's directory.
+/// A launcher with a competitor that locks the directory of each run before the run's first launch.
+/// The first launch fails with exit code 1. `pause` releases the lock, and a later launch succeeds.
 #[derive(Default)]
 pub(super) struct Contested {
     other: Option<RunLock>,

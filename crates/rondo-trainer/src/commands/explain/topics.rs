@@ -8,7 +8,7 @@ pub(super) struct Topic {
     pub(super) name: &'static str,
     /// Other names of the topic.
     also: &'static [&'static str],
-    /// The line about the topic in the list.
+    /// The line that describes the topic in the list of topics.
     pub(super) summary: &'static str,
     /// What the verdict or term means.
     what: &'static str,
@@ -23,7 +23,8 @@ pub(super) struct Topic {
 }
 
 impl Topic {
-    /// Whether a word is a name of the topic. Hyphens, underscores and spaces are treated alike.
+    /// Returns whether `word` is a name of the topic. Underscores and spaces in `word` count as
+    /// hyphens.
     pub(super) fn is_called(&self, word: &str) -> bool {
         let word = word.trim().to_lowercase().replace(['_', ' '], "-");
         self.name == word || self.also.contains(&word.as_str())
