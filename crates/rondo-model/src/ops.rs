@@ -1,17 +1,17 @@
 //! The tensor operations of the model's parts.
 //!
-//! `rondo-kernels` defines a plain description of each operation: what the operation computes, in
-//! which precision, and which of its tensors are present. A separate struct holds the tensors in
-//! named fields. [`Operations`] is the interface of a backend. [`of`] selects the backend from the
+//! `rondo-kernels` defines a description of each operation: what the operation computes, in which
+//! precision, and which of its tensors are present. A separate struct holds the tensors in named
+//! fields. [`Operations`] is the interface of a backend. [`of`] selects the backend from the
 //! device and the element type of a tensor; no other code depends on the backend.
 //!
 //! | module | content |
 //! |---|---|
 //! | `backend` | the interface of a backend, and the selection of one |
-//! | `composed` | each operation composed of smaller ones, down to those of Burn; for any device |
+//! | `composed` | each operation as a composition of Burn operations; for any device |
 //! | `flex` | kernels of `rondo-kernels` as nodes of the graph; for flex |
 //! | `cube` | kernels of `rondo-cube` as nodes of the graph; for a GPU |
-//! | `graph`, `operands` | a function with handwritten backward pass as one node; for any backend |
+//! | `graph`, `operands` | nodes for functions with a handwritten backward pass; for any backend |
 //! | `head`, `product`, `rope` | head and losses; product of two tensors; rotary tables |
 
 mod backend;

@@ -1,4 +1,4 @@
-//! The backends of the operations, and the only place that selects a backend.
+//! The interface of a backend, and the selection of the backend for a tensor.
 
 use burn::backend::DispatchTensorKind;
 use burn::tensor::{DType, Int, Tensor};
@@ -82,9 +82,9 @@ pub fn of<const D: usize>(x: &Tensor<D>) -> &'static dyn Operations {
 }
 
 /// The interface of a backend. An operation takes a description and tensors, and returns the
-/// result. The result is in the graph if one of the tensors is.
+/// result. The result is in the graph if one of the tensors is in the graph.
 ///
-/// The default methods compose an operation of smaller operations of the same backend, down to
+/// A default method composes its operation from smaller operations of the same backend and from
 /// operations of Burn. Burn may ignore the precision in the description.
 pub trait Operations: Sync {
     /// Returns the row of `table` for each token.
@@ -154,7 +154,7 @@ pub trait Operations: Sync {
         product.composed(a, b)
     }
 
-    /// Computes the product with some rows of a matrix, and adds a base if there is one.
+    /// Computes the product of a tensor and some rows of a matrix, and adds a base if given.
     ///
     /// # Shapes
     ///
@@ -167,8 +167,8 @@ pub trait Operations: Sync {
         composed::project_rows(self, projection, tensors)
     }
 
-    /// Multiplies each channel by a factor, and adds a base if there is one: `c ⊙ x + base`. The
-    /// factor c of a channel is a function of two numbers of this channel.
+    /// Multiplies each channel by a factor, and adds a base if given: `c ⊙ x + base`. The factor c
+    /// of a channel is a function of two parameters of the channel, `a_log` and `dt_bias`.
     ///
     /// # Shapes
     ///
@@ -181,7 +181,7 @@ pub trait Operations: Sync {
         composed::channels(channels, tensors)
     }
 
-    /// Removes the component along an update u from the decayed state r, then adds u:
+    /// Removes from the decayed state r its component along an update u, then adds u:
     /// `(r − c u) + u`.
     ///
     /// # Shapes
@@ -213,8 +213,8 @@ pub trait Operations: Sync {
         composed::difference(difference, tensors)
     }
 
-    /// Computes the logarithm of the total weight of a loop's outputs: `ln(β e^L + e^s)`, where L
-    /// is the logarithm after the previous iteration and s the score of the new output z.
+    /// Computes the logarithm of the total weight of the outputs of a loop: `ln(β e^L + e^s)`. L is
+    /// this logarithm after the previous iteration, and s is the score of the new output z.
     ///
     /// # Shapes
     ///
@@ -223,7 +223,7 @@ pub trait Operations: Sync {
         composed::total(self, total, tensors)
     }
 
-    /// Computes the average of a loop's outputs: `h + e^(s − L) (z − h)`, where h is the average
+    /// Computes the average of the outputs of a loop: `h + e^(s − L) (z − h)`. h is the average
     /// after the previous iteration, s the score of the new output z, and L the result of
     /// [`Self::total`].
     ///
@@ -277,9 +277,9 @@ pub trait Operations: Sync {
         composed::softmax_attention(heads, is_causal)
     }
 
-    /// Computes causal attention, with gates if `gate` is given. A head adds its element of
-    /// `gate_bias`, `[heads]`, to the bias of its gates. Also returns the open edges of the gates,
-    /// if there are gates.
+    /// Computes causal attention, with gates if `gate` is given. The bias of the gates of head h is
+    /// the bias in `gate` plus element h of `gate_bias`, `[heads]`, if given. Also returns the open
+    /// edges, if there are gates.
     ///
     /// # Shapes
     ///
@@ -295,8 +295,8 @@ pub trait Operations: Sync {
     }
 
     /// Computes causal self-attention with its norms and its residual connection. A token attends
-    /// within its row, or within its segment if `rope` has segments. Also returns the open edges of
-    /// the gates, if there are gates.
+    /// within its row, or within its segment if `rope` has segments. Also returns the open edges,
+    /// if there are gates.
     ///
     /// # Shapes
     ///

@@ -1,5 +1,5 @@
-//! Every operation composed of smaller ones. Devices without kernels of their own run these
-//! compositions, and the kernels are tested and timed against them.
+//! Compositions of Burn operations, one for every operation. Devices without kernels run these
+//! compositions. Tests and benchmarks compare the kernels with the compositions.
 
 mod attention;
 mod average;

@@ -221,7 +221,7 @@ fn has_kernel(
 }
 
 /// Computes attention without gates and without norms of queries and keys. `firsts` holds the
-/// positions at which the segments of `rope` start; `None` if rows are not divided.
+/// position at which the segment of each token starts; `None` if rows are not divided.
 fn attended(
     attention: &SelfAttention,
     weights: AttentionWeights<Tensor<2>, Tensor<1>>,
@@ -282,7 +282,7 @@ fn constant<const D: usize>(x: Tensor<D>) -> CubeTensor {
 
 /// Returns the elements of an integer tensor if the kernels can read their type.
 fn ids(x: Tensor<2, Int>) -> Option<CubeTensor> {
-    // The tensor may be in the graph or not: integers have no gradient.
+    // The tensor may also be in the graph, because integers have no gradient.
     let DispatchTensorKind::Cube(x) = x.into_dispatch().kind else {
         return None;
     };

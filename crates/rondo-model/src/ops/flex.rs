@@ -1,5 +1,5 @@
-//! The kernels of `rondo-kernels` as operations, for f32 on flex, whose tensors are in this
-//! process's memory.
+//! The kernels of `rondo-kernels` as operations, for f32 tensors on flex. Such tensors are in the
+//! memory of this process.
 
 mod between;
 mod head;
@@ -228,7 +228,7 @@ impl Operations for Kernels {
 }
 
 impl Access for Flex {
-    /// A matrix; each of its rows holds the elements along the last axis.
+    /// A matrix whose rows hold the elements along the last axis.
     type View<'a> = Matrix<'a>;
     type Made = Vec<f32>;
 

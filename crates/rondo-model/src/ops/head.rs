@@ -7,7 +7,7 @@ use rondo_kernels::product::Precision;
 use super::{composed, of};
 
 /// The matrix that maps hidden states to logits. Operations read the matrix in its stored layout,
-/// so none has to transpose or copy it.
+/// so no operation transposes or copies the matrix.
 #[derive(Clone, Debug)]
 pub struct Head {
     /// `[vocab, d_model]` if the head is tied to the token embedding, otherwise `[d_model, vocab]`.
@@ -42,8 +42,8 @@ impl Head {
         self
     }
 
-    /// Returns the head as a constant of the graph: the hidden states get gradients, the head gets
-    /// none.
+    /// Returns the head as a constant of the graph. The hidden states have gradients, but the head
+    /// has none.
     #[must_use]
     pub fn in_graph(mut self) -> Self {
         self.matrix = self.matrix.autodiff();

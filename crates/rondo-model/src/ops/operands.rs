@@ -26,16 +26,15 @@ pub type AttentionTensors =
 /// The tensors of the gated MLP and its norms.
 pub type FeedForwardTensors = SublayerTensors<Tensor<3>, FeedForwardWeights<Tensor<2>>, Tensor<1>>;
 
-/// The rotated queries, `[batch, heads, seq, d_head]`, the rotated keys and the values,
-/// `[batch, kv_heads, seq, d_head]` each. kv_heads divides heads. Each key head, with its value
-/// head, serves a group of consecutive query heads.
+/// The heads of attention. The number of query heads is a multiple of `kv_heads`. Each key head and
+/// its value head serve a group of consecutive query heads.
 #[derive(Clone, Debug)]
 pub struct AttentionHeads {
-    /// The rotated queries.
+    /// The rotated queries, `[batch, heads, seq, d_head]`.
     pub queries: Tensor<4>,
-    /// The rotated keys.
+    /// The rotated keys, `[batch, kv_heads, seq, d_head]`.
     pub keys: Tensor<4>,
-    /// The values.
+    /// The values, `[batch, kv_heads, seq, d_head]`.
     pub values: Tensor<4>,
 }
 
@@ -52,9 +51,9 @@ pub(super) trait Names<const N: usize> {
     fn named<T>(places: [Option<T>; N]) -> Self::Of<T>;
 }
 
-/// Implements [`Names`] for an operation. The arguments after the operation are the struct that
-/// names its operands, the number of positions, the positions in order, the positions that are
-/// never empty, and a pattern that assigns positions to names.
+/// Implements [`Names`] for an operation. The arguments are the operation, the struct that names
+/// its operands, the number of positions, the positions in order, the positions that are never
+/// empty, and a pattern that assigns positions to names.
 macro_rules! names {
     ($operation:ty, $of:ty, $count:literal, [$($place:ident),*], [$($needed:ident),*], $($named:tt)*) => {
         impl Names<$count> for $operation {
@@ -120,7 +119,7 @@ pub(super) struct Heads<T> {
     pub(super) values: T,
 }
 
-/// The tensors of a head's loss: the hidden states and the head's matrix.
+/// The hidden states and the matrix of the head, for the loss.
 #[cfg_attr(feature = "cube", derive(Clone, Debug))]
 pub(super) struct HeadTensors<T> {
     pub(super) hidden: T,

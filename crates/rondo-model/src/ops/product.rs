@@ -7,9 +7,9 @@ use super::Precision;
 /// A matrix product, `a · b` or `a · bᵀ`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Product {
-    /// How far the factors may be rounded.
+    /// The precision to which the factors may be rounded.
     pub precision: Precision,
-    /// Whether b is given as its transpose, bᵀ.
+    /// Whether the operation computes `a · bᵀ` instead of `a · b`.
     pub transposed: bool,
 }
 

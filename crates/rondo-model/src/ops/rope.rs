@@ -28,8 +28,7 @@ struct Cut {
     segments: Segments,
     /// The position of every token in its segment, `[batch · seq]`.
     positions: Tensor<1, Int>,
-    /// For every token, the position in the row at which the token's segment starts, `[batch,
-    /// seq]`.
+    /// The position in the row at which the segment of each token starts, `[batch, seq]`.
     firsts: Tensor<2, Int>,
 }
 
@@ -94,7 +93,7 @@ impl Rope {
         }
     }
 
-    /// Returns the tables for a batch whose rows are divided into segments: positions restart in
+    /// Returns the tables for a batch whose rows are divided into segments. Positions restart in
     /// each segment, and a token attends only within its own segment.
     ///
     /// # Panics
@@ -174,7 +173,7 @@ impl Rope {
         Some(of_segment.bool_and(not_after).float())
     }
 
-    /// Returns the tables on the host, for a kernel that does the rotation itself.
+    /// Returns the tables on the host, for a kernel that rotates queries and keys itself.
     pub(super) fn on_host(&self) -> Angles {
         self.host.clone()
     }
@@ -185,16 +184,16 @@ impl Rope {
         self.host.pairing
     }
 
-    /// Returns the tables on the device, for a kernel that does the rotation itself: cosines and
-    /// sines for adjacent pairs, `[seq, d_head]` each. For each pair, the first table holds the
-    /// cosine twice, and the second table holds the negated sine and then the sine.
+    /// Returns the tables on the device, for a kernel that rotates queries and keys itself. The
+    /// cosines and the sines are `[seq, d_head]` each. For each adjacent pair, the first table
+    /// holds the cosine twice, and the second table holds the negated sine and then the sine.
     #[cfg(feature = "cube")]
     pub(super) fn on_device(&self) -> [Tensor<2>; 2] {
         [self.cos.clone(), self.sin.clone()]
     }
 
-    /// Returns, for every token, the position in the row at which the token's segment starts,
-    /// `[batch, seq]`; `None` if rows are not divided.
+    /// Returns the position in the row at which the segment of each token starts, `[batch, seq]`;
+    /// `None` if rows are not divided.
     #[cfg(feature = "cube")]
     pub(super) fn firsts(&self) -> Option<Tensor<2, Int>> {
         self.cut.as_ref().map(|cut| cut.firsts.clone())
@@ -233,13 +232,13 @@ fn rotate_pairs(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     turned(x, swapped, cos, sin)
 }
 
-/// Like [`rotate_pairs`], but each pair has one element from each half of the head: `(x_j, x_{j +
-/// d_head/2})`.
+/// Like [`rotate_pairs`], but a pair has one element from each half of the head:
+/// `(x_j, x_{j + d_head/2})`.
 ///
 /// # Shapes
 ///
-/// As in [`rotate_pairs`]. A row of `cos` holds every c and then every c again; a row of `sin`
-/// holds every −s and then every s.
+/// As in [`rotate_pairs`], but the halves of a row of `cos` both hold the c of all pairs. The first
+/// half of a row of `sin` holds the −s of all pairs, and the second half holds the s of all pairs.
 fn rotate_halves(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     let [batch, seq, heads, d_head] = x.dims();
     let halves: Tensor<5> = x.clone().reshape([batch, seq, heads, 2, d_head / 2]);

@@ -15,9 +15,8 @@ use crate::ops::{AttentionHeads, Operations, Rope};
 
 type Weights = AttentionWeights<Tensor<2>, Tensor<1>>;
 
-/// Attends from every position to itself and earlier positions in its row, or in its segment if
-/// rows are divided, without norms and residual connection. Also returns the open edges of the
-/// gates, if there are gates.
+/// Computes causal self-attention without norms and residual connection. A token attends within its
+/// row, or within its segment if rows are divided. Also returns the open edges, if there are gates.
 ///
 /// # Shapes
 ///
@@ -102,9 +101,9 @@ impl AttentionHeads {
         }
     }
 
-    /// Attends from every query to the keys up to its own position, through gates if there are any.
-    /// If `rope` divides rows into segments, a query attends only within its segment. Returns the
-    /// projection of the heads side by side, and the open edges of the gates.
+    /// Computes causal attention, with gates if there are any. If `rope` divides rows into
+    /// segments, a query attends only within its segment. Joins the heads side by side and returns
+    /// their projection. Also returns the open edges, if there are gates.
     ///
     /// # Panics
     ///
@@ -178,8 +177,8 @@ pub(crate) fn softmax_attention(heads: AttentionHeads, is_causal: bool) -> Tenso
     attention_module(queries, keys, values, None, None, options)
 }
 
-/// Returns the bias of each head's gates, b plus a learned number if there is one,
-/// `[1, heads, 1, 1]`.
+/// Returns the bias of the gates of each head, `[1, heads, 1, 1]`. This is the bias of `gate`, plus
+/// the learned number of the head if there is one.
 fn gate_logits(gate: Gate, learned: Option<Tensor<1>>, queries: &Tensor<4>) -> Tensor<4> {
     let [_, heads, _, _] = queries.dims();
     match learned {

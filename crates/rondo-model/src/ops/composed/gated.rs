@@ -10,9 +10,10 @@ use crate::gates::OpenEdges;
 use crate::ops::{AttentionHeads, Operations, Product};
 
 /// Computes causal attention with gates: `Σ_j softmax(a)_ij · A_ij · v_j` with
-/// `a = q·kᵀ / √d_head`. A is 1 for open edges and 0 for others, with the straight-through gradient
-/// of σ(g + ℓ), where g is the logit of an edge's gate and ℓ its noise. `rondo_kernels::attention`
-/// defines gates and draws the same noise. Also returns the open edges.
+/// `a = q·kᵀ / √d_head`. A is 1 for open edges and 0 for others. The straight-through gradient of A
+/// is the gradient of σ(g + ℓ), where g is the logit of the gate of an edge and ℓ its noise.
+/// `rondo_kernels::attention` defines the gates and draws the same noise. Also returns the open
+/// edges.
 ///
 /// # Shapes
 ///

@@ -26,8 +26,9 @@ pub(crate) fn project<O: Operations + ?Sized>(
         .reshape([batch, seq, d_out])
 }
 
-/// Returns the product with the columns `columns` of a matrix. Slicing the matrix is cheap. Slicing
-/// the product instead would copy every token's features in the forward and the backward pass.
+/// Returns the product of each token's features and the columns `columns` of a matrix. Slicing the
+/// product instead of the matrix would copy every token's features in the forward and the backward
+/// pass.
 ///
 /// # Shapes
 ///

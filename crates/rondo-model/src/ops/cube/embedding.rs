@@ -8,7 +8,7 @@ use rondo_cube::tensor::CubeTensor;
 use crate::ops::graph::Function;
 use crate::ops::operands::{Lone, OneTensor};
 
-/// The lookup of the table's rows at `ids`.
+/// Looks up the rows of the table at `ids`.
 #[derive(Clone, Debug)]
 pub(super) struct Embedding {
     pub(super) ids: CubeTensor,

@@ -1,4 +1,4 @@
-//! Gated SiLU of the halves of each row as one node.
+//! Gated SiLU as one node. The two operands are the halves of each row.
 
 use rondo_cube::gated;
 use rondo_cube::primitive::Cube;

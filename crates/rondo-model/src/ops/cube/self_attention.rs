@@ -1,5 +1,5 @@
-//! Self-attention without gates as one node. The input is fused rows of queries, keys and values;
-//! the output is the attended heads side by side.
+//! Self-attention without gates as one node. Each input row holds the queries, keys and values of a
+//! token. Each output row holds the results of all heads side by side.
 
 use burn::backend::TensorMetadata;
 use rondo_cube::attention::{Attended, InRows};
@@ -16,10 +16,10 @@ pub(in crate::ops) struct RotatedAttention {
     pub(super) layout: Layout,
     /// Cosines in the layout of the rotary embedding's tables, `[seq, d_head]`.
     pub(super) cos: CubeTensor,
-    /// Sines in the same layout.
+    /// Sines in the same layout, `[seq, d_head]`.
     pub(super) sin: CubeTensor,
-    /// For every token, the position in the row at which the token's segment starts,
-    /// `[batch, seq]`; `None` if rows are not divided.
+    /// The position in the row at which the segment of each token starts, `[batch, seq]`. `None` if
+    /// rows are not divided.
     pub(super) firsts: Option<CubeTensor>,
 }
 

@@ -208,8 +208,8 @@ fn what_joins_iterations_on_wgpu_is_what_joins_them_on_flex_with_its_gradients()
     ] {
         let (found, mut expected) = (run(name, &device), run(name, &Device::flex()));
         if name == "step" {
-            // The node of flex also returns a gradient, zero, for the number that
-            // `Coefficient::Step` does not read.
+            // `Coefficient::Step` does not use `a_log`. The node of flex returns zeros as the
+            // gradient of `a_log`; the composition returns no gradient.
             assert_eq!(expected.len(), found.len() + 1);
             assert!(expected.remove(3).iter().all(|d| d.abs() == 0.0));
         }

@@ -1,4 +1,4 @@
-//! The product with some rows of a matrix, as one node.
+//! The product of a tensor and some rows of a matrix, as one node.
 
 use burn::backend::Flex;
 use rondo_kernels::matrix::Matrix;

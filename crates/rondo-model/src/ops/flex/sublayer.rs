@@ -34,8 +34,7 @@ impl Function<Flex, 5> for Sublayer<FeedForward> {
     }
 }
 
-/// Attention over sequences, with the rotary tables of the positions, and the segments of the
-/// sequences.
+/// Attention over sequences, with the rotary tables and the segments of these sequences.
 #[derive(Clone, Debug)]
 pub(super) struct AttentionNode {
     pub(super) sublayer: Sublayer<SelfAttention>,
