@@ -32,12 +32,12 @@
 //!
 //! Limits: the crate uses no Burn tensor and no device, because numbers are copied from file to
 //! file. The crate uses no training, no run directory, no tokenizer and no terminal. An import or
-//! export holds at most one parameter in memory. The conversion of a stack into a loop holds one
-//! parameter for each of the layers that share weights, and the low-rank pairs of one matrix.
+//! export holds at most one parameter in memory. The conversion of a stack into a loop also holds
+//! the same parameter of all layers that share weights, and the low-rank pairs of one matrix.
 //!
 //! Only `raven` and `llama` contain the names of tensors in files and the keys of `config.json`.
-//! The keys `model_type` and those of the special tokens are exceptions, because they are the same
-//! in all families.
+//! The exceptions are `model_type` and the keys of the special tokens, which are the same in all
+//! families.
 
 mod archive;
 mod copying;

@@ -8,8 +8,8 @@
 //!
 //! `stop` is 1 if the rank has received a request to stop, otherwise 0. Without ZeRO-1, the ranks
 //! add these vectors, and each rank receives the whole sum. This is also done with ZeRO-1 and the
-//! fast sum. With ZeRO-1 and the ordered sum, each rank receives only the sum of the gradients of
-//! its own parameters. The ranks then send `loss` and `stop` in a second exchange.
+//! fast sum. With ZeRO-1 and the ordered sum, each rank receives the sums for its own parameters
+//! only. The ranks then send `loss`, `stop` and squared norms of gradients in a second exchange.
 
 use std::ops::Range;
 
@@ -321,7 +321,7 @@ fn copy(tensor: Tensor<1>, into: &mut [f32]) -> Result<()> {
 
 /// Returns the number of bytes that each of N ranks sends in a step.
 ///
-/// | configuration | times the bytes of the gradient | times the bytes of the weights |
+/// | configuration | fraction of the gradient sent | fraction of the weights sent |
 /// |---|---|---|
 /// | without ZeRO-1, for an optimal all-reduce | `2·(N − 1)/N` | 0 |
 /// | with ZeRO-1 and the ordered sum | `(N − 1)/N` | `(N − 1)/N` |

@@ -1,4 +1,4 @@
-//! How far a run has come, for the message of a rank that gives up waiting.
+//! The progress of a run, for the message of a rank that gives up waiting.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -54,7 +54,7 @@ impl Owners {
     }
 
     /// Returns the range of each parameter in a vector that groups the parameters by owner. Also
-    /// returns the sum over such vectors, in which each owner receives its own group.
+    /// returns an [`OwnedSum`] for these vectors, which gives each owner the sum of its own group.
     pub(crate) fn layout(&self, counts: &[usize]) -> (Vec<Range<usize>>, OwnedSum) {
         let mut places = vec![0..0; counts.len()];
         let mut owned = Vec::with_capacity(self.loads.len());

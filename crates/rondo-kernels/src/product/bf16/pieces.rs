@@ -1,6 +1,6 @@
 //! Multiplies two matrices in bf16. The product is divided into pieces that run in parallel.
 //!
-//! A *line* is a row of the left factor or a column of the right factor. The threads first pack the
+//! A *line* is a row of the left factor or a column of the right factor. First all threads pack the
 //! factor that has fewer lines into tiles, and every piece reads these tiles. Then each piece packs
 //! its own lines of the other factor, so these lines are still in the cache when the piece
 //! multiplies them. The order of additions depends neither on the pieces nor on the threads.
@@ -35,14 +35,14 @@ const PACKING: usize = 128;
 pub(super) struct Place {
     pub(super) start: *mut f32,
     pub(super) row_stride: usize,
-    /// Whether the sums are added to the numbers at the destination. Otherwise they replace these
-    /// numbers.
+    /// Whether the sums are added to the numbers at the destination. If false, the sums replace
+    /// these numbers.
     pub(super) add: bool,
 }
 
 /// The instructions that multiply tiles.
 pub(super) trait BlockKernel: Copy + Send + Sync {
-    /// What [`Self::ready`] returns. [`Self::block`] needs this value.
+    /// The value that [`Self::ready`] returns and that [`Self::block`] needs.
     type Ready;
 
     /// Returns the proof that the machine has the instructions that round to bf16.
