@@ -23,8 +23,8 @@ impl Dots {
 
     /// Returns whether a product with these instructions is faster than a product of f32. AMD's
     /// processors start as many dot products per cycle as multiply-adds of f32, and a dot product
-    /// adds two terms instead of one. On Intel's processors, a product with these instructions takes
-    /// 1.4 times as long as a product of f32.
+    /// adds two terms instead of one. On Intel's processors, a product with these instructions
+    /// takes 1.4 times as long as a product of f32.
     pub(super) fn are_fast() -> bool {
         let vendor = __cpuid(0);
         let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
