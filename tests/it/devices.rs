@@ -1,7 +1,9 @@
 //! Trains the same run on every device of this build and machine.
 
 use crate::families::{OF_OTHER_FAMILIES, WHOLE_STACK};
-use crate::harness::{Ended, assert_ok, losses, refused, rows, run, scratch, smoke};
+use crate::harness::{
+    Ended, assert_ok, ended, losses, refused, rows, run, scratch, smoke, smoke_args, trainer,
+};
 
 /// The tolerance for the different order of sums on another device, over twenty steps.
 const TOLERANCE: f64 = 1e-3;
@@ -274,4 +276,36 @@ fn a_processor_launches_nothing_and_a_gpu_more_with_every_iteration() {
     }
     // A logged step also measures its states.
     assert!(short[1] > short[0], "{short:?}");
+}
+
+/// The variable that limits the vector instructions of the CPU.
+const INSTRUCTIONS: &str = "RONDO_INSTRUCTIONS";
+
+/// Trains configs/smoke.toml into `out` on flex, with the variable set to `value`.
+fn limited_to(value: &str, out: &std::path::Path) -> Ended {
+    let mut command = trainer();
+    command.env(INSTRUCTIONS, value).args(smoke_args(out, &[]));
+    ended(command.output().expect("the program starts"))
+}
+
+#[test]
+fn a_run_without_avx512_trains_alike() {
+    let dir = scratch();
+    let (all, limited) = (dir.path().join("all"), dir.path().join("limited"));
+    assert_ok(&smoke(&all, &[]));
+    let of_limited = limited_to("avx2", &limited);
+    assert_ok(&of_limited);
+    assert!(!of_limited.stderr.contains("AVX-512"), "{of_limited:?}");
+    let (expected, found) = (losses(&all), losses(&limited));
+    assert_eq!(expected.len(), found.len());
+    for (step, (a, b)) in (1..).zip(expected.iter().zip(&found)) {
+        assert!((a - b).abs() < TOLERANCE, "step {step}: {b}, not {a}");
+    }
+}
+
+#[test]
+fn another_limit_of_the_instructions_is_refused() {
+    let dir = scratch();
+    let refusal = limited_to("sse", &dir.path().join("run"));
+    refused(&refusal, 2, &[INSTRUCTIONS, "sse", "set it to avx2"]);
 }
