@@ -33,8 +33,8 @@ pub(super) fn multiply(out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matri
     multiply_in(current_num_threads(), out, write, a, b);
 }
 
-/// Like [`multiply`], in at most `pieces` pieces. Columns are cut first: gemm packs the columns of
-/// `b` in a piece, and pieces with the same columns would pack them twice.
+/// Like [`multiply`], in at most `pieces` pieces. The longer side of the result is cut first, so
+/// that the pieces read as little as possible of the same numbers.
 fn multiply_in(pieces: usize, out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
     let ([m, k], [_, n]) = (a.shape(), b.shape());
     let (first, rest) = (pieces.div_ceil(2), pieces / 2);
@@ -42,22 +42,23 @@ fn multiply_in(pieces: usize, out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b
         let at = (length * first / pieces).next_multiple_of(GRAIN);
         (at >= LEAST && at + LEAST <= length).then_some(at)
     };
-    if rest == 0 || m.min(n) < THIN || m * n * k < WORK {
-        multiply_whole(out, write, a, b);
-    } else if let Some(at) = cut(n) {
-        let (left, right) = out.split_columns_at(at);
-        join(
-            || multiply_in(first, left, write, a, b.columns(0..at)),
-            || multiply_in(rest, right, write, a, b.columns(at..n)),
-        );
-    } else if let Some(at) = cut(m) {
-        let (upper, lower) = out.split_rows_at(at);
-        join(
-            || multiply_in(first, upper, write, a.rows(0..at), b),
-            || multiply_in(rest, lower, write, a.rows(at..m), b),
-        );
-    } else {
-        multiply_whole(out, write, a, b);
+    let is_small = rest == 0 || m.min(n) < THIN || m * n * k < WORK;
+    match (is_small, cut(m), cut(n)) {
+        (false, Some(at), columns) if m >= n || columns.is_none() => {
+            let (upper, lower) = out.split_rows_at(at);
+            join(
+                || multiply_in(first, upper, write, a.rows(0..at), b),
+                || multiply_in(rest, lower, write, a.rows(at..m), b),
+            );
+        }
+        (false, _, Some(at)) => {
+            let (left, right) = out.split_columns_at(at);
+            join(
+                || multiply_in(first, left, write, a, b.columns(0..at)),
+                || multiply_in(rest, right, write, a, b.columns(at..n)),
+            );
+        }
+        _ => multiply_whole(out, write, a, b),
     }
 }
 
