@@ -147,6 +147,38 @@ mod tests {
         assert_eq!(calls, [999_000; 4]);
     }
 
+    /// The sum of the numbers from `first` up to `first + count`, by halves.
+    fn sum_by_halves(first: u64, count: u64) -> u64 {
+        if count == 1 {
+            return first;
+        }
+        let half = count / 2;
+        let (a, b) = join(
+            || sum_by_halves(first, half),
+            || sum_by_halves(first + half, count - half),
+        );
+        a + b
+    }
+
+    #[test]
+    fn both_functions_of_a_join_return_their_results_inside_and_outside_the_pool() {
+        assert_eq!(sum_by_halves(0, 1000), 499_500);
+        assert_eq!(awake(|| sum_by_halves(0, 1000)), 499_500);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        let alone = pool.expect("a thread").install(|| sum_by_halves(0, 1000));
+        assert_eq!(alone, 499_500);
+    }
+
+    #[test]
+    fn a_panic_in_either_function_of_a_join_reaches_the_caller() {
+        let of_first = std::panic::catch_unwind(|| join(|| panic!("on purpose"), sum_in_parts));
+        let of_second = std::panic::catch_unwind(|| {
+            join(sum_in_parts, || -> u64 { panic!("on purpose") });
+        });
+        assert!(of_first.is_err() && of_second.is_err());
+        assert_eq!(join(sum_in_parts, sum_in_parts), (499_500, 499_500));
+    }
+
     #[test]
     fn after_a_panic_the_threads_sleep_and_the_next_call_works() {
         let failed = std::panic::catch_unwind(|| awake(|| panic!("on purpose")));

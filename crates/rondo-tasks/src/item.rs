@@ -209,6 +209,12 @@ fn question(object: &Map<String, Value>) -> Result<Question, String> {
     })
 }
 
+/// Returns the message about a missing key, with the keys of the item.
+fn missing(object: &Map<String, Value>, key: &str) -> String {
+    let found: Vec<&str> = object.keys().map(String::as_str).collect();
+    format!("`{key}` is missing; its keys are {}", found.join(", "))
+}
+
 /// Whether a text may be empty.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Empty {
@@ -218,7 +224,7 @@ enum Empty {
 
 fn text(object: &Map<String, Value>, key: &str, empty: Empty) -> Result<String, String> {
     match object.get(key) {
-        None => Err(format!("`{key}` is missing")),
+        None => Err(missing(object, key)),
         Some(Value::String(text)) if text.is_empty() && empty == Empty::Refused => {
             Err(format!("`{key}` is empty"))
         }
@@ -229,7 +235,7 @@ fn text(object: &Map<String, Value>, key: &str, empty: Empty) -> Result<String, 
 
 fn texts(object: &Map<String, Value>, key: &str, least: usize) -> Result<Vec<String>, String> {
     let values = match object.get(key) {
-        None => return Err(format!("`{key}` is missing")),
+        None => return Err(missing(object, key)),
         Some(Value::Array(values)) => values,
         Some(other) => return Err(format!("`{key}` must be a list of texts, found {other}")),
     };
@@ -326,7 +332,14 @@ mod tests {
                 r#"{"query":"q","choices":["a",""],"gold":0}"#,
                 "`choices` 1 is empty",
             ),
-            (r#"{"query":"q"}"#, "`choices` is missing"),
+            (
+                r#"{"query":"q"}"#,
+                "`choices` is missing; its keys are query",
+            ),
+            (
+                r#"{"question":"q","choices":["a","b"],"answer":0}"#,
+                "`query` is missing; its keys are answer, choices, question",
+            ),
             (r#"{"choices":["a","b"],"gold":0}"#, "`query` is missing"),
             (
                 r#"{"query":1,"choices":["a","b"],"gold":0}"#,
