@@ -196,7 +196,7 @@ mod tests {
         for word in ["schedule.peak", "peak", "lr", "optimizer.lr"] {
             assert_eq!(paths(word), ["schedule.peak"], "{word}");
         }
-        assert_eq!(paths("perturb.0.at_step"), ["perturb[].at_step"; 3]);
+        assert_eq!(paths("perturb.0.at_step"), ["perturb[].at_step"; 4]);
         assert_eq!(paths("[train]"), ["train"]);
         assert_eq!(paths("grid.key"), ["grid[].key"]);
         assert_eq!(
