@@ -134,7 +134,7 @@ fn a_history_longer_than_any_iteration_reads_is_refused() {
     refused(
         &ended,
         2,
-        &["model.injection.window", "2 earlier", "found 3"],
+        &["model.injection.window", "the last one reads 2", "found 3"],
     );
 }
 
@@ -215,7 +215,7 @@ fn an_injection_is_written_as_a_word_or_as_a_table_and_printed_so_that_it_reads_
     assert!(
         commented
             .stdout
-            .contains("# What multiplies each difference."),
+            .contains("# The form of the coefficient of each difference."),
         "{}",
         commented.stdout
     );
