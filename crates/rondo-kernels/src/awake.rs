@@ -5,14 +5,13 @@
 //! product would gain nothing from a second core (configs/LOG.md).
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use rayon::Yield;
 
-/// How long a thread looks for work in vain before it goes to sleep after all.
-const PATIENCE: Duration = Duration::from_millis(5);
+/// How often a thread looks for work in vain before it goes to sleep after all: for about 5 ms.
+const PATIENCE: usize = 2500;
 
-/// How often a thread pauses between two searches for work: about a microsecond in all.
+/// How often a thread pauses between two searches for work: one to two microseconds in all.
 const PAUSES: usize = 32;
 
 /// Whether a call of [`awake`] keeps the threads awake now.
@@ -20,7 +19,7 @@ static IS_AWAKE: AtomicBool = AtomicBool::new(false);
 
 /// Runs `work` on a thread of rayon's pool and keeps the other threads awake meanwhile.
 ///
-/// A thread sleeps again if it finds no work for 5 ms, and when `work` returns. If two calls run at
+/// A thread sleeps again if it finds no work for about 5 ms, and when `work` returns. If two calls run at
 /// the same time, only the first keeps the threads awake.
 ///
 /// # Panics
@@ -80,7 +79,7 @@ impl Drop for Done<'_> {
     }
 }
 
-/// Waits about a microsecond, and lets other threads of the system run.
+/// Waits one to two microseconds, and lets other threads of the system run.
 fn pause() {
     for _ in 0..PAUSES {
         std::hint::spin_loop();
@@ -100,16 +99,14 @@ impl Drop for End<'_> {
 
 /// Executes pieces of work of the pool until `is_done`, or until there has been none for a while.
 fn look_for_work(is_done: &AtomicBool) {
-    let mut last = Instant::now();
-    while !is_done.load(Ordering::Acquire) {
+    let mut in_vain = 0;
+    while in_vain < PATIENCE && !is_done.load(Ordering::Acquire) {
         if rayon::yield_now() == Some(Yield::Executed) {
-            last = Instant::now();
-            continue;
+            in_vain = 0;
+        } else {
+            in_vain += 1;
+            pause();
         }
-        if last.elapsed() > PATIENCE {
-            return;
-        }
-        pause();
     }
 }
 

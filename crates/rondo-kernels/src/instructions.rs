@@ -61,6 +61,7 @@ pub fn limit_to_avx2() {
 }
 
 /// Returns whether the kernels may use AVX-512 and AMX, if the machine has them.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(crate) fn allows_avx512() -> bool {
     !IS_LIMITED.load(Ordering::Relaxed)

@@ -10,14 +10,20 @@ const VARIABLE: &str = "RONDO_INSTRUCTIONS";
 ///
 /// # Errors
 ///
-/// If the variable has another value.
+/// If the variable has another value, or if this is no x86-64 processor.
 pub(crate) fn limit() -> Result<()> {
     let Some(value) = std::env::var_os(VARIABLE) else {
         return Ok(());
     };
     if value != "avx2" {
         return Err(Error::Usage(format!(
-            "{VARIABLE} is {value:?}: set it to avx2, to leave AVX-512 and AMX unused, or unset it"
+            "{VARIABLE} is `{}`: set it to avx2, to leave AVX-512 and AMX unused, or unset it",
+            value.display()
+        )));
+    }
+    if !cfg!(target_arch = "x86_64") {
+        return Err(Error::Usage(format!(
+            "{VARIABLE} is avx2, and this is no x86-64 processor: unset it"
         )));
     }
     limit_to_avx2();
