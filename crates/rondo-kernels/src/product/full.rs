@@ -30,12 +30,25 @@ const GRAIN: usize = 32;
 
 /// Writes or adds `a · b`; the shapes fit.
 pub(super) fn multiply(out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
-    multiply_in(current_num_threads(), out, write, a, b);
+    let threads = current_num_threads();
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = avx2::Avx2::if_limited() {
+        return multiply_in(threads, avx2.whole(), out, write, a, b);
+    }
+    multiply_in(threads, multiply_whole, out, write, a, b);
 }
 
-/// Like [`multiply`], in at most `pieces` pieces. The longer side of the result is cut first, so
-/// that the pieces read as little as possible of the same numbers.
-fn multiply_in(pieces: usize, out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
+/// Writes or adds a product in at most `pieces` pieces; `whole` multiplies each of them. The longer
+/// side of the result is cut first, so that the pieces read as little as possible of the same
+/// numbers.
+pub(super) fn multiply_in(
+    pieces: usize,
+    whole: impl Fn(MatrixMut<'_>, Write, Matrix<'_>, Matrix<'_>) + Copy + Send + Sync,
+    out: MatrixMut<'_>,
+    write: Write,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+) {
     let ([m, k], [_, n]) = (a.shape(), b.shape());
     let (first, rest) = (pieces.div_ceil(2), pieces / 2);
     let cut = |length: usize| {
@@ -47,27 +60,23 @@ fn multiply_in(pieces: usize, out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b
         (false, Some(at), columns) if m >= n || columns.is_none() => {
             let (upper, lower) = out.split_rows_at(at);
             join(
-                || multiply_in(first, upper, write, a.rows(0..at), b),
-                || multiply_in(rest, lower, write, a.rows(at..m), b),
+                || multiply_in(first, whole, upper, write, a.rows(0..at), b),
+                || multiply_in(rest, whole, lower, write, a.rows(at..m), b),
             );
         }
         (false, _, Some(at)) => {
             let (left, right) = out.split_columns_at(at);
             join(
-                || multiply_in(first, left, write, a, b.columns(0..at)),
-                || multiply_in(rest, right, write, a, b.columns(at..n)),
+                || multiply_in(first, whole, left, write, a, b.columns(0..at)),
+                || multiply_in(rest, whole, right, write, a, b.columns(at..n)),
             );
         }
-        _ => multiply_whole(out, write, a, b),
+        _ => whole(out, write, a, b),
     }
 }
 
 /// Writes or adds `a · b` on this thread.
 fn multiply_whole(out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(avx2) = avx2::Avx2::if_limited() {
-        return avx2.multiply(out, write, a, b);
-    }
     let ([m, k], [_, n]) = (a.shape(), b.shape());
     let (start, row_stride) = out.destination();
     let ((a, [a_rows, a_cols]), (b, [b_rows, b_cols])) = (a.layout(), b.layout());

@@ -23,7 +23,9 @@ impl Way {
         #[cfg(target_arch = "x86_64")]
         let avx2 = full::avx2::Avx2::detect().map(|avx2| Self {
             name: "f32 by AVX2".to_owned(),
-            multiply: Box::new(move |out, write, a, b| avx2.multiply(out, write, a, b)),
+            multiply: Box::new(move |out, write, a, b| {
+                full::multiply_in(rayon::current_num_threads(), avx2.whole(), out, write, a, b);
+            }),
             round: |x| x,
         });
         #[cfg(not(target_arch = "x86_64"))]

@@ -32,18 +32,21 @@ impl Avx2 {
         <V3 as MixedSimd<f32, f32, f32, f32>>::try_new().map(Self)
     }
 
+    /// Returns the function that writes or adds `a · b` on this thread; the shapes must fit.
+    pub(in crate::product) fn whole(
+        self,
+    ) -> impl Fn(MatrixMut<'_>, Write, Matrix<'_>, Matrix<'_>) + Copy + Send + Sync {
+        move |out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>| {
+            self.multiply(out, write, a, b);
+        }
+    }
+
     /// Writes or adds `a · b` on this thread; the shapes fit.
     ///
     /// The kernel prefers results with contiguous columns, so this computes `outᵀ = bᵀ · aᵀ`, as
     /// gemm does.
     #[inline(never)]
-    pub(in crate::product) fn multiply(
-        self,
-        out: MatrixMut<'_>,
-        write: Write,
-        a: Matrix<'_>,
-        b: Matrix<'_>,
-    ) {
+    fn multiply(self, out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
         let ([m, k], [_, n]) = (a.shape(), b.shape());
         let (start, row_stride) = out.destination();
         let ((a, [a_rows, a_cols]), (b, [b_rows, b_cols])) = (a.layout(), b.layout());
