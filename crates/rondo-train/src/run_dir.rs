@@ -23,7 +23,9 @@ use std::str::FromStr;
 
 use rondo_checkpoint::{Checkpoint, CheckpointError, Which, open};
 use rondo_data::{EndOfText, Tokenizer};
-use rondo_files::{LOCK_FILE, RunLock, at, atomic_write, is_leftover};
+use rondo_files::{
+    Disk, FileSystem, LOCK_FILE, RunLock, at, atomic_write, if_there, is_leftover, replace,
+};
 use rondo_interchange::SpecialTokens;
 use rondo_metrics::tensorboard::event_files;
 
@@ -153,10 +155,18 @@ impl RunDir {
     /// Prepares a locked directory for a new run. Writes the configuration and removes all files of
     /// earlier runs except the list of launches.
     ///
+    /// The configuration is replaced last and never removed, because it marks the directory as that
+    /// of a run: if the process is killed in the middle, a later start still finds a run.
+    ///
     /// # Errors
     ///
     /// When the directory cannot be written.
     pub fn clear(&self, config: &RunConfig) -> Result<()> {
+        self.clear_on(&FileSystem, config)
+    }
+
+    /// Does what [`Self::clear`] does, through `disk`.
+    pub(crate) fn clear_on(&self, disk: &impl Disk, config: &RunConfig) -> Result<()> {
         let event_files = event_files(&self.path).map_err(at("read", &self.path))?;
         let event_files = event_files.iter().filter_map(|path| path.file_name());
         let known = [
@@ -168,22 +178,17 @@ impl RunDir {
             "run.json",
             TOKENIZER_FILE,
             SPECIAL_FILE,
-            CONFIG_FILE,
         ];
         let known = known.into_iter().chain(COMPANIONS).map(OsStr::new);
         for entry in known.chain(event_files) {
             let path = self.path.join(entry);
-            let removed = if path.is_dir() {
-                std::fs::remove_dir_all(&path)
-            } else if path.exists() {
-                std::fs::remove_file(&path)
-            } else {
-                Ok(())
+            let removed = match path.is_dir() {
+                true => disk.remove_dir_all(&path),
+                false => disk.remove_file(&path),
             };
-            removed
-                .map_err(|error| anyhow::anyhow!("cannot remove {}: {error}", path.display()))?;
+            if_there(removed).map_err(at("remove", &path))?;
         }
-        self.write_config(config)
+        self.write_config_on(disk, config)
     }
 
     /// Locks the directory.
@@ -201,10 +206,13 @@ impl RunDir {
     ///
     /// When the file cannot be written.
     pub fn write_config(&self, config: &RunConfig) -> Result<()> {
-        Ok(atomic_write(
-            &self.path.join(CONFIG_FILE),
-            config.to_toml()?.as_bytes(),
-        )?)
+        self.write_config_on(&FileSystem, config)
+    }
+
+    fn write_config_on(&self, disk: &impl Disk, config: &RunConfig) -> Result<()> {
+        let text = config.to_toml()?;
+        let path = self.path.join(CONFIG_FILE);
+        Ok(replace(disk, &path, |out| out.write_all(text.as_bytes()))?)
     }
 
     /// Returns the path of the run's tokenizer. `None` for tasks and runs of older versions.

@@ -210,3 +210,56 @@ fn listed(differences: &[Difference]) -> String {
     });
     lines.collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use rondo_files::faulty::{Fault, Faulty, Moment, Then};
+
+    use super::*;
+
+    /// Writes the files that a start leaves if it is killed before its first step.
+    fn started(run: &Path, config: &RunConfig) -> RunDir {
+        let run_dir = RunDir::new(run);
+        fs::create_dir_all(run.join("checkpoints")).expect("writable");
+        run_dir.write_config(config).expect("writable");
+        for name in [
+            ".lock",
+            "launches.jsonl",
+            "metrics.jsonl",
+            "run.json",
+            "tokenizer.json",
+            "events.out.tfevents.1.host",
+        ] {
+            fs::write(run.join(name), "").expect("writable");
+        }
+        run_dir
+    }
+
+    #[test]
+    fn a_start_that_is_killed_while_it_clears_the_directory_can_be_repeated() {
+        let config = RunConfig::read("base", "data={kind='word-problem'}\ntrain.steps=4", &[])
+            .expect("valid");
+        let find = |run_dir: &RunDir, resume| {
+            Start::find(run_dir, &resume, false, &config, &mut |_| {}).expect("a run")
+        };
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let whole = Faulty::new(None);
+        let run_dir = started(&place.path().join("whole"), &config);
+        run_dir.clear_on(&whole, &config).expect("writable");
+        let calls = whole.calls(run_dir.path());
+        assert!(calls.len() > 8, "{calls:?}");
+        let killed = |fault: &Fault| fault.then == Then::Dead && fault.moment == Moment::Before;
+        for fault in Fault::each_of(&calls).into_iter().filter(killed) {
+            let run_dir = started(&place.path().join(fault.call.to_string()), &config);
+            let cleared = run_dir.clear_on(&Faulty::new(Some(fault)), &config);
+            cleared.expect_err("killed");
+            for resume in [Resume::Auto, Resume::Never] {
+                let start = find(&run_dir, resume);
+                assert!(matches!(start, Start::New), "before {}", calls[fault.call]);
+            }
+        }
+    }
+}
