@@ -75,7 +75,7 @@ impl Manifest {
         Ok(json)
     }
 
-    /// Reads a manifest from arbitrary bytes. Error messages name `path`.
+    /// Reads a manifest from arbitrary bytes. Every error contains `path`.
     pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self, CheckpointError> {
         /// The only field that manifests of every format have. It says whether the other fields can
         /// be read.
@@ -120,7 +120,8 @@ impl Manifest {
 }
 
 /// Refuses names that could lead out of the folder, names that a case-insensitive file system could
-/// confuse, names that occur twice, and the manifest's own name. Errors name `manifest`.
+/// confuse, names that occur twice, and the manifest's own name. Every error contains the path
+/// `manifest`.
 pub(crate) fn check_names<'a>(
     names: impl Iterator<Item = &'a str>,
     manifest: &Path,

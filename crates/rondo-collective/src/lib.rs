@@ -1,8 +1,9 @@
 //! Communication between processes that train one model together.
 //!
 //! Each process is a *rank* of a *world*. A collective is an operation that every rank calls, in
-//! the same order. It ends when all ranks have called it. Sums are pairwise, in the order of ranks.
-//! They use the same binary tree as the sum of micro-batches in one process:
+//! the same order. It ends when all ranks have called it. [`OrderedSum`] and [`OwnedSum`] add
+//! pairwise, in the order of ranks. They use the same binary tree as the sum of micro-batches in
+//! one process:
 //!
 //! ```text
 //! ((g_0 + g_1) + (g_2 + g_3)) + ((g_4 + g_5) + (g_6 + g_7))      8 micro-batches
@@ -10,18 +11,20 @@
 //! ```
 //!
 //! If the number of micro-batches of each rank is a power of two, the sum has the same bits as the
-//! sum in one process.
+//! sum in one process. [`Reduce::Fast`] and [`Collective::all_reduce`] do not use this tree.
 //!
 //! In reading order:
 //!
-//! * [`Collective`]: the operations of a world; [`typed`]: numbers, and messages of any length
-//! * [`peer`]: a rank as messages name it; [`failure`]: what can go wrong
+//! * [`Collective`]: the operations of a world; [`typed`]: operations that send numbers or messages
+//!   of any length
+//! * [`peer`]: a rank's host and process, as error messages print them; [`failure`]: what can go
+//!   wrong
 //! * [`deadline`]: how long a rank waits, and the report about late ranks; `wait`: the wait itself;
 //!   `arrivals`: which ranks have reached an operation
 //! * [`pairwise`]: the binary tree, for the values of one process
 //! * [`ordered`]: a sum over the same tree across ranks; [`owned`]: the same sum where each rank
 //!   receives only the range that it owns
-//! * [`reduce`]: one sum per step, ordered or in the engine's order
+//! * [`reduce`]: one sum per step, with the tree or without it
 //! * [`one`]: a world of a single process; [`threads`]: ranks as threads, for tests; `mpi` (feature
 //!   `mpi`): ranks as processes connected by MPI
 //! * [`timing`]: how long a sum takes
@@ -92,7 +95,7 @@ pub trait Collective: Send + Sync {
     /// world.
     fn peers(&self) -> &[Peer];
 
-    /// Returns the name of the engine as messages print it, for example "Open MPI 4.1.4".
+    /// Returns the name of the engine as the program prints it, for example "Open MPI 4.1.4".
     fn engine(&self) -> &str;
 
     /// Sets how long an operation may wait for the other ranks from now on. `None`, the initial

@@ -7,10 +7,10 @@
 //! ```
 //!
 //! Each rank adds one slice of every segment, by the tree of [`pairwise`](crate::pairwise). The
-//! bits therefore do not depend on the engine, the size of messages or the number of threads. A
-//! rank sends and receives `2 (N − 1) / N` times the data for `N` ranks, as the best all-reduce
-//! does. A segment is small enough to stay in a cache, and large enough to hide the latency of
-//! messages.
+//! bits therefore do not depend on the engine, the size of messages or the number of threads. If
+//! there are `N` ranks, each rank sends `2 (N − 1) / N` times the size of its data, and receives as
+//! much. The best all-reduce sends no less. A segment is small enough to stay in a cache, and large
+//! enough to hide the latency of messages.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Tests that read whole documents into a typical configuration.
+//! These tests read whole documents into a typical configuration.
 
 mod hostile;
 mod overrides;
@@ -165,7 +165,7 @@ struct StrictInner {
     width: u64,
 }
 
-const VALID: &str = r#"# A comment, so that lines are worth counting.
+const VALID: &str = r#"# A line number counts comments like this too.
 name = "main"
 seed = 18446744073709551615
 

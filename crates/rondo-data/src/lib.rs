@@ -7,28 +7,34 @@
 //! # Modules, in reading order
 //!
 //! * [`batch`]: what a trainer receives, and [`IGNORE`]
-//! * [`config`]: the `[data]` section, and every rule it has to keep
+//! * [`config`]: the `[data]` section and its rules
 //! * [`source`]: one enum over text and tasks
-//! * from text: [`corpus`] with `resolve` (paths to files) and `data_sets` (folders written by
-//!   `datasets`), `documents` (files to documents) with `compressed` (gzip, Zstandard), `elements`
-//!   and `records` (JSON), `columns` (Parquet, Arrow) and `foreign` (formats that are not text),
-//!   `notices` (what was skipped), [`dependencies`] (the corpus that every build already has),
-//!   `split` (training and validation), [`tokenizer`] (text to ids, and which token ends a text)
-//!   and `bpe` (trains a tokenizer), [`shards`] (token files), `cut` (where a text may be cut),
-//!   `encode` (documents to tokens), `prepared` (a folder of token files), [`mod@prepare`] (corpus
-//!   to folder), `cache` (finds prepared folders again), `order` (the window of tokens for each
-//!   row), [`text`] (windows to batches), `identity` (distinguishes corpora); [`token_rows`]
-//!   (tokens given for an evaluation)
-//! * from tasks: [`tasks`], with `word_problem` (of a finite [`group`](tasks::group)), `arithmetic`
-//!   (nested expressions) and [`curriculum`](tasks::curriculum)
+//! * from files to documents: [`corpus`] with `resolve` (paths to files), `hub` (data sets of the
+//!   Hugging Face Hub), `data_sets` (folders in the layouts of the Python library `datasets` and of
+//!   the Hub), `documents` (files to documents) with `compressed` (gzip, Zstandard), `elements` and
+//!   `records` (JSON), `columns` (Parquet, Arrow) and `foreign` (formats that are not text),
+//!   `notices` (what was skipped), [`dependencies`] (the corpus that every build already has)
+//! * from documents to tokens: `ledger` (the list of all documents), `split` (training and
+//!   validation), [`tokenizer`] (text to ids, and which token ends a text) and `bpe` (trains a
+//!   tokenizer), `cut` (where a text may be cut), `encode` (documents to tokens)
+//! * token files: [`shards`] (this program's format), `mapped` (token ids in a file that is mapped
+//!   into memory), `prepared` (a folder of token files), [`mod@prepare`] (corpus to folder),
+//!   `cache` (finds prepared folders again), `token_files` (formats of other trainers), `elsewhere`
+//!   (opens token files of other trainers as a text), `tokens` (the tokens of several files in
+//!   sequence)
+//! * from tokens to batches: `order` (the window of tokens for each row), `mixture` (the shares of
+//!   several texts), [`text`] (windows to batches), `identity` (distinguishes corpora);
+//!   [`token_rows`] (tokens given for an evaluation)
+//! * from tasks to batches: [`tasks`], with `word_problem` (of a finite [`group`](tasks::group)),
+//!   `arithmetic` (nested expressions) and [`curriculum`](tasks::curriculum)
 //! * [`error`]; `file` (opens regular files only), `seed` (named random streams)
 //!
 //! # Limits
 //!
 //! The crate uses no Burn, no devices and no tensors, except for the file format of token rows. It
 //! has no clock, no terminal (progress goes to a callback) and no ambient randomness. Only `hub`
-//! uses the network (cargo is called with `--offline --locked`). Nothing depends on the iteration
-//! order of a hash table.
+//! uses the network. [`dependencies`] calls cargo, but with `--offline --locked`. Nothing depends
+//! on the iteration order of a hash table.
 
 pub mod batch;
 mod bpe;

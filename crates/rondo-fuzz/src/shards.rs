@@ -7,15 +7,16 @@ use rondo_data::shards::{Shard, ShardWriter};
 
 use crate::scratch;
 
-/// The offsets in the header of the tokenizer's hash, of the body's hash, and of the header's own
-/// hash.
+/// The header stores the tokenizer's hash, the body's hash and its own hash at these three offsets.
+/// The header ends at `END`, where the body begins.
 const TOKENIZER: usize = 32;
 const BODY: usize = 64;
 const HEADER: usize = 96;
 const END: usize = 128;
 
-/// Opens a token shard twice: unchanged, and with corrected hashes. Without corrected hashes, every
-/// change would be refused when the header is checked.
+/// Opens a token shard twice: first the bytes as they are, then the bytes with correct hashes. The
+/// fuzzer changes bytes without correcting the hashes, so a changed shard is refused at its hashes
+/// or earlier. With correct hashes, it can reach the remaining checks.
 ///
 /// An accepted shard must hold at least one token and no token outside the vocabulary. If it is
 /// written again, it must hold the same tokens.
@@ -30,7 +31,8 @@ pub fn shard(bytes: &[u8]) {
     }
 }
 
-/// Returns the shard with correct hashes.
+/// Returns the shard with correct hashes of its body and its header; `None` if it is shorter than a
+/// header.
 fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     let body = blake3::hash(bytes.get(END..)?);
     let mut sealed = bytes.to_vec();

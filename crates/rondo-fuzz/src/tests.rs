@@ -12,7 +12,8 @@ use crate::INPUTS;
 
 /// The number of modified files for each reader.
 const CHANGED: usize = 400;
-/// Bytes that may be inserted: the punctuation of the formats, and bytes that belong to no format.
+/// Bytes that may be inserted: punctuation, digits, exponents and white space of the text formats,
+/// control characters, and bytes outside ASCII.
 const INSERTED: &[u8] = b"[]{}(),.:=\"'\\#-+_09eE \n\r\0\x7f\x80\xff";
 
 fn repository() -> PathBuf {

@@ -19,17 +19,19 @@ use crate::layout::{Counterpart, Stored};
 use crate::special::SpecialTokens;
 use crate::vanished::Vanished;
 
-/// A model that the layout can express, and the file of its weights with this program's names.
+/// A model that the layout of a family can express, and the file that holds its weights. In this
+/// file, tensors have this program's names.
 #[derive(Debug)]
 pub struct Export {
     family: Family,
-    /// The model, changed to the form that the layout can express.
+    /// The model, changed to the form that the layout of `family` can express.
     model: ModelConfig,
     warnings: Vec<String>,
     path: PathBuf,
     archive: Archive,
     element: Element,
-    /// The parameters by the layout's names.
+    /// The parameter that each exported tensor is made from, by the tensor's name in the layout.
+    /// Tables are not included.
     parameters: BTreeMap<String, Parameter>,
 }
 
@@ -37,9 +39,10 @@ pub struct Export {
 struct Parameter {
     /// The parameter's name in this program.
     name: String,
+    /// The shape of the layout's tensor.
     shape: Vec<usize>,
     transposed: bool,
-    /// The part of this program's parameter; `None` for the whole parameter.
+    /// The part of the parameter that the layout's tensor holds; `None` for the whole parameter.
     part: Option<Part>,
     /// The divisor of the numbers. Only token embeddings have a divisor, namely if the layout and
     /// this program multiply them by different factors.
@@ -124,7 +127,9 @@ impl Export {
     /// read, converted and checked one at a time when the stream is written. Weights that become 0
     /// are counted in `vanished`.
     ///
-    /// The layout's tables are written in f32. A tied head is left out.
+    /// The layout may also require tables: tensors that are computed from the configuration and are
+    /// not parameters. Tables are written in f32, whatever the number type of the weights is. A
+    /// tied head is left out.
     ///
     /// # Errors
     ///
@@ -161,8 +166,8 @@ impl Export {
     }
 }
 
-/// Returns the weights of the file at `path` with their names and shapes, in another number type.
-/// Weights that become 0 are counted in `vanished`.
+/// Returns the weights of the file at `path` in the number type `element`. The names and shapes of
+/// the tensors do not change. Weights that become 0 are counted in `vanished`.
 ///
 /// # Errors
 ///

@@ -6,9 +6,10 @@
 //! | [`After::NormOfSum`] | `norm(x + f(before(x)))` |
 //! | [`After::NormOfBranch`] | `x + norm(f(before(x)))` |
 //!
-//! Here f is the branch, and before is the norm before the branch. The forward pass stores the data
-//! of the branch and the input of the norm after the branch. The backward pass recomputes the norm
-//! before the branch.
+//! In the table, `f` is the branch, `before` is the norm whose output the branch reads, and `norm`
+//! is the norm after the branch. Without a norm before the branch, `before(x)` is `x`. The forward
+//! pass stores the data of the branch and the input of the norm after the branch. The backward pass
+//! recomputes the norm before the branch.
 
 use crate::matrix::Matrix;
 use crate::memory::Scratch;
@@ -174,7 +175,7 @@ impl<B: Branch> Sublayer<B> {
         );
         // The residual connection adds the gradient of the sum to the gradient of x. The gradient
         // of the sum is d_y if the norm after the branch covers the sum; it is d_out if the norm
-        // covers only the branch.
+        // covers only the branch. Without a norm after the branch, d_y equals d_out.
         let mut d_x = d_y;
         if let After::NormOfBranch(_) = self.after {
             d_x.copy_from_slice(d_out.elements());

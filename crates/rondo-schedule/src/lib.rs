@@ -15,11 +15,13 @@
 //! | `length` | [`Length`]: a length of a run in steps, tokens or as a fraction of the [`Run`] |
 //! | `config` | [`ScheduleConfig`]: the configuration; `validate` reports every violation |
 //! | `shape` | [`Shape`]: the curve after the warm-up, with a formula for each shape |
-//! | `decay`, `cycle`, `points` | [`Decay`], [`Wave`] and [`Point`]: the shapes that have parts |
-//! | `schedule` | [`Schedule`]: a schedule in one run; `rate` |
-//! | `rate_sum` | [`RateSum`]: Σ η_t, compensated |
+//! | `decay` | [`Decay`]: the form of a fall, part of a trapezoid |
+//! | `cycle` | [`Wave`]: the form of a cycle, part of a cyclic shape |
+//! | `points` | [`Point`]: a point of a piecewise shape |
+//! | `schedule` | [`Schedule`]: a schedule in one run; `rate` returns the rate of a step |
+//! | `rate_sum` | [`RateSum`]: Σ η_t, with compensated rounding errors |
 //! | `warnings` | [`seam_warning`], `ScheduleConfig::warnings`: parts of a schedule that a run does not reach |
-//! | `curriculum` | [`CurriculumConfig`]: how recurrence and backprop depth rise to their values |
+//! | `curriculum` | [`CurriculumConfig`]: how recurrence depth and backprop depth rise in a run |
 //! | [`control`] | [`control::Controller`]: a penalty's strength, from observed cross entropies |
 //!
 //! Everything except [`control`] is a pure function of configuration, run and step: a resumed run

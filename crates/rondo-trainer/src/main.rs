@@ -3,14 +3,15 @@
 //! In reading order: `cli`, the arguments; `commands`, one module for each command; `pictures`, the
 //! conversion of runs and evaluations to the types of rondo-figures; `shipped`, the configurations
 //! inside the program; `terminal`, standard output and standard error; `signals`, signals that
-//! request the end of a run; `distributed`, the other processes of a run; `instructions`, a limit
-//! of the vector instructions for comparisons; `crash`, reports a panic in one line; `allocator`,
-//! ends the program if memory is exhausted; `runtime_dir`, a folder that GPU drivers look for.
+//! request the end of a run; `distributed`, the other processes of a run; `instructions`, which
+//! limits the kernels to AVX2 on request, for comparisons with processors that lack AVX-512 and
+//! AMX; `crash`, which reports a panic in one line; `allocator`, which ends the program if memory
+//! is exhausted; `runtime_dir`, a folder that GPU drivers look for.
 //!
 //! # Limits
 //!
 //! This crate implements no training, evaluation or generation, and it does not write the files of
-//! a run: these are in rondo-train. Only this crate reads a command line, handles signals, prints
+//! a run: rondo-train does this. Only this crate reads a command line, handles signals, prints
 //! results and ends the process.
 
 mod allocator;

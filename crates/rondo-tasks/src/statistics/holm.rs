@@ -3,8 +3,8 @@
 /// Returns the adjusted p values. If every test with an adjusted p value of at most α is reported
 /// as a difference, the probability that any of these reports is false is at most α.
 ///
-/// S. Holm 1979: of m p values, the k-th smallest is multiplied by m − k + 1 and, if the previous
-/// result is larger, raised to that result.
+/// S. Holm 1979: the k-th smallest of m p values is multiplied by m − k + 1. The k-th result is the
+/// largest of the first k products, but at most 1.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
@@ -23,8 +23,8 @@ mod tests {
 
     #[test]
     fn the_smallest_is_multiplied_by_all_and_none_falls_below_the_one_before() {
-        // The products are 3 · 0.01, 2 · 0.03 and 1 · 0.04. The last product is raised to the
-        // product before it.
+        // The products are 3 · 0.01, 2 · 0.03 and 1 · 0.04. The last result is 0.06, because the
+        // product before the last is larger.
         let found = holm(&[0.04, 0.01, 0.03]);
         let expected = [0.06, 0.03, 0.06];
         assert!(

@@ -14,7 +14,8 @@ struct Edge {
     drawn: f64,
 }
 
-/// Gates on top of a [`Reference`] without preparation.
+/// Adds gates to a [`Reference`]. The reference must have no segments, and no operations that
+/// prepare queries, keys and values (bias, rotation, norm): `qkv` is used as it is.
 pub(super) struct GatedReference<'a> {
     pub(super) plain: Reference,
     pub(super) gate: Gate,
@@ -29,7 +30,8 @@ pub(super) struct Outcome {
     pub(super) open: Vec<u64>,
     /// The smallest `|g + ℓ|` of all edges.
     pub(super) margin: f64,
-    /// `A − σ(g + ℓ)` of every edge, in the order of sequences, heads, queries, keys.
+    /// `A − σ(g + ℓ)` of every edge, in the order of sequences, heads, queries, keys. `A` is 1 if
+    /// the gate is open (`g + ℓ > 0`), and 0 otherwise.
     pub(super) rounding: Vec<f64>,
 }
 
@@ -109,8 +111,10 @@ impl GatedReference<'_> {
         outcome
     }
 
-    /// Returns `Σ d_attended ∘ attended + d_density · density`, where `σ(g + ℓ) + rounding`
-    /// replaces every `A`. The gradient of this smooth function is the straight-through gradient.
+    /// Returns `(Σ d_attended ∘ attended) + d_density · density`. In `attended`, every `A` is
+    /// replaced by `σ(g + ℓ) + rounding`. `density` is the mean of `σ(g)` over all edges of all
+    /// heads. `moved` is added to the bias of each head. The gradient of this smooth function is
+    /// the straight-through gradient.
     pub(super) fn smooth_loss(
         &self,
         qkv: &[f64],

@@ -15,7 +15,7 @@ use super::tile::{SIDE, TILES, Tile};
 pub(in crate::product) struct Amx(Dots);
 
 impl Amx {
-    /// Detects AMX, and requests it from the system once per process.
+    /// Detects AMX. The first call in a process requests the system's permission to use AMX.
     pub(super) fn detect() -> Option<Self> {
         static THERE: OnceLock<bool> = OnceLock::new();
         let there = *THERE.get_or_init(|| processor_has_it() && system_permits_it());
@@ -23,8 +23,8 @@ impl Amx {
     }
 }
 
-/// Returns whether the processor has tiles with 16 rows of 64 bytes, whether the processor can
-/// multiply tiles of bf16 numbers, and whether the system saves the tiles of a thread.
+/// Returns whether the processor has eight tiles with 16 rows of 64 bytes and can multiply tiles of
+/// bf16 numbers, and whether the system is able to save tiles when it switches threads.
 fn processor_has_it() -> bool {
     const OSXSAVE: u32 = 1 << 27;
     const AMX_BF16: u32 = 1 << 22;
@@ -49,8 +49,8 @@ fn processor_has_it() -> bool {
         && palette.ecx & 0xffff >= 16
 }
 
-/// Requests that the system save the tiles of all threads of this process. Returns whether the
-/// system agrees.
+/// Requests the system's permission to use tiles in this process, and returns whether the system
+/// grants it.
 #[cfg(target_os = "linux")]
 fn system_permits_it() -> bool {
     const ARCH_PRCTL: isize = 158;
