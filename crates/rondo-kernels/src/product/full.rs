@@ -2,8 +2,9 @@
 //!
 //! A product is cut into as many pieces as there are threads, and each thread multiplies one piece
 //! alone. gemm's own threads wait for each other at every block of the sums and took 7 to 24 %
-//! longer (configs/LOG.md). The order in which gemm adds the terms of an element depends only on
-//! their number, so the bits do not depend on the pieces.
+//! longer (configs/LOG.md). The order in which gemm adds the terms of an element depends on their
+//! number and on the class of the result's size, [`Order`]. A piece has the class of the whole
+//! product, so the bits do not depend on the pieces.
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
@@ -15,17 +16,11 @@ use super::Write;
 use crate::awake::join;
 use crate::matrix::{Matrix, MatrixMut};
 
-/// The number of multiplications that makes another thread worthwhile.
-const WORK: usize = 1 << 22;
+/// The number of multiplications that makes another thread worthwhile: about 30 µs of one thread.
+const WORK: usize = 1 << 20;
 
-/// The least rows or columns of a piece. Up to 64 of both, gemm adds in another order.
-const LEAST: usize = 128;
-
-/// The least rows and columns of a product that is cut. gemm uses other methods for vectors and for
-/// up to 256 elements.
-const THIN: usize = 3;
-
-/// Rows and columns are cut at multiples of this, because gemm uses whole tiles there.
+/// Rows and columns are cut at multiples of this, because gemm uses whole tiles there. No piece has
+/// fewer rows or columns.
 const GRAIN: usize = 32;
 
 /// Writes or adds `a · b`; the shapes fit.
@@ -51,12 +46,14 @@ pub(super) fn multiply_in(
 ) {
     let ([m, k], [_, n]) = (a.shape(), b.shape());
     let (first, rest) = (pieces.div_ceil(2), pieces / 2);
-    let cut = |length: usize| {
+    let cut = |length: usize, other: usize| {
         let at = (length * first / pieces).next_multiple_of(GRAIN);
-        (at >= LEAST && at + LEAST <= length).then_some(at)
+        let is_alike = |piece| Order::of(piece, other) == Order::of(length, other);
+        let is_possible = at + GRAIN <= length && is_alike(at) && is_alike(length - at);
+        is_possible.then_some(at)
     };
-    let is_small = rest == 0 || m.min(n) < THIN || m * n * k < WORK;
-    match (is_small, cut(m), cut(n)) {
+    let is_small = rest == 0 || m * n * k < WORK;
+    match (is_small, cut(m, n), cut(n, m)) {
         (false, Some(at), columns) if m >= n || columns.is_none() => {
             let (upper, lower) = out.split_rows_at(at);
             join(
@@ -72,6 +69,31 @@ pub(super) fn multiply_in(
             );
         }
         _ => whole(out, write, a, b),
+    }
+}
+
+/// The order in which gemm adds the terms of an element, by the size of the result.
+#[derive(PartialEq, Eq)]
+enum Order {
+    /// By the method for vectors.
+    Vector,
+    /// By the method for up to 256 elements.
+    Tiny,
+    /// In blocks of up to 512 terms.
+    Small,
+    /// In blocks that the processor's caches decide.
+    Blocked,
+}
+
+impl Order {
+    /// Returns the order for a result with `length · other` elements.
+    fn of(length: usize, other: usize) -> Self {
+        match (length.min(other), length.max(other)) {
+            (..=1, _) => Self::Vector,
+            _ if length * other <= 256 => Self::Tiny,
+            (_, ..=64) => Self::Small,
+            _ => Self::Blocked,
+        }
     }
 }
 
