@@ -1,4 +1,4 @@
-//! A rank as messages name it.
+//! A rank's host and process, as the program prints them.
 
 use std::fmt;
 

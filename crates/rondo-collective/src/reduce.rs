@@ -9,7 +9,8 @@ use crate::{Collective, Failure, OrderedSum};
 pub enum Reduce {
     /// Pairwise in the order of ranks. The sum has the bits of one process.
     Ordered,
-    /// In the engine's own order. The bits change with the world's size and with the engine.
+    /// Without this order: f32 numbers in the engine's own order, bf16 numbers one rank after the
+    /// other. The bits change with the world's size, and those of f32 also with the engine.
     Fast(Wire),
 }
 
