@@ -19,8 +19,8 @@ static IS_AWAKE: AtomicBool = AtomicBool::new(false);
 
 /// Runs `work` on a thread of rayon's pool and keeps the other threads awake meanwhile.
 ///
-/// A thread sleeps again if it finds no work for about 5 ms, and when `work` returns. If two calls run at
-/// the same time, only the first keeps the threads awake.
+/// A thread sleeps again if it finds no work for about 5 ms, and when `work` returns. If two calls
+/// run at the same time, only the first keeps the threads awake.
 ///
 /// # Panics
 ///
@@ -44,8 +44,8 @@ pub fn awake<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     })
 }
 
-/// Runs both functions, in parallel if another thread is free, like [`rayon::join`]. The thread that
-/// waits for the other does not go to sleep.
+/// Runs both functions, in parallel if another thread is free, like [`rayon::join`]. The thread
+/// that waits for the other does not go to sleep.
 ///
 /// # Panics
 ///
